@@ -104,6 +104,21 @@ def test_unordered_results_come_as_jobs_end(client: Client, stack: Stack, tmp_pa
     assert list(results) == [(slow, str(path))]
 
 
+def test_results_come_as_jobs_end(client: Client, stack: Stack, tmp_path: Path) -> None:
+    """`unordered=True`: the result of a quick job comes before that of a slow one."""
+    path = stack.shared / tmp_path.name
+    slow = client.call(held, str(path))
+    jids = [slow, *client.map(inverse, [0, 1])]
+
+    results = client.iresult(jids, WAIT_S, return_exceptions=True, unordered=True)
+    early = [next(results), next(results)]
+    path.touch()
+
+    assert 1.0 in early
+    assert sum(isinstance(each, CloudException) for each in early) == 1
+    assert list(results) == [str(path)]
+
+
 def test_large_results_can_be_fetched_with_the_most_at_once(client: Client) -> None:
     """`num_in_parallel=0` takes the most, as the help of old scripts says."""
     jids = client.map(large, range(5))

@@ -20,7 +20,7 @@ from cloud._http.transport import ServerAddress, Transport
 from cloud._jobs.callback import Callbacks
 from cloud._jobs.info import InfoClient, RequestedKeys
 from cloud._jobs.job import Jobs, kind_of
-from cloud._jobs.results import IN_PARALLEL, MOST_IN_PARALLEL, OrderedResults, UnorderedResults
+from cloud._jobs.results import IN_PARALLEL, MOST_IN_PARALLEL, UnorderedResults, iterator_of
 from cloud._jobs.submit import Submitter
 from cloud._jobs.wait import Waiter, WaitOptions
 from cloud._packing import Packer
@@ -248,9 +248,10 @@ class Client:
         return_exceptions: bool = False,
         original: bool | None = None,
         overall: bool = False,
+        unordered: bool = False,
         show: bool = False,
     ) -> Iterator[Any]:
-        """Iterate over results in the order of the jids; see `cloud.iresult` and `result`.
+        """Iterate over results, by default in the order of the jids; see `cloud.iresult`.
 
         With `overall` the timeout is for all of them together.
         """
@@ -267,7 +268,7 @@ class Client:
             original=original,
         )
         order = read_jids(jids, self).order
-        return OrderedResults(
+        return iterator_of(unordered=unordered)(
             order,
             self.waiter,
             options,

@@ -210,6 +210,7 @@ def iresult(
     ignore_errors: bool = False,
     *,
     return_exceptions: bool = False,
+    unordered: bool = False,
 ) -> Iterator[Any]:
     """Iterate over results in the order of the jids, while later jobs still run.
 
@@ -223,6 +224,8 @@ def iresult(
             result.
         return_exceptions: As `ignore_errors`; with `cloud.config.raise_original` what the job's
             function raised takes the place of its result.
+        unordered: Iterate in the order in which the jobs end; a jid that occurs twice has one
+            result.
 
     Returns:
         An iterator. For a failed job `next` raises; the call after that goes on with the next job.
@@ -242,6 +245,7 @@ def iresult(
         num_in_parallel,
         ignore_errors,
         return_exceptions=return_exceptions,
+        unordered=unordered,
         show=True,
     )
     return UsersIterator(results)

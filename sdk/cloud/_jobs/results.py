@@ -227,6 +227,18 @@ class UnorderedResults(_AsTheyEnd):
             self._drop(jid)
 
 
+class ArrivingResults(_AsTheyEnd):
+    """Results in the order in which jobs end. After an error `next` goes on with another job."""
+
+    def __next__(self) -> Any:
+        return self._value(self._ended())
+
+
+def iterator_of(*, unordered: bool) -> type[_Results]:
+    """Return the iterator over results in the order of the jids, or of the ends of their jobs."""
+    return ArrivingResults if unordered else OrderedResults
+
+
 class EndedJobs(_AsTheyEnd):
     """Triples of jid, result and error, in the order in which jobs end."""
 

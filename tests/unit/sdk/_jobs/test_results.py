@@ -58,6 +58,26 @@ def test_unordered_results_are_pairs(server: FakeServer, client: Client) -> None
     assert dict(client.iresult_unordered([1, 2, 3])) == {1: "r1", 3: "r3"}
 
 
+def test_results_as_jobs_end_lose_no_error(server: FakeServer, client: Client) -> None:
+    """`unordered=True`: a failed job raises once, or its error takes the place of its result; a
+    timeout loses nothing, and a jid that occurs twice has one result.
+    """
+    server.done(2, "r2")
+    iterator = client.iresult([1, 2, 2, 3], timeout=0, unordered=True)
+    assert next(iterator) == "r2"
+    with pytest.raises(CloudTimeoutError):
+        next(iterator)
+    server.failed(3, ValueError("no"))
+    with pytest.raises(CloudException, match="no"):
+        next(iterator)
+    server.done(1, "r1")
+    assert list(iterator) == ["r1"]
+
+    kept = list(client.iresult([1, 2, 3], ignore_errors=True, unordered=True))
+    assert sorted(str(each) for each in kept)[1:] == ["r1", "r2"]
+    assert sum(isinstance(each, CloudException) for each in kept) == 1
+
+
 def test_only_a_window_of_a_large_map_is_requested(server: FakeServer, client: Client) -> None:
     """The window moves with the results that were returned."""
     requested: list[int] = []
