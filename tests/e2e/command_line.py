@@ -24,11 +24,15 @@ class Exited:
 
 
 def run(environment: Mapping[str, str], *arguments: str, given: bytes = b"") -> Exited:
-    """Run the command to its end, without a terminal."""
+    """Run the command to its end, without a terminal.
+
+    It keeps its compiled modules, as those of users do, and so starts faster.
+    """
+    kept = {name: environment[name] for name in environment if name != "PYTHONDONTWRITEBYTECODE"}
     return Exited(
         subprocess.run(
             [PICLOUD, *arguments],
-            env=environment,
+            env=kept,
             input=given,
             capture_output=True,
             timeout=90,
