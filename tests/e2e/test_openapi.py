@@ -128,6 +128,7 @@ def test_what_is_said_is_what_is_described(stack: Stack, described: dict[str, An
         "/job/result",
         "/r/{account}/{label}",
         "/r/{account}/{label}/jobs/{call}",
+        "/r/{account}/{label}/openapi",
         "/r/{account}/{label}/v/{version}",
         "/public/{account}/{key}",
         "/metrics",

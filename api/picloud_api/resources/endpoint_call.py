@@ -17,6 +17,7 @@ from picloud_model.errors import (
 )
 from picloud_model.wire.body import is_short_label
 from picloud_model.wire.rest import (
+    FORM,
     MAX_CALL_BYTES,
     InvokeRequest,
     OriginalCall,
@@ -36,6 +37,7 @@ from picloud_api.resources.body import (
     set_account,
 )
 from picloud_api.resources.cross_origin import allow_origin, allow_requests
+from picloud_api.resources.endpoint_document import endpoint_document
 from picloud_api.resources.route import Credential, Route
 from picloud_api.usecases.rest.call_address import Call
 from picloud_api.usecases.rest.rest import call_id, not_published
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
     from picloud_api.usecases.rest.call_result import CallResult
     from picloud_api.usecases.use_cases import UseCases
 
-_FORM: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 1000
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:$|[,;\s])", re.IGNORECASE)
 _VERSION: Final = re.compile(r"\d{1,9}")
@@ -193,6 +194,16 @@ class EndpointCallResource:
         """Call a version of a published function."""
         await self.on_post_one(request, response, account, label, version)
 
+    async def on_get_openapi(
+        self, request: Request, response: Response, account: str, label: str
+    ) -> None:
+        """Return the OpenAPI document of a published function."""
+        await self._admit(request, response, account, label)
+        info = await self._endpoints.info(account, label)
+        await reauthenticate(request)
+        response.content_type = wire.JSON
+        response.data = wire.encode(endpoint_document(info), wire.JSON)
+
     async def on_get_jobs(
         self, request: Request, response: Response, account: str, label: str, call: str
     ) -> None:
@@ -238,13 +249,13 @@ async def read_arguments(request: Request) -> tuple[dict[str, list[str]], dict[s
     kind = (request.content_type or "").partition(";")[0].strip().lower()
     if not data:
         return texts, {}
-    if kind == _FORM:
+    if kind == FORM:
         return {**texts, **_fields(data.decode("utf-8", "replace"))}, {}
     if kind == wire.JSON:
         return texts, await decode_body(request, data, dict[str, Any])
     raise ArgumentRefused(
         "The arguments must be parameters of the address, a form "
-        f"(Content-Type: {_FORM}) or an object of JSON (Content-Type: {wire.JSON})."
+        f"(Content-Type: {FORM}) or an object of JSON (Content-Type: {wire.JSON})."
     )
 
 
@@ -301,7 +312,7 @@ def _preflight(address: str) -> Route:
     )
 
 
-def _route(verb: str, address: str, answer: type, summary: str, *, pending: bool) -> Route:
+def _route(verb: str, address: str, answer: type | None, summary: str, *, pending: bool) -> Route:
     return Route(
         verb=verb,
         address=address,
@@ -350,6 +361,13 @@ ROUTES: Final = (
         OriginalCall,
         "Return the result of a call, whose response named this address as its Location.",
         pending=True,
+    ),
+    _route(
+        "GET",
+        "/r/{account}/{label}/openapi",
+        None,
+        "Return the OpenAPI document of a published function: its parameters and what it returns.",
+        pending=False,
     ),
     _preflight("/r/{account}/{label}"),
     _preflight("/r/{account}/{label}/v/{version}"),

@@ -30,6 +30,9 @@ MAX_ORIGINS: Final = 20
 MAX_CALL_BYTES: Final = 192 * 1024
 """The largest arguments of the calls of a request, in bytes: they are kept in the state store."""
 
+FORM: Final = "application/x-www-form-urlencoded"
+"""The content type of arguments that a form sends."""
+
 OutEncoding = Literal["json", "raw", "pickle"]
 """How results are returned: as JSON, as the bytes or the text that they are, or pickled."""
 ContentType = Annotated[str, Meta(pattern=r"^[ -~]*$(?!\n)", max_length=MAX_CONTENT_TYPE)]
