@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -71,6 +72,29 @@ def test_jobs_and_results_stay_for_the_next_time(tmp_path: Path) -> None:
         terminal.press_ctrl_c()
         assert terminal.process.wait(15) == 0
     wait_until_gone(tmp_path / "data")
+
+
+def test_a_copy_of_the_data_is_a_backup(tmp_path: Path) -> None:
+    """As docs/how-to/operate.md says: a server that is stopped and copied, and whose data are then
+    destroyed, is restored with its results, and its unfinished jobs go on.
+    """
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    with up(tmp_path) as terminal:
+        assert python(tmp_path, "print(cloud.result(cloud.call(pow, 2, 10), timeout=60))") == "1024"
+        python(tmp_path, "import time\ncloud.call(time.sleep, 3)")
+        terminal.press_ctrl_c()
+        terminal.process.wait(15)
+    run(tmp_path, "cp", "-a", str(data), str(copy))
+    shutil.rmtree(data)
+
+    run(tmp_path, "cp", "-a", str(copy), str(data))
+
+    with up(tmp_path) as terminal:
+        assert python(tmp_path, "print(cloud.result([1, 2], timeout=60))") == "[1024, None]"
+        doctor = run(tmp_path, PICLOUD, "admin", "doctor", "--data", str(data), "--job")
+        assert "problem" not in doctor
+        terminal.press_ctrl_c()
+        terminal.process.wait(15)
 
 
 def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -175,6 +176,22 @@ def test_a_second_up_starts_what_has_died(home: UserHome, name: str) -> None:
     assert after | {name: 0} == before | {name: 0}
     assert home.python(f"print(cloud.result({jid}, timeout=90))") == "81"
     assert home.python(CALL) == "1024"
+
+
+def test_a_copy_of_the_data_is_a_backup(home: UserHome) -> None:
+    """As docs/how-to/operate.md says: with its servers' data and keys, which belong together."""
+    jid = home.python("jid = cloud.call(pow, 3, 5); cloud.join(jid, timeout=90); print(jid)")
+    copy = home.root / "copy"
+
+    home.down()
+    home.run("cp", "-a", str(home.data), str(copy))
+    shutil.rmtree(home.data)
+    home.run("cp", "-a", str(copy), str(home.data))
+    home.up()
+
+    assert home.python(f"print(cloud.result({jid}, timeout=90))") == "243"
+    assert home.python(CALL) == "1024"
+    shutil.rmtree(copy)
 
 
 def test_servers_that_run_are_used_by_their_address(home: UserHome, other: UserHome) -> None:
