@@ -43,7 +43,8 @@ def refusal(fault: OSError, where: str | Path) -> Unavailable:
     '/data: the disk is full; free some space and try again.'
     """
     unknown = f"{fault.strerror or fault}; is the disk mounted and healthy?"
-    return Unavailable(f"{where}: {_ADVICE.get(fault.errno or 0, unknown)}.")
+    advice = _ADVICE.get(fault.errno or 0, unknown)
+    return Unavailable(f"{where}: {advice}" if advice.endswith("?") else f"{where}: {advice}.")
 
 
 @contextlib.contextmanager

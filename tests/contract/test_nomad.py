@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 import requests
+from picloud_driver.nomad.administrator import NomadAdministrator
 from picloud_driver.nomad.bootstrap import bootstrap
 from picloud_driver.nomad.gateway import NomadAccess, NomadGateway
 from picloud_driver.policies import policy
@@ -295,6 +296,15 @@ REFUSED = [
     ("PUT", "node/00000000-0000-0000-0000-000000000000/drain"),
     ("PUT", "node/00000000-0000-0000-0000-000000000000/eligibility"),
 ]
+
+
+def test_a_nomad_without_acls_is_named(nomad_site: NomadSite) -> None:
+    """Bootstrap can make no token there; the error says what to configure."""
+    with (
+        NomadAdministrator(NomadAccess(nomad_site.address)) as nomad,
+        pytest.raises(Unavailable, match=r"has no ACLs: set `acl \{ enabled = true \}`"),
+    ):
+        nomad.manages()
 
 
 def test_a_token_that_may_not_bootstrap_is_named(guarded: tuple[str, str]) -> None:

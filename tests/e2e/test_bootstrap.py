@@ -209,10 +209,18 @@ def test_without_servers_there_is_nothing_to_do(tmp_path: Path) -> None:
     assert printed.startswith("error: No server is named: set CONSUL_HTTP_ADDR,")
 
 
+@pytest.mark.parametrize("name", ["CONSUL_HTTP_ADDR", "NOMAD_ADDR"])
+def test_a_plan_asks_each_server(tmp_path: Path, name: str) -> None:
+    """Also one for which there is no token yet: a wrong address is reported by the plan."""
+    with pytest.raises(StackFault, match=r"at http://127\.0\.0\.1:1 cannot answer now"):
+        needed({name: "http://127.0.0.1:1"}, tmp_path)
+
+
 def test_a_consul_that_is_open_is_refused(tmp_path: Path) -> None:
-    """ACLs that allow by default protect nothing."""
+    """ACLs that allow by default protect nothing; the plan says so, and no token is made."""
     with bare_servers.consul(default_policy="allow") as address:
         variables = {"CONSUL_HTTP_ADDR": address}
 
         with pytest.raises(StackFault, match="lets clients without a token read all keys"):
-            list(begun(variables, tmp_path).run("consul"))
+            needed(variables, tmp_path)
+    assert list(tmp_path.iterdir()) == []

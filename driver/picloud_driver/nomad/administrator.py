@@ -86,12 +86,13 @@ class NomadAdministrator(contextlib.AbstractContextManager["NomadAdministrator"]
                 f"Nomad at {self._address} has a management token already: set NOMAD_TOKEN to one."
             ) from error
 
-    def knows_own_token(self) -> bool:
-        """Whether the token is valid."""
-        try:
-            self._client.ask(self._acl, "token", "self", answer=NomadToken)
-        except (NotAllowed, NoSuchThing):
-            return False
+    def manages(self) -> bool:
+        """Whether the token is a management token."""
+        with self._explained():
+            try:
+                self._client.ask(self._acl, "tokens", answer=list[NomadToken])
+            except (NotAllowed, NoSuchThing):
+                return False
         return True
 
     def version(self) -> str:

@@ -56,14 +56,14 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
     ]
     token = server.token or keys.now.consul_management
     managed = msgspec.structs.replace(server, token=token)
+    where = f"Consul at {server.address}"
+    _require_closed(server, where)
     if not token:
         return steps
     with ConsulAdministrator(access(managed)) as consul:
         if not server.token and not consul.knows(token):
             return steps
-        where = f"Consul at {server.address}"
         require_version(where, Consul.program, consul.version())
-        _require_closed(server, where)
         found = consul.policy(POLICY)
         data = f"keys below {_PREFIX}" if consul.keys(_PREFIX) else ""
         owner = found.description if found else None
@@ -82,6 +82,6 @@ def _require_closed(server: VendorServer, where: str) -> None:
     with ConsulAdministrator(access(stranger)) as consul:
         if consul.is_open(f"{_PREFIX}ping"):
             raise StackFault(
-                f"{where} lets clients without a token read all keys: set `acl.default_policy` to "
-                '"deny" in the configuration of its servers, and restart them.'
+                f"{where} lets clients without a token read all keys: set `acl.enabled` to true "
+                'and `acl.default_policy` to "deny" in the configuration of its servers.'
             )

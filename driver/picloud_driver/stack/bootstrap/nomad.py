@@ -44,10 +44,9 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
     ]
     token = server.token or keys.now.nomad_management
     managed = msgspec.structs.replace(server, token=token)
-    if not token:
-        return steps
     with NomadAdministrator(access(managed)) as nomad:
-        if not server.token and not nomad.knows_own_token():
+        # Also without a token: an address at which no Nomad answers is reported.
+        if not server.token and not nomad.manages():
             return steps
         where = f"Nomad at {server.address}"
         require_version(where, Nomad.program, nomad.version())
