@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -173,3 +174,35 @@ def test_a_pool_has_the_methods_of_multiprocessing() -> None:
         assert pool.map(abs, []) == []
         pool.close()
         pool.join()
+
+
+def invert(number: float) -> float:
+    """The inverse of a number, after a while if it is small."""
+    time.sleep(2 if number < 1 else 0)
+    return 1 / number
+
+
+def test_iterators_of_a_pool_lose_nothing() -> None:
+    """After the error of an item, and after a timeout, the results that follow can be read."""
+    with cloud.Pool() as pool:
+        ordered = pool.imap(invert, [1, 0, 2])
+        assert ordered.next(WAIT_S) == 1
+        with pytest.raises(ZeroDivisionError):
+            next(ordered)
+        assert list(ordered) == [0.5]
+
+        results: list[Any] = []
+        unordered = pool.imap_unordered(invert, [1, 0, 2, 4])
+        while len(results) < 4:
+            try:
+                results.append(unordered.next(WAIT_S))
+            except ZeroDivisionError:
+                results.append(0)
+        assert sorted(results) == [0, 0.25, 0.5, 1]
+        with pytest.raises(StopIteration):
+            unordered.next()
+
+        slow = pool.imap(invert, [0.5])
+        with pytest.raises(multiprocessing.TimeoutError):
+            slow.next(timeout=0.1)
+        assert slow.next() == 2

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from cloud._jobs.info import JobInputs
     from cloud._jobs.job import Job
     from cloud._jobs.listing import JobFilter, SubmittedJobs
+    from cloud._jobs.results import ResultIterator
     from cloud._resources.bucket import BucketClient
 
 
@@ -250,7 +251,7 @@ class Client:
         overall: bool = False,
         unordered: bool = False,
         show: bool = False,
-    ) -> Iterator[Any]:
+    ) -> ResultIterator:
         """Iterate over results, by default in the order of the jids; see `cloud.iresult`.
 
         With `overall` the timeout is for all of them together.

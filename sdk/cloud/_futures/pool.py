@@ -4,25 +4,71 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from picloud_model.job import ENDED, Status
 
-from cloud._arguments.option_values import whole
-from cloud._client.border import UsersIterator, of_users
+from cloud._arguments.option_values import seconds, whole
+from cloud._client.border import of_users
 from cloud._client.current import client
-from cloud._futures.completed import as_completed, wait
+from cloud._futures.completed import wait
 from cloud._futures.executor import Executor
 from cloud._jobs.job import Jobs
 from cloud.errors import CloudTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from cloud._jobs.job import Job
 
 _NO_KEYWORDS: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def _late(error: CloudTimeoutError) -> Exception:
+    """Return the error that programs for `multiprocessing.Pool` expect after a timeout."""
+    from multiprocessing import TimeoutError  # noqa: A004, PLC0415 - few programs need it
+
+    return TimeoutError(str(error))
+
+
+class PoolResults(Iterator[Any]):
+    """Iterates over the results of a pool's jobs, each of which ran some items.
+
+    After an error it goes on with the next job.
+
+    Args:
+        jobs: The jobs.
+        unordered: Whether results come in the order in which the jobs end.
+    """
+
+    def __init__(self, jobs: Jobs, *, unordered: bool) -> None:
+        used = client()
+        self._chunks = used.iresult(jobs, original=used.raises_original, unordered=unordered)
+        self._items: Iterator[Any] = iter(())
+
+    def __next__(self) -> Any:
+        return self.next()
+
+    @of_users
+    def next(self, timeout: float | None = None) -> Any:
+        """Return the next result.
+
+        Args:
+            timeout: How many seconds to wait for it; None for no limit.
+
+        Raises:
+            multiprocessing.TimeoutError: When it is not there in time; the next call waits again.
+            StopIteration: When there is none.
+        """
+        for item in self._items:
+            return item
+        try:
+            self._items = iter(self._chunks.within(seconds(timeout)))
+        except CloudTimeoutError as error:
+            raise _late(error) from None
+        return next(self._items)
 
 
 class JobPool:
@@ -147,21 +193,18 @@ class JobPool:
     @of_users
     def imap(
         self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int = 1
-    ) -> Iterator[Any]:
+    ) -> PoolResults:
         """Run a function for each item; iterate over the results in order, as they arrive."""
         jobs = self._submit(func, zip(iterable, strict=False), chunksize)
-        used = client()
-        results = used.iresult(jobs, original=used.raises_original)
-        return UsersIterator(itertools.chain.from_iterable(results))
+        return PoolResults(jobs, unordered=False)
 
     @of_users
     def imap_unordered(
         self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int = 1
-    ) -> Iterator[Any]:
+    ) -> PoolResults:
         """Run a function for each item; iterate over the results in the order in which jobs end."""
         jobs = self._submit(func, zip(iterable, strict=False), chunksize)
-        ended = as_completed(jobs)
-        return UsersIterator(itertools.chain.from_iterable(job.result() for job in ended))
+        return PoolResults(jobs, unordered=True)
 
     def close(self) -> None:
         """Accept no further functions."""
@@ -235,15 +278,10 @@ class PoolResult:
         Raises:
             multiprocessing.TimeoutError: When it is not there after `timeout` seconds.
         """
-        late: Exception | None = None
         try:
             value = self._jobs.result(timeout)
         except CloudTimeoutError as error:
-            from multiprocessing import TimeoutError  # noqa: A004, PLC0415 - few programs need it
-
-            late = TimeoutError(str(error))
-        if late is not None:
-            raise late
+            raise _late(error) from None
         return value if isinstance(self._jobs, int) else list(itertools.chain.from_iterable(value))
 
     @of_users

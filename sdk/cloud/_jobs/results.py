@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
 from picloud_model import ranges
 from picloud_model.job import Status
 
@@ -34,7 +35,7 @@ MOST_IN_PARALLEL: Final = 64
 """Large results fetched ahead if `num_in_parallel` is 0."""
 
 
-class _Results(Iterator[Any]):
+class ResultIterator(Iterator[Any]):
     """The outcomes that have arrived and have not been returned; a subclass orders them.
 
     Args:
@@ -83,6 +84,16 @@ class _Results(Iterator[Any]):
     @abstractmethod
     def _upcoming(self) -> Iterable[int]:
         """Return the jobs whose results are returned next, as far ahead as results are fetched."""
+
+    def within(self, timeout_s: float | None) -> Any:
+        """Return the next result; wait for it at most this long, None for no limit.
+
+        Raises:
+            CloudTimeoutError: When the timeout is reached; the next call waits again.
+            StopIteration: When there is none.
+        """
+        self._options = replace(self._options, timeout_s=timeout_s)
+        return next(self)
 
     def _wait(self, is_ready: Callable[[], bool], jid: int) -> None:
         """Receive outcomes until `is_ready`; `jid` is a job that is waited for.
@@ -156,7 +167,7 @@ class _Results(Iterator[Any]):
         self._patience.recovered()
 
 
-class OrderedResults(_Results):
+class OrderedResults(ResultIterator):
     """Results in the order of the jids. After an error `next` goes on with the following job."""
 
     def _begin(self, order: Sequence[int]) -> None:
@@ -185,7 +196,7 @@ class OrderedResults(_Results):
         return self._order[self._next : self._next + self._in_parallel]
 
 
-class _AsTheyEnd(_Results):
+class _AsTheyEnd(ResultIterator):
     """The outcomes of jobs in the order in which they end."""
 
     def _begin(self, order: Sequence[int]) -> None:
@@ -234,7 +245,7 @@ class ArrivingResults(_AsTheyEnd):
         return self._value(self._ended())
 
 
-def iterator_of(*, unordered: bool) -> type[_Results]:
+def iterator_of(*, unordered: bool) -> type[ResultIterator]:
     """Return the iterator over results in the order of the jids, or of the ends of their jobs."""
     return ArrivingResults if unordered else OrderedResults
 
