@@ -11,7 +11,11 @@ import sys
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from cloudpickle.cloudpickle import _get_or_create_tracker_id
+from cloudpickle.cloudpickle import (
+    _PICKLE_BY_VALUE_MODULES,
+    _get_or_create_tracker_id,
+    subimport,
+)
 
 from picloud_pickle import rebuild, singletons, wrappers
 from picloud_pickle.reference import by_reference, is_dynamic
@@ -33,10 +37,14 @@ def module_reduced(context: PicklingContext, module: ModuleType) -> Any:
         if submodules:
             context.modules.update(submodules)
             return rebuild.package, (name, submodules)
+    if reduction is not NotImplemented:
+        return reduction
     # cloudpickle knows modules by their exact type, which lazy ones do not have.
-    if reduction is NotImplemented and type(module) is not ModuleType:
+    if type(module) is not ModuleType:
         return rebuild.module_attribute, (name, "")
-    return reduction
+    if name in sys.modules and not _PICKLE_BY_VALUE_MODULES:
+        return subimport, (name,)  # as cloudpickle does after longer checks
+    return NotImplemented
 
 
 def _loaded_submodules(module: ModuleType) -> list[str]:

@@ -149,7 +149,7 @@ def _state(
     modules = submodules(attributes, reachable)
     modules.extend(sys.modules[name] for name in names.imports if is_dynamic(sys.modules.get(name)))
     context.reached_modules.update(
-        value.__name__ for value in (*reachable, *modules) if type(value) is ModuleType
+        [value.__name__ for value in (*reachable, *modules) if type(value) is ModuleType]
     )
     state = {
         "__name__": function.__name__,
@@ -232,7 +232,8 @@ def submodules(attributes: frozenset[str], values: Iterable[object]) -> list[Mod
     for value in values:
         if isinstance(value, ModuleType):
             # A lazy module would begin to load if it were read in the usual way.
-            scope = object.__getattribute__(value, "__dict__")
+            lazy = type(value) is not ModuleType
+            scope = object.__getattribute__(value, "__dict__") if lazy else value.__dict__
             if "__path__" in scope:
                 packages[f"{scope['__name__']}."] = scope["__name__"].partition(".")[0]
     if not packages:

@@ -82,7 +82,7 @@ def is_dynamic(module: object) -> bool:
     """
     if type(module) is not ModuleType:
         return False
-    scope = vars(module)
+    scope = module.__dict__
     if scope.get("__spec__") is not None or "__file__" in scope or "__path__" in scope:
         return False
     name = scope.get("__name__")

@@ -211,10 +211,11 @@ def _patches(places: tuple[Place, ...]) -> list[tuple[_Attribute, Any, Any]]:
 
 def _contents_of(name: str) -> _Contents:
     """Return what a module holds of those; search again if it or the main program has grown."""
-    scope = getattr(sys.modules.get(name), "__dict__", None)
+    modules = sys.modules
+    scope = getattr(modules.get(name), "__dict__", None)
     if not scope:
         return _NOTHING
-    of_main = len(sys.modules["__main__"].__dict__)
+    of_main = len(modules["__main__"].__dict__)
     cached = _contents.get(name)
     if cached is None or cached[0] != len(scope) or cached[1] != of_main:
         from picloud_pickle.patches import search  # noqa: PLC0415 - not for `import cloud`

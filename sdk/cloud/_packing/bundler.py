@@ -228,14 +228,16 @@ class _Gathering:
         if files and origin.paths[0].isprintable():
             single = origin.kind is ModuleKind.MODULE
             target = f"{name.replace('.', '/')}{'.py' if single else ''}"
-            self._places[target] = str(Path(origin.paths[0]).absolute())
+            path = origin.paths[0]
+            self._places[target] = path if path.startswith(os.sep) else str(Path(path).absolute())
         return sources.values()
 
     def _listed(self, target: str, origin: ModuleSource) -> list[SourceFile]:
         if origin.kind is ModuleKind.MODULE:
             (path,) = origin.paths
             if not origin.archive:
-                return [SourceFile(f"{target}.py", path, Path(path).stat().st_size)]
+                size = os.stat(path).st_size  # noqa: PTH116 - as in `source_files`
+                return [SourceFile(f"{target}.py", path, size)]
             return in_archive(origin.archive, path, target)
         listed: dict[str, SourceFile] = {}
         for directory in origin.paths:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import sysconfig
 from enum import Enum
@@ -27,6 +28,8 @@ _OWN: Final = frozenset(
 """Packages that every slot has, in its own version."""
 _MAIN: Final = frozenset(("__main__", "__mp_main__"))
 _INSTALLED: Final = frozenset(("site-packages", "dist-packages"))
+_BESIDE_OS: Final = f"{Path(os.__file__).parent}{os.sep}"
+"""What the paths of the standard library's own modules begin with."""
 
 
 class ModuleKind(Enum):
@@ -116,8 +119,9 @@ def source_file(name: str) -> str | None:
 
 def is_foreign(path: str) -> bool:
     """Whether a file or directory belongs to Python or to an installed distribution."""
-    real = Path(path).resolve()
-    return not _INSTALLED.isdisjoint(real.parts) or any(map(real.is_relative_to, _standard()))
+    # Not by `pathlib`, as this is asked of every module that travels.
+    real = os.path.join(os.path.realpath(path), "")  # noqa: PTH118
+    return real.startswith(_standard()) or not _INSTALLED.isdisjoint(real.split(os.sep))  # noqa: PTH206
 
 
 @cache
@@ -126,18 +130,19 @@ def _is_standard(top: str) -> bool:
     if top not in sys.stdlib_module_names:
         return False
     path = source_file(top)
-    if path and not is_foreign(path):
+    # Most are where `os` is: to resolve their paths would take most of the time of a first call.
+    if path and not path.startswith(_BESIDE_OS) and not is_foreign(path):
         log.warning("%s is not sent, as Python itself has a module %r; rename yours", path, top)
     return True
 
 
 @cache
-def _standard() -> frozenset[Path]:
-    """Return the directories of the standard library."""
+def _standard() -> tuple[str, ...]:
+    """Return the directories of the standard library, each with a separator at its end."""
     named = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
     # Windows' embeddable Python has it in a zip file, which only its modules know.
     named.append(str(Path(sysconfig.__file__).parent))
-    return frozenset(Path(path).resolve() for path in named)
+    return tuple({os.path.join(os.path.realpath(path), "") for path in named})  # noqa: PTH118
 
 
 def _scope(name: str) -> dict[str, Any]:

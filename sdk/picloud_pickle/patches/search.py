@@ -8,8 +8,8 @@ module. A job that uses the module is to find it there as well.
 from __future__ import annotations
 
 import functools
+import os
 import sys
-import sysconfig
 from types import (
     BuiltinFunctionType,
     FunctionType,
@@ -38,7 +38,8 @@ _NOT_SEARCHED: Final = frozenset(
 )
 """Packages that are restored by themselves, or keep functions only while they work with them."""
 _INSTALLED: Final = (
-    *{sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")},
+    os.path.dirname(os.__file__),  # noqa: PTH120 - `sysconfig` and `pathlib` take milliseconds
+    f"{sys.base_exec_prefix}/{sys.platlibdir}/python{sys.version_info[0]}.{sys.version_info[1]}/",
     *("/site-packages/", "/dist-packages/"),
 )
 _PLAIN: Final = frozenset(
@@ -85,38 +86,40 @@ def places(module: str, scope: Mapping[str, Any]) -> tuple[Place, ...]:
     # Modules of the program refer to each other as they are imported; the script is not imported.
     is_origin = _is_main if _is_of_program(module) else _is_of_program
     found: list[Place] = []
-    for name, value in _foreign(scope, scope):
+    for name, value in _foreign(scope):
         kind = type(value)
         if kind is dict:
             found.extend(_in_table(Place(module, name, ""), value, is_origin))
-        elif kind is not FunctionType and not isinstance(value, type):
-            continue
-        elif kind is not FunctionType and str(value.__module__).partition(".")[0] == top:
-            found.extend(_in_class(Place(module, name, ""), value, is_origin))
-        elif _has_origin(value, is_origin):
-            found.append(Place(module, "", name))
-        else:
-            _clean.note(value)
+        elif kind is FunctionType or isinstance(value, type):
+            if kind is not FunctionType and _is_in(value.__module__, module, top):
+                found.extend(Place(module, name, each) for each in _in_class(value, is_origin))
+            elif _has_origin(value, is_origin):
+                found.append(Place(module, "", name))
+            else:
+                _clean.note(value)
     for owner, path in _LISTS.get(module, ()):
         found.extend(_in_list(Place(owner, path, ""), is_origin))
     return tuple(found)
 
 
-def _foreign(scope: Mapping[str, Any], home: object) -> list[tuple[str, Any]]:
-    """Return the names of a namespace except for plain values and functions of its own."""
+def _foreign(scope: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return what a module holds except for plain values and functions of its own."""
     # A comprehension, as all that all modules hold goes through it.
     clean = _clean.values()
     return [
         (name, value)
         for name, value in [*scope.items()]
         if (kind := type(value)) not in _PLAIN
-        and (kind is not FunctionType or value.__globals__ is not home)
+        and (kind is not FunctionType or value.__globals__ is not scope)
         and clean.get(id(value)) is not value
     ]
 
 
 def _in_table(place: Place, table: dict[Any, Any], is_origin: _IsOrigin) -> Iterator[Place]:
     if place.path.startswith("__") or len(table) > _WIDEST:
+        return
+    # Most tables hold plain values only, which C finds out by itself.
+    if _PLAIN.issuperset(map(type, [*table.values()])) and _PLAIN.issuperset(map(type, [*table])):
         return
     for key, value in list(table.items()):
         if (type(value) not in _PLAIN and _has_origin(value, is_origin)) or (
@@ -131,24 +134,32 @@ def _in_list(place: Place, is_origin: _IsOrigin) -> Iterator[Place]:
             yield place._replace(name=index)
 
 
-def _in_class(place: Place, kind: type, is_origin: _IsOrigin) -> Iterator[Place]:
-    members = vars(kind) if kind.__flags__ & _HEAP_TYPE else {}
-    patched = False
-    for name, value in _foreign(members, _home(members)):
-        if _has_origin(value, is_origin) or _holds(value, is_origin):
-            patched = True
-            yield place._replace(name=name)
-    if not patched:
+def _is_in(name: object, module: str, top: str) -> bool:
+    """Whether what says that it is of a module is of this one, or of its package."""
+    return name == module or str(name).partition(".")[0] == top
+
+
+def _in_class(kind: type, is_origin: _IsOrigin) -> list[str]:
+    """Return the names of the members of a class that are of the program."""
+    if not kind.__flags__ & _HEAP_TYPE:
+        return []
+    home = _home(kind, is_origin)
+    found = [
+        name
+        for name, value in [*kind.__dict__.items()]
+        if (of := type(value)) not in _PLAIN
+        and (of is not FunctionType or value.__globals__ is not home)
+        and (_has_origin(value, is_origin) or _holds(value, is_origin))
+    ]
+    if not found:
         _clean.note(kind)
+    return found
 
 
-def _home(members: Mapping[str, Any]) -> object:
-    """Return the namespace that most functions of a class have: it may say another module."""
-    for value in members.values():
-        if type(value) is FunctionType:
-            scope = value.__globals__
-            return None if _is_of_program(scope.get("__name__")) else scope
-    return None
+def _home(kind: type, is_origin: _IsOrigin) -> object:
+    """Return the namespace of the module of a class, which most of its functions have."""
+    name = kind.__module__
+    return None if is_origin(name) else getattr(sys.modules.get(name), "__dict__", None)
 
 
 def content(place: Place) -> Any:
@@ -199,28 +210,29 @@ def _has_origin(value: Any, is_origin: _IsOrigin) -> bool:
         return is_origin(value.__globals__.get("__name__"))
     if isinstance(value, type):
         return is_origin(value.__module__)
-    for part in _parts(value):  # noqa: SIM110 - `any` takes twice the time
-        if part is not None and _has_origin(part, is_origin):
-            return True
+    parts = _PARTS.get(kind)
+    if parts is not None:
+        for part in parts(value):
+            if part is not None and _has_origin(part, is_origin):
+                return True
     return False
 
 
-def _parts(value: Any) -> tuple[Any, ...]:
-    """Return what is under a wrapper, or in a tuple."""
-    kind = type(value)
-    if kind is property:
-        return value.fget, value.fset, value.fdel
-    if kind is classmethod or kind is staticmethod:
-        return (value.__func__,)
-    if kind is functools.partial or kind is functools.cached_property:
-        return (value.func,)
-    return value[:_FEW] if kind is tuple else ()
+_PARTS: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
+    property: lambda value: (value.fget, value.fset, value.fdel),
+    classmethod: lambda value: (value.__func__,),
+    staticmethod: lambda value: (value.__func__,),
+    functools.partial: lambda value: (value.func,),
+    functools.cached_property: lambda value: (value.func,),
+    tuple: lambda value: value[:_FEW],
+}
+"""What is under a wrapper, or in a tuple."""
 
 
 def _holds(value: Any, is_origin: _IsOrigin) -> bool:
     """Whether an object is of such a class, or holds one, as an accessor of pandas does."""
     kind = type(value)
-    if not kind.__flags__ & _HEAP_TYPE:
+    if not kind.__flags__ & _HEAP_TYPE or kind in _PARTS:
         return False
     if is_origin(kind.__module__):
         return True

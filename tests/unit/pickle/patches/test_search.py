@@ -91,3 +91,18 @@ def test_the_content_of_a_place_is_read_when_it_is_sent(module: ModuleType) -> N
     assert content(place) is Own
     del module.table
     assert content(place) is None
+
+
+def test_a_class_that_names_another_module_as_its_own_is_searched(module: ModuleType) -> None:
+    """As where a part of its package is installed, and another part is the program's."""
+    mine = ModuleType("installed_here.mine")
+    mine.__file__ = "/home/user/installed_here/mine.py"
+    sys.modules[mine.__name__] = mine
+    exec("def method(self): pass", vars(mine))
+    module.Kind.__module__ = mine.__name__
+    module.Kind.added = vars(mine)["method"]
+
+    try:
+        assert ("Kind", "added") in found(module)
+    finally:
+        del sys.modules[mine.__name__]
