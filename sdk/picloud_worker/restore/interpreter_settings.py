@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from picloud_worker.restore.job_variables import VARIABLES
+from picloud_worker.restore.logger_settings import LoggerSettings
 from picloud_worker.restore.process_state import NotRestoredError, Setting
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def interpreter_settings(renew_streams: Callable[[], None], codecs: CodecRegistr
         codecs: Notes which codecs are registered.
     """
     environment, filters, names = _Environment(), _WarningFilters(), _Builtins()
-    root = logging.getLogger()
+    root, loggers = logging.getLogger(), LoggerSettings()
     return [
         Setting("standard streams", _streams, lambda _: renew_streams()),
         Setting("os.environ", environment.read, environment.restore),
@@ -80,6 +81,7 @@ def interpreter_settings(renew_streams: Callable[[], None], codecs: CodecRegistr
         Setting("level of logging", lambda: root.level, root.setLevel),
         Setting("handlers of logging", lambda: [*root.handlers], partial(_set_handlers, root)),
         Setting("filters of logging", lambda: [*root.filters], partial(_set_list, root, "filters")),
+        Setting("loggers", loggers.read, loggers.restore),
         Setting("making of log records", _log_classes, _set_log_classes),
         Setting("codecs.register", codecs.search_functions, codecs.unregister),
         Setting("codecs.register_error", codecs.handlers, codecs.restore_handlers),

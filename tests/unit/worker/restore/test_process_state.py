@@ -77,7 +77,11 @@ def state() -> dict[str, Any]:
         "showwarning": warnings.showwarning.__module__,
         "logging": (
             logging.root.manager.disable, logging.root.level, len(logging.root.handlers),
-            len(logging.root.filters),
+            len(logging.root.filters), *(
+                (name, logger.level, logger.disabled, len(logger.handlers))
+                for name, logger in sorted(logging.root.manager.loggerDict.items())
+                if isinstance(logger, logging.Logger) and (logger.level or logger.handlers)
+            ),
         ),
         "timeout": socket.getdefaulttimeout(),
         "locale": locale.setlocale(locale.LC_ALL),
@@ -215,6 +219,8 @@ def change_logging() -> None:
     logging.root.setLevel(logging.CRITICAL)
     logging.root.addHandler(logging.StreamHandler(io.StringIO()))
     logging.root.addFilter(lambda _: False)
+    logging.getLogger("of.a.job").addHandler(logging.StreamHandler())
+    logging.getLogger("of.a.library").setLevel(logging.CRITICAL)
 
 
 def change_the_library() -> None:
@@ -295,7 +301,9 @@ RESTORED: dict[Callable[[], None], str] = {
     change_the_interpreter: "recursion limit",
     make_warnings_errors: "warning filters, warnings.showwarning",
     replace_the_filters: "warning filters, warnings.showwarning",
-    change_logging: "logging.disable, level of logging, handlers of logging, filters of logging",
+    change_logging: (
+        "logging.disable, level of logging, handlers of logging, filters of logging, loggers"
+    ),
     change_the_library: "socket timeout, locale, decimal context",
     close_the_loop: "",
     run_a_loop: "",
