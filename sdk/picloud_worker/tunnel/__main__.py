@@ -7,16 +7,12 @@ import contextlib
 import os
 import socket
 import sys
-from typing import TYPE_CHECKING
 
 from picloud_model.job_socket import address, shells_name
 
 from picloud_worker.system.virtual_environment import own_python_first
 from picloud_worker.tunnel import shell_order
 from picloud_worker.tunnel.shell_order import ShellOrder
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _STREAM = 3
 _ORDER = 4
@@ -40,20 +36,23 @@ def main(job: int) -> None:
             return
         variables = shell_order.environment(job, order.variables)
         path = own_python_first(variables.get("PATH", os.defpath), sys.executable)
-        with announced(variables.get("PICLOUD_LINE", "")):
-            asyncio.run(ssh_server.serve(stream, order.ssh, {**variables, "PATH": path}))
+        environment = {**variables, "PATH": path}
+        with announcement(variables.get("PICLOUD_LINE", "")) as announced:
+            asyncio.run(ssh_server.serve(stream, order.ssh, environment, announced.close))
     with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()
 
 
-@contextlib.contextmanager
-def announced(name: str) -> Iterator[None]:
-    """Keep a connection to the job meanwhile, if it wants to know how many shells are open."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        with contextlib.suppress(OSError):
-            connection.connect(address(shells_name(name)))
-        yield
+def announcement(name: str) -> socket.socket:
+    """Return a connection to the job that lasts as long as the client's.
+
+    A job that wants to know how many shells are open listens; to others there is none.
+    """
+    connection = socket.socket(socket.AF_UNIX)
+    with contextlib.suppress(OSError):
+        connection.connect(address(shells_name(name)))
+    return connection
 
 
 if __name__ == "__main__":

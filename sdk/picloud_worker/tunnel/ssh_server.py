@@ -19,7 +19,7 @@ import asyncssh
 if TYPE_CHECKING:
     import socket
     from asyncio.subprocess import Process as Program
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from picloud_model.wire import SshOrder
 
@@ -28,8 +28,6 @@ LOGIN_S: Final = 15
 KEEPALIVE_S: Final = 15
 MOST_UNANSWERED: Final = 4
 """Requests for a sign of life that a client leaves unanswered before its connection ends."""
-HANG_UP_S: Final = 1.0
-"""How long a command may take to end after SIGHUP, before it goes on alone."""
 _FROM_CLIENTS: Final = ("LANG", "LC_", "COLORTERM")
 """Variables that clients may set, or the beginnings of their names."""
 _NOT_RUN: Final = 126
@@ -59,13 +57,19 @@ class JobFiles(asyncssh.SFTPServer):
         self.channel.exit(0)
 
 
-async def serve(stream: socket.socket, order: SshOrder, environment: Mapping[str, str]) -> None:
-    """Serve a client until it disconnects.
+async def serve(
+    stream: socket.socket,
+    order: SshOrder,
+    environment: Mapping[str, str],
+    disconnected: Callable[[], None],
+) -> None:
+    """Serve a client until it disconnects, and then wait for commands that go on.
 
     Args:
         stream: A connection to it.
         order: The certificates that are accepted, and the private key of this server.
         environment: The environment of its commands.
+        disconnected: Called when the client has disconnected.
     """
     rule = f'cert-authority,principals="{order.principal}" {order.authority}\n'
 
@@ -94,6 +98,7 @@ async def serve(stream: socket.socket, order: SshOrder, environment: Mapping[str
             keepalive_count_max=MOST_UNANSWERED,
         )
         await connection.wait_closed()
+    disconnected()
     if running:
         await asyncio.wait(running)
 
@@ -184,7 +189,8 @@ async def _end(process: asyncssh.SSHServerProcess[bytes], program: Program) -> N
         else:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(program.pid, signal.SIGHUP)
-            await asyncio.wait((ended,), timeout=HANG_UP_S)
+            # Not left alone: the loop would kill it when it closes.
+            await ended
     finally:
         for each in (ended, closed):
             each.cancel()
