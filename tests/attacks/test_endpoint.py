@@ -165,6 +165,9 @@ def test_everybody_calls_a_public_endpoint_but_sees_no_more(
     assert (reply.status, SECRET.encode() in reply.data) == (500, False)
     reply = sender.raw("POST", published.public, b"", owner, wait_s=30)
     assert (reply.status, SECRET.encode() in reply.data) == (500, True)
+    for suffix in ("", "/openapi"):
+        reply_to_guest = sender.raw("GET", published.public + suffix, None, "")
+        assert (reply_to_guest.status, b"failing" in reply_to_guest.data) == (200, False)
     jid = reply.body()["message"].split()[1].strip(":,")
     for place in (f"/jobs/{jid}", f"/jobs/{jid}-1-{'0' * 32}", "/../guarded"):
         assert sender.raw("GET", published.public + place, None, "").status in {401, 404}

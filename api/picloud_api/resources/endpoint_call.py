@@ -116,12 +116,13 @@ class EndpointCallResource:
         self, request: Request, response: Response, account: str, label: str, version: str = "0"
     ) -> None:
         """Describe a published function."""
-        await self._admit(request, response, account, label)
+        caller = await self._admit(request, response, account, label)
         info = await self._endpoints.info(account, label, _version(version))
         described = OriginalEndpoint(
             label=label,
             published_version=info.version,
-            function=info.function_name,
+            # The name of a command is its text, which may hold secrets.
+            function=label if caller.guest else info.function_name,
             parameters=info.parameters,
             takes_any=info.takes_any,
         )

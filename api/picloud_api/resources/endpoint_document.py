@@ -28,6 +28,8 @@ _VERSION: Final = {"type": "string", "description": "That of the interface."}
 def endpoint_document(info: EndpointInfo) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of a published function, in its current version.
 
+    The label is the only name in it: the name of a command is its text, which may hold secrets.
+
     >>> from picloud_model.wire.rest import EndpointInfo, Parameter
     >>> x = Parameter(name="x", kind="int")
     >>> info = EndpointInfo(
@@ -44,7 +46,7 @@ def endpoint_document(info: EndpointInfo) -> dict[str, Any]:
         "info": {
             "title": info.label,
             "version": str(info.version),
-            "description": f"The function {info.function_name}, published with PiCloud.",
+            "description": f"The function {info.label}, published with PiCloud.",
         },
         "paths": {
             info.path: {"post": {**_call(info), "security": security}},
@@ -80,7 +82,7 @@ def _call(info: EndpointInfo) -> dict[str, Any]:
     }
     return {
         "operationId": "call",
-        "summary": f"Call {info.function_name}.",
+        "summary": f"Call {info.label}.",
         "parameters": [_PREFER, _IDEMPOTENCY_KEY],
         "requestBody": {
             "required": bool(schema["required"]),
