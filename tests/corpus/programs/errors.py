@@ -282,6 +282,26 @@ check(
 fails("exit", lambda: sys.exit(4), message=r"sys.exit\(4\)")
 fails("os._exit", lambda: os._exit(4), message="exit")
 fails("signal", lambda: os.kill(os.getpid(), signal.SIGSEGV), message="SIGSEGV")
+
+
+def signalled(number):
+    os.kill(os.getpid(), number)
+    signal.pause()
+
+
+def signalled_by_its_child():
+    code = "import os, signal; os.kill(os.getppid(), signal.SIGTERM)"
+    subprocess.run([sys.executable, "-c", code])
+    signal.pause()
+
+
+OWN = "sent by the job itself or by the system: it was not killed by its user"
+fails("SIGTERM by itself", signalled, signal.SIGTERM, message=rf"signal 15 \(SIGTERM\), {OWN}")
+fails("SIGTERM by its child", signalled_by_its_child, message=rf"signal 15 \(SIGTERM\), {OWN}")
+for number in (signal.SIGKILL, signal.SIGUSR1, signal.SIGHUP):
+    message = rf"signal {number.value} \({number.name}\)$"
+    fails(f"{number.name} by itself", signalled, number, message=message)
+fails("alarm", lambda: (signal.alarm(1), signal.pause()), message=r"signal 14 \(SIGALRM\)$")
 fails(
     "recursion",
     (lambda function: lambda: function(function))(lambda it: it(it)),
