@@ -6,16 +6,18 @@ import shlex
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import msgspec
 from cloud import CloudException
 from cloud._client.client import Client
 from cloud._config.configuration import Config
 from cloud._http.transport import ServerAddress
 from picloud_model.job import State
-from picloud_model.wire import BatchesRequest
+from picloud_model.wire import BatchesRequest, ListedBatch
 
 from picloud.units import format_jids
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from picloud_driver.stack.addresses import Addresses
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _UNFINISHED: Final = sorted({state.shown.value for state in State if not state.final})
 _KEPT: Final = "a running server keeps its port until it is stopped"
 _SHOWN_BATCHES: Final = 5
+_MOST_PAGES: Final = 20
 
 
 def server_lines(record: ServerRecord, data: Path, *, was_running: bool) -> list[str]:
@@ -62,12 +65,30 @@ def job_lines(record: ServerRecord) -> list[str]:
     """Describe which jobs of an earlier time go on; nothing if there are none."""
     client = Client(ServerAddress(record.url, record.key), Config())
     try:
-        listed = client.batches(BatchesRequest(statuses=_UNFINISHED))
+        listed = unfinished(client.batches)
     except CloudException:
         return []  # the server runs: that it cannot list jobs yet is not a failure of `up`
     finally:
         client.close()
     return unfinished_lines(listed)
+
+
+def unfinished(fetch: Callable[[BatchesRequest], BatchesListed]) -> BatchesListed:
+    """Return the newest batches with unfinished jobs, from several pages.
+
+    A page may have none of them although older ones follow: behind many jobs that have ended.
+
+    Args:
+        fetch: Returns a page of the list.
+    """
+    request, batches = BatchesRequest(statuses=_UNFINISHED), list[ListedBatch]()
+    for _ in range(_MOST_PAGES):
+        page = fetch(request)
+        batches += page.batches
+        if page.more is None or len(batches) >= request.limit:
+            break
+        request = msgspec.structs.replace(request, before=page.more)
+    return msgspec.structs.replace(page, batches=batches)
 
 
 def unfinished_lines(listed: BatchesListed) -> list[str]:
@@ -84,8 +105,8 @@ def unfinished_lines(listed: BatchesListed) -> list[str]:
         for status, count in batch.statuses.items()
         if status in _UNFINISHED
     )
-    number = f"More than {count:,}" if listed.more else f"{count:,}"
-    jobs = "job goes on" if (count, listed.more) == (1, None) else "jobs go on"
+    number = f"At least {count:,}" if listed.more else f"{count:,}"
+    jobs = "job goes on" if count == 1 else "jobs go on"
     oldest = list(reversed(listed.batches))[:_SHOWN_BATCHES]
     jids = ", ".join(format_jids(batch.jids) for batch in oldest)
     rest = ", ..." if len(listed.batches) > len(oldest) or listed.more else ""

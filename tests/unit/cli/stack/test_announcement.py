@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from picloud.stack.announcement import unfinished_lines
-from picloud_model.wire import BatchesListed, ListedBatch
+from picloud.stack.announcement import unfinished, unfinished_lines
+from picloud_model.wire import BatchesListed, BatchesRequest, ListedBatch
 
 
 def _batch(first: int, count: int, **statuses: int) -> ListedBatch:
@@ -34,7 +34,7 @@ def _batch(first: int, count: int, **statuses: int) -> ListedBatch:
         (
             [_batch(jid, 1, queued=1) for jid in range(9, 2, -1)],
             3,
-            "More than 7 unfinished jobs go on: 3, 4, 5, 6, 7, ...",
+            "At least 7 unfinished jobs go on: 3, 4, 5, 6, 7, ...",
         ),
     ],
 )
@@ -48,3 +48,29 @@ def test_unfinished_jobs_are_counted(batches: Any, more: int | None, line: str) 
 def test_without_jobs_nothing_is_said() -> None:
     """The first start says nothing of jobs."""
     assert unfinished_lines(BatchesListed(batches=[], slots=0)) == []
+
+
+def test_unfinished_jobs_are_found_behind_many_that_have_ended() -> None:
+    """Page after page; a page without any is not the end of the list."""
+    pages = {
+        None: BatchesListed(batches=[], more=900, slots=0),
+        900: BatchesListed(batches=[_batch(7, 1, queued=1)], more=5, slots=0),
+        5: BatchesListed(batches=[], slots=0),
+    }
+
+    def fetch(request: BatchesRequest) -> BatchesListed:
+        return pages[request.before]
+
+    assert unfinished_lines(unfinished(fetch)) == ["  jobs     1 unfinished job goes on: 7"]
+
+
+def test_the_search_for_unfinished_jobs_has_an_end() -> None:
+    """A long list of jobs that have ended must not delay `picloud up`."""
+    requests = list[BatchesRequest]()
+
+    def fetch(request: BatchesRequest) -> BatchesListed:
+        requests.append(request)
+        return BatchesListed(batches=[], more=900 - len(requests), slots=0)
+
+    assert unfinished_lines(unfinished(fetch)) == []
+    assert len(requests) == 20
