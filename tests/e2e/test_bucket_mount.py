@@ -134,6 +134,16 @@ def test_the_newest_version_is_opened(mounted: Path) -> None:
         (mounted / "a" / "b").read_bytes()
 
 
+def test_folders_of_keys_are_removed_like_others(mounted: Path) -> None:
+    """`rm -r` removes folders that exist by their objects only."""
+    for key in ("a/b/c", "a/b/d", "a/e"):
+        bucket.putf(io.BytesIO(b""), key, prefix=mounted.name)
+
+    sh(f"rm -r {mounted}/a", mounted.parent)
+
+    assert list(bucket.list(mounted.name)) == []
+
+
 def test_a_version_that_is_replaced_is_not_mixed_with_another(mounted: Path) -> None:
     """A reader of a replaced object gets an error rather than bytes of both versions."""
     name = mounted.name

@@ -217,7 +217,7 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
     def unlink(self, path: str) -> int:
         """Remove an object."""
         self._client.remove([_key(path)])
-        self._glances.removed()
+        self._glances.removed(_key(path))
         return 0
 
     # --- folders and names ------------------------------------------------------------------------
@@ -237,7 +237,7 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
         if any(key != folder for key in self._client.first(folder, 2)):
             raise FuseOSError(errno.ENOTEMPTY)
         self._client.remove([folder])
-        self._glances.removed()
+        self._glances.removed(_key(path))
         return 0
 
     @_operation

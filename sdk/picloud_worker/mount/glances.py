@@ -114,10 +114,16 @@ class Glances:
             folders = {key: glance for key, glance in self._recent.items() if glance.is_folder}
             self._forget(folders)
 
-    def removed(self) -> None:
-        """Forget everything: something was removed here."""
+    def removed(self, key: str = "") -> None:
+        """Forget everything: something was removed here.
+
+        The folders that it was in may have existed by this alone. They exist for a second more, as
+        `rm -r` removes what is in a folder and then the folder.
+        """
+        folder = Glance(self._clock() + LISTED_S - MOMENT_S, is_folder=True)
+        parts = key.split("/")
         with self._lock:
-            self._forget({})
+            self._forget({"/".join(parts[:end]): folder for end in range(1, len(parts))})
 
     def _forget(self, kept: dict[str, Glance]) -> None:
         self._changed_at = self._clock()

@@ -99,6 +99,24 @@ def test_folders_are_made_and_removed(bucket: MemoryBucket, files: BucketFileSys
     assert bucket.objects == {}
 
 
+def test_folders_that_nobody_made_are_removed_with_what_is_in_them(
+    bucket: MemoryBucket, files: BucketFileSystem
+) -> None:
+    """`rm -r` finds each folder that it has emptied, until it removes it."""
+    bucket.objects |= {"d/e/a": b"", "d/e/b": b""}
+
+    for name in ("a", "b"):
+        files.unlink(f"/d/e/{name}")
+        assert stat.S_ISDIR(files.getattr("/d/e")["st_mode"])
+    files.rmdir("/d/e")
+    assert refusal(files.getattr, "/d/e") == errno.ENOENT
+    assert stat.S_ISDIR(files.getattr("/d")["st_mode"])
+    files.rmdir("/d")
+
+    assert refusal(files.getattr, "/d") == errno.ENOENT
+    assert bucket.objects == {}
+
+
 def test_a_folder_is_renamed_with_all_in_it(bucket: MemoryBucket, files: BucketFileSystem) -> None:
     """Not into itself, and not over a folder with something in it."""
     bucket.objects |= {"d/": b"", "d/a": b"1", "d/e/b": b"2", "f/x": b""}
