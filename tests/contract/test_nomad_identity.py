@@ -2,6 +2,7 @@
 
 import copy
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ async def test_a_slot_that_is_to_end_is_refused(
 
 
 async def test_keys_are_fetched_once(nomad_site: NomadSite, nomad: NomadScheduler) -> None:
-    """However many proofs come, with known or unknown keys, Nomad gets few requests."""
+    """However many proofs come, with known or unknown keys, Nomad gets one request a second."""
     [place] = await started(nomad)
     slot = await nomad_site.slot(place)
     asked = []
@@ -151,9 +152,10 @@ async def test_keys_are_fetched_once(nomad_site: NomadSite, nomad: NomadSchedule
     identities._fetch = lambda: asked.append(1) or fetch()
     unknown = jwt.encode({"aud": "picloud-slot"}, bytes(32), "HS256", {"kid": "unknown"})
 
+    began = time.monotonic()
     for _ in range(20):
         await nomad.verify(slot.proof)
         with pytest.raises(SlotRefused):
             await nomad.verify(unknown)
 
-    assert len(asked) <= 2
+    assert len(asked) <= 2 + (time.monotonic() - began)
