@@ -100,14 +100,16 @@ def iresult(
     ignore_errors: bool = False,
     *,
     return_exceptions: bool = False,
+    unordered: bool = False,
 ) -> Iterator[Any]:
-    """Iterate over results in the order of the jids; see `cloud.iresult`."""
+    """Iterate over results in the order of the jids, or as jobs end; see `cloud.iresult`."""
     results = client().iresult(
         jids,
         timeout,
         num_in_parallel,
         ignore_errors,
         return_exceptions=return_exceptions,
+        unordered=unordered,
         show=True,
     )
     return UsersIterator(results)
