@@ -168,6 +168,7 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.VolumeNotFound.code: CloudException,
     model.Unavailable.code: CloudConnectionError,
     model.AccountBusy.code: CloudConnectionError,
+    model.TooManyCalls.code: CloudConnectionError,
     model.InvokedJobFailed.code: CloudException,
     model.ServerFault.code: CloudException,
 }

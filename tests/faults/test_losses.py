@@ -156,11 +156,18 @@ def test_no_job_that_never_began_is_an_error(begin_each: Callable[..., Stack]) -
     stack = begin_each()
     traces = Traces(stack)
     client = stack.client(patient=True)
-    job = partial(work, folder=str(traces.folder), seconds=0.5)
+    job = partial(work, folder=str(traces.folder), seconds=1.0)
     jids = client.map(job, range(16), _restartable=False)
+
+    def each_that_began_left_a_trace() -> bool:
+        statuses = client.status(jids)
+        begun = {at for at, status in enumerate(statuses) if status == "processing"}
+        return begun <= set(traces.numbers())
+
     for kills in (1, 2):
         traces.await_executions(5 * kills)
-        time.sleep(0.25)  # the other slot may be about to begin its job: then it counts as begun
+        # The other slot may be about to begin its job: then it counts as begun.
+        until(each_that_began_left_a_trace, "each job that began has left a trace", WAIT_S)
         stack.restart()
     client.join(jids, WAIT_S, ignore_errors=True)
 

@@ -32,7 +32,7 @@ class CallRates:
     >>> rates.take("e", 2)
     Traceback (most recent call last):
         ...
-    picloud_model.errors.TooManyCalls: ... 2 calls a minute; call it again in 30 s.
+    picloud_model.errors.TooManyCalls: This function takes 2 calls a minute; call it again in 30 s.
     >>> rates.take("e", 2)
     """
 

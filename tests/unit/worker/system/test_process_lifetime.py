@@ -9,7 +9,11 @@ from pathlib import Path
 import picloud_worker
 
 ROOM = Path(picloud_worker.__file__).parent
-MODULES = [".".join(file.relative_to(ROOM).with_suffix("").parts) for file in ROOM.rglob("*.py")]
+SSH_SERVER = "tunnel.ssh_server"
+"""It is imported only by the process that serves a client, and asyncssh imports fcntl itself."""
+MODULES = {
+    ".".join(file.relative_to(ROOM).with_suffix("").parts) for file in ROOM.rglob("*.py")
+} - {SSH_SERVER}
 
 
 def run(text: str) -> str:
@@ -45,7 +49,7 @@ def test_importing_needs_no_unix_and_no_sdk() -> None:
     output = run(
         "import sys, importlib\n"
         "for name in ('fcntl', 'pwd', 'grp', 'resource', 'termios'): sys.modules[name] = None\n"
-        f"for name in {MODULES}: importlib.import_module('picloud_worker.' + name)\n"
+        f"for name in {sorted(MODULES)}: importlib.import_module('picloud_worker.' + name)\n"
         "print({'cloud', 'urllib3', 'requests', 'falcon'} & sys.modules.keys())"
     )
 
