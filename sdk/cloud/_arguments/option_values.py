@@ -25,6 +25,7 @@ from picloud_model.wire import (
     DependencyErrors,
 )
 from picloud_model.wire.body import MAX_SHORT_LABEL, is_short_label
+from picloud_model.wire.job import OLD_BASES
 
 from cloud._arguments import jids
 from cloud._config import settings
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 SERIALIZATIONS: Final = {0: "enhanced", 1: "enhanced, no search for culprits", 2: "plain pickle"}
 """The ways to pickle arguments and results, by the number that selects each."""
-_OLD_BASES: Final = ("base/natty", "base/precise")
-"""Bases that scripts of 2012 name."""
 _OURS: Final = "PICLOUD_"
 
 
@@ -79,7 +78,7 @@ def environment(name: str, value: Any) -> str | None:
         return None
     if not isinstance(value, str) or not value:
         raise CloudTypeError(f"{name} must be the name of an environment, not {value!r:.80}.")
-    if value in _OLD_BASES:
+    if value in OLD_BASES:
         warnings.warn(
             f"{value} no longer exists: jobs run on the base with your Python, as without {name}. "
             "picloud env list-bases lists the bases.",

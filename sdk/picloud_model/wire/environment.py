@@ -18,8 +18,6 @@ MAX_RECIPE_BYTES: Final = 32 * 1024
 """Largest recipe, encoded: the record of an environment holds one for each version."""
 OWN_BASES: Final = "base/"
 """The prefix of the names of bases."""
-OLD_BASES: Final = ("base/natty", "base/precise")
-"""The bases of PiCloud as of 2012, both Ubuntu; they stand for the default base of a server."""
 
 EnvironmentName = Annotated[
     str, Meta(pattern=r"^(?!auto$)[A-Za-z0-9][A-Za-z0-9_.-]{0,29}$(?!\n)", max_length=30)

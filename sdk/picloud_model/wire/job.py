@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -32,6 +32,9 @@ from picloud_model.wire.limits import (
     MAX_SEED,
     MAX_VOLUMES,
 )
+
+OLD_BASES: Final = ("base/natty", "base/precise")
+"""The bases of PiCloud as of 2012, both Ubuntu; they stand for the default base of a server."""
 
 
 class Options(

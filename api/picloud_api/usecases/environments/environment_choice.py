@@ -14,7 +14,8 @@ from picloud_model.errors import (
     RequestRefused,
     Unavailable,
 )
-from picloud_model.wire.environment import MAX_VERSIONS, OLD_BASES, OWN_BASES, Recipe
+from picloud_model.wire.environment import MAX_VERSIONS, OWN_BASES, Recipe
+from picloud_model.wire.job import OLD_BASES
 
 from picloud_api.engine.jobs.locate import locate
 from picloud_api.store import layout

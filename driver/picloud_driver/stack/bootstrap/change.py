@@ -10,6 +10,8 @@ import msgspec
 from picloud_driver.stack.faults import StackFault
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from picloud_driver.stack.servers.program import Program
 
 MANAGED_BY = "PiCloud, cluster "
@@ -23,6 +25,22 @@ class Change(msgspec.Struct, frozen=True):
     make: Callable[[], object]
 
 
+class AccessSteps(msgspec.Struct, frozen=True):
+    """What gives the API its access to a server with ACLs, in order."""
+
+    first_token: Change
+    policy: Change
+    token: Change
+
+    def all(self) -> list[Change]:
+        """Return every step, for a server without a management token."""
+        return [self.first_token, self.policy, self.token]
+
+    def missing(self, *, has_policy: bool, has_token: bool) -> list[Change]:
+        """Return the steps for a server that has its management token."""
+        return [*([] if has_policy else [self.policy]), *([] if has_token else [self.token])]
+
+
 class Found(msgspec.Struct, frozen=True):
     """What a server holds already.
 
@@ -32,6 +50,30 @@ class Found(msgspec.Struct, frozen=True):
 
     owner: str | None
     data: str = ""
+
+
+def access_steps(
+    keys: Path,
+    policy: str,
+    *,
+    make_first_token: Callable[[], object],
+    set_policy: Callable[[], object],
+    make_token: Callable[[], object],
+) -> AccessSteps:
+    """Return the steps of a server, described alike for each.
+
+    Args:
+        keys: The file that keeps the first token.
+        policy: The name of the policy.
+        make_first_token: Makes the management token.
+        set_policy: Sets the policy.
+        make_token: Makes the token of the API.
+    """
+    return AccessSteps(
+        Change(f"a management token, its first, kept in {keys}", make_first_token),
+        Change(f"the policy {policy}, which allows the API its work only", set_policy),
+        Change("a token of the API, with this policy", make_token),
+    )
 
 
 def require_own(where: str, found: Found, mark: str, *, adopt: bool) -> None:

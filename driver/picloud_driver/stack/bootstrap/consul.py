@@ -10,7 +10,13 @@ import msgspec
 from picloud_driver.consul.administrator import ConsulAdministrator
 from picloud_driver.consul.bootstrap import POLICY
 from picloud_driver.policies import policy
-from picloud_driver.stack.bootstrap.change import Change, Found, require_own, require_version
+from picloud_driver.stack.bootstrap.change import (
+    Change,
+    Found,
+    access_steps,
+    require_own,
+    require_version,
+)
 from picloud_driver.stack.faults import StackFault
 from picloud_driver.stack.servers.consul import Consul, access
 
@@ -49,20 +55,22 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
         with ConsulAdministrator(access(managed)) as consul:
             consul.create_token(keys.now.consul, POLICY)
 
-    steps = [
-        Change(f"a management token, its first, kept in {keys.path}", make_first_token),
-        Change(f"the policy {POLICY}, which allows the API its work only", set_policy),
-        Change("a token of the API, with this policy", make_token),
-    ]
+    steps = access_steps(
+        keys.path,
+        POLICY,
+        make_first_token=make_first_token,
+        set_policy=set_policy,
+        make_token=make_token,
+    )
     token = server.token or keys.now.consul_management
     managed = msgspec.structs.replace(server, token=token)
     where = f"Consul at {server.address}"
     _require_closed(server, where)
     if not token:
-        return steps
+        return steps.all()
     with ConsulAdministrator(access(managed)) as consul:
         if not server.token and not consul.knows(token):
-            return steps
+            return steps.all()
         require_version(where, Consul.program, consul.version())
         found = consul.policy(POLICY)
         data = f"keys below {_PREFIX}" if consul.keys(_PREFIX) else ""
@@ -70,10 +78,7 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
         require_own(where, Found(owner, data), keys.mark, adopt=adopt)
         has_policy = found and (found.rules, found.description) == (rules, keys.mark)
         has_token = keys.now.consul and consul.knows(keys.now.consul)
-    return [
-        *([] if has_policy else steps[1:2]),
-        *([] if has_token else steps[2:]),
-    ]
+    return steps.missing(has_policy=bool(has_policy), has_token=bool(has_token))
 
 
 def _require_closed(server: VendorServer, where: str) -> None:

@@ -10,7 +10,13 @@ from picloud_jobspecs.render import BURST_PREFIX
 
 from picloud_driver.nomad.administrator import NomadAdministrator
 from picloud_driver.nomad.bootstrap import POLICY, rules
-from picloud_driver.stack.bootstrap.change import Change, Found, require_own, require_version
+from picloud_driver.stack.bootstrap.change import (
+    Change,
+    Found,
+    access_steps,
+    require_own,
+    require_version,
+)
 from picloud_driver.stack.servers.nomad import Nomad, access
 
 if TYPE_CHECKING:
@@ -37,17 +43,19 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
             made = nomad.token_of(POLICY) or nomad.create_token(POLICY)
         keys.store(nomad=made.secret_id)
 
-    steps = [
-        Change(f"a management token, its first, kept in {keys.path}", make_first_token),
-        Change(f"the policy {POLICY}, which allows the API its work only", set_policy),
-        Change("a token of the API, with this policy", make_token),
-    ]
+    steps = access_steps(
+        keys.path,
+        POLICY,
+        make_first_token=make_first_token,
+        set_policy=set_policy,
+        make_token=make_token,
+    )
     token = server.token or keys.now.nomad_management
     managed = msgspec.structs.replace(server, token=token)
     with NomadAdministrator(access(managed)) as nomad:
         # Also without a token: an address at which no Nomad answers is reported.
         if not server.token and not nomad.manages():
-            return steps
+            return steps.all()
         where = f"Nomad at {server.address}"
         require_version(where, Nomad.program, nomad.version())
         found = nomad.policy(POLICY)
@@ -57,7 +65,4 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
         has_policy = found and (found.rules, found.description) == (wanted, keys.mark)
         own = nomad.token_of(POLICY)
         has_token = own is not None and own.secret_id == keys.now.nomad
-    return [
-        *([] if has_policy else steps[1:2]),
-        *([] if has_token else steps[2:]),
-    ]
+    return steps.missing(has_policy=bool(has_policy), has_token=bool(has_token))
