@@ -16,7 +16,7 @@ from cloud import CloudException
 from cloud._config.settings import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _HARMFUL: Final = ("Cc", "Cf", "Cs")
 """Control, direction and surrogate characters."""
@@ -45,6 +45,15 @@ def _visible(char: str) -> str:
     if 0xDC80 <= ord(char) <= 0xDCFF:  # noqa: PLR2004 - how Python keeps a byte that is not text
         return f"\\x{ord(char) - 0xDC00:02x}"
     return char.encode("unicode_escape").decode()
+
+
+def names(found: Iterable[str], *, empty: str) -> None:
+    """Print names, one in a line; if there are none, standard error says so in these words."""
+    for name in found:
+        text(name)
+        empty = ""
+    if empty:
+        hint(empty)
 
 
 def hint(text: str) -> None:

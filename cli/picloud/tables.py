@@ -11,7 +11,7 @@ from picloud_model.job import Status
 from picloud import output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from rich.table import Table
     from rich.text import Text
@@ -43,6 +43,8 @@ _BARS_FROM: Final = 72
 _GAP: Final = 2
 _LEAST: Final = 8
 """The columns that a cell which may be cut gets at least."""
+_ENOUGH: Final = 10
+"""Cells are not cut to fewer columns than these in favour of bars."""
 
 
 class Columns(msgspec.Struct, frozen=True):
@@ -85,8 +87,15 @@ class StatusCounts(msgspec.Struct, frozen=True):
         return cells
 
 
-def show(columns: Columns, rows: Iterable[Sequence[object]]) -> None:
-    """Print rows as a table on a terminal, and separated by tabs into a pipe."""
+def show(columns: Columns, rows: Sequence[Sequence[object]], *, empty: str = "") -> None:
+    """Print rows as a table on a terminal, and separated by tabs into a pipe.
+
+    If there are none, standard error says so in the words of `empty`.
+    """
+    if empty and not rows:
+        output.hint(empty)
+        if sys.stdout.isatty():
+            return
     if not sys.stdout.isatty():
         for row in (columns.names, *rows):
             output.exactly("\t".join(map(_field, row)) + "\n")
@@ -97,24 +106,35 @@ def show(columns: Columns, rows: Iterable[Sequence[object]]) -> None:
     console.print(fitted(columns, rows, console.width))
 
 
-def fitted(columns: Columns, rows: Iterable[Sequence[object]], width: int) -> Table:
+def fitted(columns: Columns, rows: Sequence[Sequence[object]], width: int) -> Table:
     """Return a table for a terminal, with visible escapes and coloured statuses."""
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only terminals need rich
     from rich.table import Table  # noqa: PLC0415
 
     cells = [[_rendered(cell, bars=width >= _BARS_FROM) for cell in row] for row in rows]
-    widths = [
-        max([len(name), *(row[at].cell_len for row in cells)])
-        for at, name in enumerate(columns.names)
-    ]
-    kept = _kept(columns, widths, width)
-    _shrink(columns, kept, widths, width)
+    kept, widths, enough = _layout(columns, cells, width)
+    if not enough:
+        cells = [[_rendered(cell, bars=False) for cell in row] for row in rows]
+        kept, widths, _ = _layout(columns, cells, width)
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
     for at in kept:
         table.add_column(columns.names[at], width=widths[at], no_wrap=True, overflow="ellipsis")
     for row in cells:
         table.add_row(*(row[at] for at in kept))
     return table
+
+
+def _layout(
+    columns: Columns, cells: Sequence[Sequence[Text]], width: int
+) -> tuple[list[int], list[int], bool]:
+    """Return the columns to show, the width of each, and whether what is cut is still readable."""
+    natural = [
+        max([len(name), *(row[at].cell_len for row in cells)])
+        for at, name in enumerate(columns.names)
+    ]
+    kept, widths = _kept(columns, natural, width), natural.copy()
+    _shrink(columns, kept, widths, width)
+    return kept, widths, all(widths[at] >= min(natural[at], _ENOUGH) for at in kept)
 
 
 def _kept(columns: Columns, widths: Sequence[int], width: int) -> list[int]:

@@ -59,7 +59,7 @@ def bash(home: Path, *words: str, **more: str) -> list[str]:
         check=True,
     )
     assert done.stderr == ""
-    return done.stdout.split()
+    return done.stdout.splitlines() if done.stdout.strip() else []
 
 
 def completions(home: Path, **variables: str) -> str:
@@ -121,6 +121,9 @@ def test_jids_and_labels_complete(stack: Stack, client: Client, tmp_path: Path) 
     fish = {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_PICLOUD_COMPLETE": "complete_fish"}
     shown = completions(tmp_path, _TYPER_COMPLETE_ARGS=f"picloud join {last}", **fish, **place)
     assert shown == f"{last}\tdone {label}\n"
+    escaped = label.replace(" ", "\\ ")
+    for typed, offered in ((label[:5], escaped), (escaped[:8], escaped), (f'"{label[:8]}', label)):
+        assert offered in bash(tmp_path, "picloud", "jobs", "--label", typed, **place)
     words = "picloud exec --label lab"
     assert label in completions(tmp_path, _TYPER_COMPLETE_ARGS=words, **fish, **place).splitlines()
 

@@ -154,7 +154,7 @@ def list_keys(
     if json:
         output.as_json({"keys": [*keys], "truncated": keys.truncated})
         return
-    _print(keys)
+    output.names(keys, empty=f"No keys begin with {prefix}." if prefix else "No keys.")
     if keys.truncated:
         output.hint("There are more: continue with --marker, or use `picloud bucket iterlist`.")
 
@@ -174,7 +174,7 @@ def iterlist(
     if json:
         output.as_json([*keys])
     else:
-        _print(keys)
+        output.names(keys, empty="No keys.")
 
 
 @app.command()
@@ -362,11 +362,6 @@ def _progress(size: int) -> AbstractContextManager[Callable[[int], None]]:
     from cloud._display.transfer import transfer_shown  # noqa: PLC0415 - other commands need none
 
     return transfer_shown(size)
-
-
-def _print(keys: Iterable[str]) -> None:
-    for key in keys:
-        output.text(key)
 
 
 def _headers(texts: Iterable[str]) -> dict[str, str]:

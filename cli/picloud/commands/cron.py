@@ -110,9 +110,6 @@ def list_crons(*, json: AsJson = False) -> None:
     if json:
         output.as_json([_readable(each) for each in found])
         return
-    if not found:
-        output.hint("No cron jobs.")
-        return
     now = time.time()
     rows = [
         (
@@ -128,7 +125,8 @@ def list_crons(*, json: AsJson = False) -> None:
     ]
     names = ("label", "schedule", "timezone", "next", "jid", "status", "function")
     flexible, optional = ("label", "function"), ("function", "timezone")
-    tables.show(tables.Columns(names, flexible=flexible, optional=optional), rows)
+    columns = tables.Columns(names, flexible=flexible, optional=optional)
+    tables.show(columns, rows, empty="No cron jobs.")
 
 
 @app.command()

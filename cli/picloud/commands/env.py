@@ -115,7 +115,8 @@ def list_environments(
         for each in found
     ]
     names = ("name", "status", "version", "base", "modified", "desc")
-    tables.show(tables.Columns(names, ("name", "desc"), ("modified", "base")), rows)
+    columns = tables.Columns(names, ("name", "desc"), ("modified", "base"))
+    tables.show(columns, rows, empty="No public environments." if public else "No environments.")
 
 
 @app.command("list-bases")

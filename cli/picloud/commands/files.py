@@ -86,8 +86,7 @@ def list_names() -> None:
     Examples:
       $ picloud files list
     """  # noqa: D301 - \b keeps the lines apart
-    for name in files.list():
-        output.text(name)
+    output.names(files.list(), empty="No files.")
 
 
 @app.command("get-md5")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -28,7 +27,7 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _COLUMNS: Final = tables.Columns(
     ("jid", "status", "function", "label", "created", "runtime"),
     flexible=("function", "label"),
-    optional=("created", "label"),
+    optional=("created", "label", "runtime"),
 )
 
 
@@ -143,10 +142,7 @@ def _read_jobs(request: BatchesRequest, limit: int) -> _Listed:
 
 
 def _print(listed: _Listed) -> None:
-    if listed.rows or not sys.stdout.isatty():
-        tables.show(_COLUMNS, listed.rows)
-    if not listed.rows:
-        output.hint("No jobs.")
+    tables.show(_COLUMNS, listed.rows, empty="No jobs.")
     if listed.older:
         output.hint(f"There are older jobs: use --before {listed.older + 1}, or -n for more rows.")
 

@@ -26,7 +26,7 @@ def _key_id(text: str) -> str:
     key_id = id_of(text)
     if not _ID.fullmatch(key_id):
         raise typer.BadParameter(
-            f"{key_id[:80]!r} is not a valid key id: give a key, or its part ID in pk_ID_..."
+            f"{key_id[:80]!r} is not a valid key id: give a key, or the ID in pk_ID_..."
         )
     return key_id
 

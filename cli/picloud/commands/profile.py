@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,14 +56,11 @@ def list_profiles(*, json: AsJson = False) -> None:
     if json:
         output.as_json([_fields(name, each, found.default) for name, each in by_name])
         return
-    if by_name or not sys.stdout.isatty():
-        rows = [
-            (name, each.url, id_of(each.key), "default" if name == found.default else "")
-            for name, each in by_name
-        ]
-        tables.show(_COLUMNS, rows)
-    if not by_name:
-        output.hint("No profiles; `picloud up` and `picloud setup` write them.")
+    rows = [
+        (name, each.url, id_of(each.key), "default" if name == found.default else "")
+        for name, each in by_name
+    ]
+    tables.show(_COLUMNS, rows, empty="No profiles; `picloud up` and `picloud setup` write them.")
 
 
 @app.command()

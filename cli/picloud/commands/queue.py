@@ -72,8 +72,7 @@ def list_queues(*, json: AsJson = False) -> None:
     if json:
         output.as_json(names)
         return
-    for name in names:
-        output.text(name)
+    output.names(names, empty="No queues.")
 
 
 @app.command()

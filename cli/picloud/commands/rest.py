@@ -107,16 +107,14 @@ def list_endpoints(*, json: AsJson = False) -> None:
     if json:
         output.as_json([_readable(each) for each in found])
         return
-    if not found:
-        output.hint("No published functions.")
-        return
     now = time.time()
     rows = [
         (each["label"], each["url"], units.moment(each["published"], now), each["function"])
         for each in found
     ]
     names = ("label", "url", "published", "function")
-    tables.show(tables.Columns(names, flexible=("url", "function"), optional=("function",)), rows)
+    columns = tables.Columns(names, flexible=("url", "function"), optional=("function",))
+    tables.show(columns, rows, empty="No published functions.")
 
 
 @app.command()
@@ -274,8 +272,7 @@ def list_keys(label: Label, *, json: AsJson = False) -> None:
     if json:
         output.as_json(found)
         return
-    for each in found:
-        output.text(each)
+    output.names(found, empty="No keys.")
 
 
 @keys.command("revoke")

@@ -14,7 +14,7 @@ from picloud_model.job import State, Status
 from picloud_model.size import size
 from picloud_model.wire import BatchesRequest, ListRequest
 
-from picloud import batches, output, tables, units
+from picloud import batches, tables, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ _NONE: Final = "No unfinished jobs."
 _COLUMNS: Final = tables.Columns(
     ("jid", "status", "function", "label", "since", "cpu", "memory"),
     flexible=("function", "label"),
-    optional=("label", "memory", "cpu"),
+    optional=("label", "memory", "cpu", "since"),
 )
 _UNFINISHED: Final = sorted({state.shown.value for state in State if not state.final})
 _OTHER_LINES: Final = 6
@@ -52,9 +52,7 @@ def top(
     """  # noqa: D301 - \b keeps the lines apart
     if not sys.stdout.isatty():
         rows = read(_PIPED, time.time())[1]
-        tables.show(_COLUMNS, rows)
-        if not rows:
-            output.hint(_NONE)
+        tables.show(_COLUMNS, rows, empty=_NONE)
         return
     from rich.console import Console  # noqa: PLC0415 - only terminals need rich
     from rich.live import Live  # noqa: PLC0415

@@ -80,7 +80,8 @@ def list_volumes(
     ]
     columns = ("name", "mount_path", "created", "entries", "size", *(("desc",) if desc else ()))
     flexible = ("name", "mount_path", "desc")
-    tables.show(tables.Columns(columns, flexible=flexible, optional=("created",)), rows)
+    layout = tables.Columns(columns, flexible=flexible, optional=("created",))
+    tables.show(layout, rows, empty="No volumes.")
 
 
 @app.command()

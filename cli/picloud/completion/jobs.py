@@ -8,7 +8,7 @@ import typer  # noqa: TC002 - typer reads annotations when it runs
 from picloud_model.wire import ListRequest
 
 from picloud.completion.server import quick_client
-from picloud.completion.values import PLAIN
+from picloud.completion.values import PLAIN, inserted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def jids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 def labels(context: typer.Context, incomplete: str) -> list[str]:
     """Complete a label of the newest jobs."""
     labels_ = {job.label for job in _jobs(context) if job.label and PLAIN.fullmatch(job.label)}
-    return sorted(label for label in labels_ if label.startswith(incomplete))
+    return sorted(inserted(label) for label in labels_ if label.startswith(incomplete))
 
 
 def _plain(text: str) -> str:

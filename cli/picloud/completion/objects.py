@@ -7,7 +7,7 @@ from typing import Final
 import typer  # noqa: TC002 - typer reads annotations when it runs
 
 from picloud.completion.server import quick_client
-from picloud.completion.values import PLAIN
+from picloud.completion.values import PLAIN, inserted
 
 _MOST: Final = 100
 
@@ -23,4 +23,4 @@ def keys(context: typer.Context, incomplete: str) -> list[str]:
         found, _ = bucket.keys(before + incomplete, "", _MOST, folderize=True)
     except Exception:  # noqa: BLE001 - completion prints no messages
         return []
-    return [key.removeprefix(before) for key in found if PLAIN.fullmatch(key)]
+    return [inserted(key.removeprefix(before)) for key in found if PLAIN.fullmatch(key)]

@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from cloud import CloudException
 from cloud._config import profile
-from cloud._config.settings import ClientSettings
+from cloud._config.settings import ClientSettings, environment
 from picloud_model.core import CORE_TYPES
 from picloud_model.info import ALL, InfoKey
 from picloud_model.job import State, Status
 
 PLAIN: Final = re.compile(r"[\w .:/-]+", re.ASCII)
-"""Text without special meaning in any shell; some shells evaluate completions."""
+"""Text without special meaning in any shell, but spaces; some shells evaluate completions."""
+
+
+class _Escaped(str):
+    """A value with its spaces escaped; typer compares its beginning with what was typed."""
+
+    __slots__ = ()
+
+    def startswith(self, prefix: str, *bounds: Any) -> bool:  # type: ignore[override]
+        return self.replace("\\ ", " ").startswith(prefix, *bounds)
+
+
+def inserted(value: str) -> str:
+    """Return a completion as a shell inserts it: bash needs spaces escaped, if no quote is open.
+
+    Other shells do that themselves.
+    """
+    variables = environment()
+    if variables.get("_PICLOUD_COMPLETE") != "complete_bash":
+        return value
+    words = variables.get("COMP_WORDS", "").split("\n")
+    at = variables.get("COMP_CWORD", "")
+    word = words[int(at)] if at.isdecimal() and int(at) < len(words) else ""
+    return value if word.startswith(("'", '"')) else _Escaped(value.replace(" ", "\\ "))
 
 
 def core_types(incomplete: str) -> list[tuple[str, str]]:

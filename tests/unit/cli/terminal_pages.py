@@ -9,16 +9,26 @@ import contextlib
 import io
 import os
 import re
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from unittest.mock import patch
 
+from cloud._config import profile
 from picloud.app import app
 from picloud.commands import top
 from picloud_model import wire
 from picloud_model.wire.bucket import ListedObject, ObjectsListed
+from picloud_model.wire.cron import CronInfo, CronSchedule, CronsListed
+from picloud_model.wire.environment import (
+    Environment,
+    EnvironmentsListed,
+    Recipe,
+    StoredVersion,
+)
 from picloud_model.wire.queue import QueuesListed
+from picloud_model.wire.rest import EndpointInfo, EndpointsListed
 from picloud_model.wire.volume import Volume, VolumesListed
 from rich.console import Console
 from typer.main import get_command
@@ -48,6 +58,17 @@ _TABLES: Final = (
     ("queue", "list"),
     ("key", "list"),
     ("account", "list"),
+    ("profile", "list"),
+    ("env", "list"),
+    ("cron", "list"),
+    ("rest", "list"),
+    ("info", "1-3", "-o", "status,runtime"),
+    ("result", "7", "--timeout", "soon"),
+    ("jobs", "--status", "finished"),
+    ("key", "deactivate", "abc"),
+    ("info", "2", "-o", "stdot"),
+    ("jbos",),
+    ("exec", "--type", "c9", "ls"),
 )
 
 
@@ -145,6 +166,55 @@ class _Server(FakeServer):
             ]
         )
 
+    def _environments_list(self, _: bytes) -> EnvironmentsListed:
+        version = StoredVersion(
+            number=3,
+            image="d",
+            base="base",
+            python="3.11",
+            made_at=100.0,
+            recipe=Recipe(pip=["numpy"]),
+        )
+        return EnvironmentsListed(
+            environments=[
+                Environment(
+                    name="science",
+                    path="/a1/science",
+                    status="ready",
+                    desc="numpy, scipy and what the models of the group need",
+                    modified_at=100.0,
+                    versions=[version],
+                )
+            ]
+        )
+
+    def _crons_list(self, _: bytes) -> CronsListed:
+        return CronsListed(
+            crons=[
+                CronInfo(
+                    label="nightly report of all measurements",
+                    schedule=CronSchedule(schedule="0 3 * * *", timezone="Europe/Berlin"),
+                    function_name="reports.write",
+                    created_at=100.0,
+                    next_at=[7200.0],
+                    last_jid=12,
+                    last_status="done",
+                )
+            ]
+        )
+
+    def _rest_list(self, _: bytes) -> EndpointsListed:
+        return EndpointsListed(
+            endpoints=[
+                EndpointInfo(
+                    label="square",
+                    path="/r/a0000001/square",
+                    function_name="numbers.square",
+                    published_at=100.0,
+                )
+            ]
+        )
+
     def _queues_list(self, _: bytes) -> QueuesListed:
         return QueuesListed(names=["numbers", "urls"])
 
@@ -175,13 +245,25 @@ def _commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]
 
 
 def _tables(width: int) -> Iterator[tuple[tuple[str, ...], str]]:
-    with current_client(client_for(_Server())):
+    with current_client(client_for(_Server())), _profiles():
         for words in _TABLES:
             yield words, _shown(words, width)
         stream = _Terminal()
         with _terminal(width):
             Console(file=stream, width=width).print(top.page(width, 10, _NOW))
         yield ("top",), _plain(stream.getvalue())
+
+
+@contextlib.contextmanager
+def _profiles() -> Iterator[None]:
+    """Have two profiles."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.dict(os.environ, {"PICLOUD_CONFIG_DIR": folder}),
+    ):
+        for name, url in (("local", "http://127.0.0.1:8787"), ("work", "https://picloud.test")):
+            profile.write(Path(folder, "profiles.toml"), name, profile.Profile(url, "pk_12ab_x"))
+        yield
 
 
 def _shown(words: tuple[str, ...], width: int) -> str:

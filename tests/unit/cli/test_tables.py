@@ -37,6 +37,19 @@ def test_a_map_has_a_bar_where_there_is_room() -> None:
     assert "█" not in drawn(COLUMNS, rows, 56)[2]
 
 
+def test_a_bar_makes_way_for_names() -> None:
+    """Enough of a function's name is shown next to the counts of a map with many states."""
+    counts = {"killed": 100, "error": 100, "processing": 100, "queued": 900}
+    rows: list[tuple[object, ...]] = [
+        ("10004-11203", tables.StatusCounts(counts), "bootstrap_of_a_fit", "")
+    ]
+
+    line = drawn(COLUMNS, rows, 80)[2]
+
+    assert "█" not in line
+    assert "bootstrap_of" in line
+
+
 @pytest.mark.parametrize("width", [30, 40, 56, 80, 120])
 def test_a_table_has_a_line_for_each_row(width: int) -> None:
     """Long cells are cut, the least important column is left out; nothing folds."""

@@ -58,4 +58,4 @@ def test_a_key_id_that_is_malformed_is_a_usage_error(run: Callable[..., Any]) ->
     outcome = run("key", "deactivate", "abc")
 
     assert outcome.exit_code == exits.USAGE
-    assert "give a key, or its part ID in pk_ID_... Try '" in outcome.stderr
+    assert "give a key, or the ID in pk_ID_... Try '" in outcome.stderr
