@@ -14,7 +14,12 @@ def main() -> None:
     handled = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if handled:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from picloud import app, exits  # noqa: PLC0415 - takes most of the time of a short command
+    try:
+        from picloud import app, exits  # noqa: PLC0415 - takes most of the time of a short command
+    except ModuleNotFoundError as error:
+        if error.name not in ("typer", "rich", "click"):
+            raise
+        sys.exit("error: The command needs packages of its own: pip install 'picloud[cli]'.")
 
     if handled:
         signal.signal(signal.SIGINT, signal.default_int_handler)

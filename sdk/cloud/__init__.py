@@ -75,8 +75,10 @@ def __getattr__(name: str) -> object:
         if importlib.util.find_spec(f"{__name__}.{name}") is not None:
             return importlib.import_module(f"{__name__}.{name}")
         from cloud._arguments.names import hint  # noqa: PLC0415 - only a misspelt name needs it
+        from cloud._config.configuration import FromCaller, config  # noqa: PLC0415 - as above
 
-        raise AttributeError(f"cloud has no {name!r}{hint(name, __dir__())}")
+        with FromCaller(config):
+            raise AttributeError(f"cloud has no {name!r}{hint(name, __dir__())}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

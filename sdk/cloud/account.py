@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from picloud_model.errors import KeyNotFound, KeyRefused
 
-from cloud._client.border import of_users
 from cloud._client.client import Client
-from cloud._client.current import client, config
+from cloud._client.current import client
+from cloud._config.border import of_users
+from cloud._config.configuration import config
 from cloud._http.transport import ServerAddress
 from cloud._resources.key import id_of
 from cloud.errors import CloudException

@@ -16,7 +16,6 @@ from picloud_model.wire.bucket import MAX_LISTED
 
 from cloud._arguments.object_path import file_of, key_of, named_key
 from cloud._arguments.option_values import whole
-from cloud._client.border import UsersIterator, of_users
 from cloud._client.bucket_functions import (
     is_public,
     make_private,
@@ -29,6 +28,7 @@ from cloud._client.bucket_functions import (
     url_of,
 )
 from cloud._client.current import bucket
+from cloud._config.border import UsersIterator, of_users
 from cloud._resources.bucket import TruncatableList
 from cloud._resources.object_download import CloudBucketObject
 from cloud.errors import CloudTypeError, CloudValueError

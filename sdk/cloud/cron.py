@@ -15,8 +15,8 @@ from picloud_model.wire.cron import MAX_SCHEDULE, CronSchedule, MissedRuns, Over
 
 from cloud._arguments.option_values import short_label
 from cloud._arguments.options import only_options
-from cloud._client.border import of_users
 from cloud._client.current import client
+from cloud._config.border import of_users
 from cloud._resources.cron import CronClient
 from cloud.errors import CloudValueError
 

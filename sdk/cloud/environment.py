@@ -13,8 +13,8 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from cloud._client.border import of_users
 from cloud._client.current import client
+from cloud._config.border import of_users
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:

@@ -174,6 +174,8 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
 }
 """The exception class for each error code of the platform."""
 
+_RAISED_IN: Final = "picloud: raised in job"
+
 
 def raised_for(error: CloudException, *, original: bool) -> Exception:
     """Return the exception to raise for a failed job.
@@ -192,10 +194,16 @@ def raised_for(error: CloudException, *, original: bool) -> Exception:
     # An exit or an interrupt of the job's must not end this process.
     if not original or error.status != Status.ERROR or not isinstance(cause, Exception):
         return error
-    note = f"picloud: raised in job {error.jid}"
+    note = f"{_RAISED_IN} {error.jid}"
     if note not in getattr(cause, "__notes__", ()):
         cause.add_note(note)
     return cause
+
+
+def is_of_job(error: BaseException) -> bool:
+    """Return whether an exception is what a job's function raised, as `raised_for` returns it."""
+    notes = getattr(error, "__notes__", ())
+    return any(isinstance(note, str) and note.startswith(_RAISED_IN) for note in notes)
 
 
 def in_results(jids: Sequence[int], values: Sequence[Any], *, original: bool) -> list[Any]:

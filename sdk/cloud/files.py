@@ -13,7 +13,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from cloud import bucket
-from cloud._client.border import of_users
+from cloud._config.border import of_users
 from cloud.bucket import CloudBucketObject as CloudFile
 from cloud.errors import CloudException, CloudValueError
 

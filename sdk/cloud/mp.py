@@ -15,8 +15,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloud._client import functions
-from cloud._client.border import UsersIterator, of_users
-from cloud._client.current import CurrentClient, config, running_on_cloud  # noqa: F401 - a twin
+from cloud._client.current import CurrentClient, running_on_cloud  # noqa: F401 - a twin
+from cloud._config.border import UsersIterator, of_users
+from cloud._config.configuration import config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

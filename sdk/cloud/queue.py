@@ -22,9 +22,9 @@ from picloud_model.wire.queue import (
     MIN_DEADLINE_S,
 )
 
-from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud._client.queue_messages import ENCODINGS, PICKLE, packed, unpacked
+from cloud._config.border import of_users
 from cloud._queues import arguments
 from cloud._queues.handled_queue import HandledQueue, attachments
 from cloud._queues.retry import MaxRetryException, Retry

@@ -15,8 +15,8 @@ from picloud_model.wire.rest import PublishRequest
 
 from cloud._arguments.option_values import short_label
 from cloud._arguments.options import only_options
-from cloud._client.border import of_users
 from cloud._client.current import client
+from cloud._config.border import of_users
 from cloud._endpoints.calls import mapped_calls, requests_of
 from cloud._resources.rest import EndpointClient
 from cloud.errors import CloudValueError

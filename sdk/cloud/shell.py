@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from cloud._arguments import command_template
 from cloud._arguments.command_template import Command
 from cloud._arguments.options import only_options
-from cloud._client.border import of_users
 from cloud._client.current import client
+from cloud._config.border import of_users
 from cloud.errors import CloudValueError, CommandFailed
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from picloud_http.stream import OpenStreams, abort
 
 from cloud._arguments.option_values import port_number
-from cloud._client.border import of_users
 from cloud._client.current import client
+from cloud._config.border import of_users
 from cloud._resources.tunnel import TunnelClient
 from cloud.errors import CloudException
 

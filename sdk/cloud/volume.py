@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 from picloud_model.wire.snapshot import FILE, FOLDER, LINK, SnapshotEntry
 
 from cloud._arguments.volume_path import parsed, volume_name, volume_path
-from cloud._client.border import of_users
-from cloud._client.current import client, config
+from cloud._client.current import client
 from cloud._client.current_job import CurrentJob
+from cloud._config.border import of_users
+from cloud._config.configuration import config
 from cloud._config.settings import ClientSettings
 from cloud._http.transport import Transport
 from cloud.errors import CloudException, CloudValueError

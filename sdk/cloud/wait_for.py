@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from picloud_model.job import ENDED
 
 from cloud._arguments.option_values import port_number
-from cloud._client.border import of_users
 from cloud._client.current import client
+from cloud._config.border import of_users
 from cloud._jobs.interrupt import interrupted
 from cloud.errors import CloudException, CloudTimeoutError, CloudValueError
 

@@ -158,6 +158,74 @@ def test_all_frames_are_shown_on_request(stack: Stack, tmp_path: Path) -> None:
     assert '  File "<string>", line 4, in f\n    return int(x)\n' in text
 
 
+EACH_WAY = """\
+import asyncio
+import cloud
+import joblib
+import traceback
+
+def f(x):
+    return 1 / x
+
+async def awaited(job):
+    await job
+
+def joined():
+    cloud.register_joblib()
+    with joblib.parallel_config("picloud"):
+        joblib.Parallel()(joblib.delayed(f)(x) for x in (1, 0))
+
+job, jobs = cloud.call(f, 0), cloud.map(f, [1, 0])
+with cloud.Executor() as executor, cloud.Pool() as pool:
+    future = executor.submit(f, 0)
+    for way in (
+        job.result,
+        job.result,
+        jobs.result,
+        jobs[1].result,
+        lambda: asyncio.run(awaited(job)),
+        future.result,
+        future.result,
+        lambda: list(executor.map(f, [0])),
+        lambda: pool.map(f, [0]),
+        lambda: list(pool.imap(f, [0])),
+        joined,
+        lambda: cloud.Job("x"),
+        lambda: cloud.Job(10**9).info(),
+        lambda: list(cloud.Job(10**9).logs()),
+        lambda: cloud.nothing,
+    ):
+        try:
+            way()
+        except Exception as error:
+            raised = "".join(traceback.format_exception(error))
+            print("----", type(error).__name__, raised.count("in f\\n    return 1 / x"))
+            print(*(line for line in raised.splitlines() if "/cloud/" in line), sep="\\n")
+"""
+
+
+def test_no_way_to_a_job_shows_the_sdk(stack: Stack, tmp_path: Path) -> None:
+    """The error of a job shows the frames of the job, once, also when it is raised again."""
+    script = tmp_path / "script.py"
+    script.write_text(EACH_WAY)
+
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=stack.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert [line for line in done.stdout.splitlines() if line] == [
+        *["---- ZeroDivisionError 1"] * 11,
+        "---- CloudTypeError 0",
+        *["---- CloudException 0"] * 2,
+        "---- AttributeError 0",
+    ], done.stderr
+
+
 def test_ctrl_c_leaves_one_line(stack: Stack, tmp_path: Path) -> None:
     """A wait that is stopped shows where the program was, and how to reach the jobs."""
     source = (

@@ -80,3 +80,11 @@ def test_pages_are_plain(page: Path) -> None:
     text = page.read_text(encoding="utf-8").partition("## English")[0]
 
     assert habits(text) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_were_merged(page: Path) -> None:
+    """No page has the lines that git writes where two changes conflict."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+
+    assert [line for line in lines if re.match(r"(<{7}|>{7}|\|{7}) |={7}$", line)] == []

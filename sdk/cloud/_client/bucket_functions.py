@@ -9,9 +9,9 @@ from picloud_model.wire.bucket import quoted_key
 
 from cloud._arguments.object_path import file_of, key_of, named_key
 from cloud._arguments.option_values import seconds
-from cloud._client.border import of_users
 from cloud._client.current import bucket
 from cloud._client.current_job import CurrentJob
+from cloud._config.border import of_users
 from cloud._config.settings import ClientSettings
 from cloud.errors import CloudException, CloudTypeError
 

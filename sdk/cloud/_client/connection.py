@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cloud._client.border import of_users
 from cloud._client.current import client, current
+from cloud._config.border import of_users
 from cloud._packing import module_source
 from cloud.errors import CloudValueError
 

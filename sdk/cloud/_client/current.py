@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cloud._client.client import Client
 from cloud._client.current_job import CurrentJob
-from cloud._config.configuration import Config
+from cloud._config.configuration import config
 from cloud._config.settings import ClientSettings
 from cloud._http.transport import ServerAddress
 from cloud._jobs.job import Current
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from cloud._resources.bucket import BucketClient
 
 log = logging.getLogger(__name__)
-
-config = Config()
-"""Settings of this process: `cloud.config.max_transmit_data = 16_000_000`."""
 
 
 class CurrentClient:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cloud._client.border import UsersIterator, of_users
 from cloud._client.connection import (
     close,
     connection_info,
@@ -16,7 +15,9 @@ from cloud._client.connection import (
     setkey,
     start_simulator,
 )
-from cloud._client.current import client, config, running_on_cloud
+from cloud._client.current import client, running_on_cloud
+from cloud._config.border import UsersIterator, of_users
+from cloud._config.configuration import config
 from cloud._jobs.job import Job, Jobs
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """`cloud.cloudconfig`: the original client's settings file, of which only the call remains."""
 
-from cloud._client.current import config
+from cloud._config.configuration import config
 
 __all__ = ["config", "flush_config"]
 

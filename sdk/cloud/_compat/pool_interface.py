@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from picloud_model.job import ENDED
 
-from cloud._client.border import UsersIterator, of_users
 from cloud._client.current import client
+from cloud._config.border import UsersIterator, of_users
 from cloud.errors import CloudValueError
 
 if TYPE_CHECKING:

@@ -136,7 +136,7 @@ class Config:
         self.url = ""
 
     def __setattr__(self, name: str, value: object) -> None:
-        with _FromCaller(self):
+        with FromCaller(self):
             self._set(_ALIASES.get(name, name), value)
 
     def _set(self, name: str, value: object) -> None:
@@ -157,7 +157,7 @@ class Config:
             return getattr(self, _ALIASES[name])
         if name in _WITHOUT_EFFECT:
             return self.__dict__["_old"].get(name, _WITHOUT_EFFECT[name])
-        with _FromCaller(self):
+        with FromCaller(self):
             raise AttributeError(f"cloud.config has no setting {name!r}.")
 
     def commit(self) -> None:
@@ -169,7 +169,7 @@ class Config:
             CloudException: When there is a secret without an id.
         """
         if self.api_secretkey and not self.api_key:
-            with _FromCaller(self):
+            with FromCaller(self):
                 raise CloudException("cloud.config.api_key is not set, but api_secretkey is.")
         if (self.api_key or self.url) and self.__dict__["_on_commit"] is not None:
             key = f"pk_{self.api_key}_{self.api_secretkey}" if self.api_secretkey else self.api_key
@@ -190,7 +190,7 @@ class Config:
         self.__dict__["_old"][name] = value
 
 
-class _FromCaller:
+class FromCaller:
     """Lets an exception begin with the frame of the caller, unless `full_tracebacks` is set.
 
     Python adds no frame for a function that an exception leaves after a `with` block.
@@ -233,3 +233,7 @@ def _check(name: str, value: object) -> None:
         raise CloudValueError(
             f"cloud.config.{name} must be a number from {low:,} to {high:,}, not {value!r}."
         )
+
+
+config: Final = Config()
+"""Settings of this process: `cloud.config.max_transmit_data = 16_000_000`."""

@@ -13,8 +13,8 @@ from picloud_pickle import pickled
 
 from cloud._arguments import signature_check
 from cloud._arguments.options import split_options
-from cloud._client.border import of_users
 from cloud._client.current import client
+from cloud._config.border import of_users
 from cloud._diagnosis.installed import PYTHON, versions_of
 from cloud._packing import Bundle, PackingError, size_report
 from cloud._packing.import_scan import imported

@@ -13,8 +13,8 @@ from picloud_model.job import Status
 
 from cloud._arguments.jids import read_jids, without
 from cloud._arguments.option_values import seconds
-from cloud._client.border import of_users
 from cloud._client.current import client
+from cloud._config.border import of_users
 from cloud._display.show import Unwatched
 from cloud._jobs.results import IN_PARALLEL, EndedJobs
 from cloud._jobs.wait import WaitOptions

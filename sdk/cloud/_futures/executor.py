@@ -16,12 +16,13 @@ from picloud_model.job import ENDED, Status
 
 from cloud._arguments.option_values import whole
 from cloud._arguments.options import split_options
-from cloud._client.border import of_users
 from cloud._client.current import client
+from cloud._config.border import BORDER, of_users
 from cloud.errors import CloudException, CloudTypeError, raised_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import TracebackType
 
     from cloud._client.client import Client
     from cloud._jobs.job import Job, Jobs
@@ -181,7 +182,8 @@ class Executor(FuturesExecutor):
     def _until_closed(self, used: Client, jids: range, results: Iterator[Any]) -> Iterator[Any]:
         is_complete = False
         try:
-            yield from results
+            with BORDER:
+                yield from results
             is_complete = True
         finally:
             if not is_complete:
@@ -200,9 +202,11 @@ class JobFuture(Future[Any]):
         self.job = job
         self._client = used
         self._is_awaited = False
+        self._trace: TracebackType | None = None
         # `wait` and `as_completed` of the standard library announce themselves in this list only.
         self._waiters: list[Any] = _Waiters(self._await)
 
+    @of_users
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the result; raise what the function raised.
 
@@ -211,13 +215,19 @@ class JobFuture(Future[Any]):
             TimeoutError: When the timeout is reached.
         """
         self._learn(timeout)
+        error = super().exception()
+        if error is not None:
+            # Each time it is raised, Python adds the frames that it passes.
+            raise error.with_traceback(self._trace)
         return super().result()
 
+    @of_users
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the job to end; return what the function raised, or None."""
         self._learn(timeout)
         return super().exception()
 
+    @of_users
     def cancel(self) -> bool:
         """Kill the job, also if it runs; return False if it had ended."""
         if self.done():
@@ -233,10 +243,12 @@ class JobFuture(Future[Any]):
         """Return whether the job was killed."""
         return self.done() and super().cancelled()
 
+    @of_users
     def running(self) -> bool:
         """Return whether the job is being run."""
         return not super().done() and self.job.running()
 
+    @of_users
     def done(self) -> bool:
         """Return whether the job has ended or was killed."""
         if not super().done() and self.job.status in ENDED:
@@ -276,7 +288,9 @@ class JobFuture(Future[Any]):
             elif error.status == Status.KILLED:
                 self._set_cancelled()
             else:
-                self.set_exception(raised_for(error, original=self._client.raises_original))
+                chosen = raised_for(error, original=self._client.raises_original)
+                self._trace = chosen.__traceback__ if chosen is not error else None
+                self.set_exception(chosen)
 
     def _set_cancelled(self) -> None:
         super().cancel()

@@ -14,8 +14,8 @@ from cloud._arguments import signature_check
 from cloud._arguments.iterables import check_iterables
 from cloud._arguments.jids import check_owner
 from cloud._arguments.options import split_options
-from cloud._client.border import of_users
 from cloud._client.current import client
+from cloud._config.border import of_users
 from cloud._futures.retry_policy import read_policy, run_again
 from cloud._futures.reuse import read_rule
 from cloud._packing.packer import name_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from traceback import format_tb
 from typing import TYPE_CHECKING, Any, Final
 
 from joblib.parallel import (
@@ -12,8 +13,8 @@ from joblib.parallel import (
     register_parallel_backend,
 )
 
-from cloud._client.border import of_users
 from cloud._client.current import client
+from cloud._config.border import frames_of_job, of_users
 from cloud._futures.executor import Executor
 from cloud.errors import CloudTypeError
 
@@ -75,6 +76,10 @@ class JoblibBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
 
     def retrieve_result_callback(self, future: JobFuture) -> Any:
         """Return the results of a batch that has ended; raise what a task raised."""
+        error = future.exception()
+        if error is not None and (trace := frames_of_job(error.__traceback__)) is not None:
+            # joblib raises it without its traceback.
+            error.add_note("In the job:\n" + "".join(format_tb(trace)).rstrip())
         return future.result()
 
     def abort_everything(self, ensure_ready: bool = True) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from picloud_model.job import ENDED, Status
 
 from cloud._arguments.option_values import seconds, whole
-from cloud._client.border import of_users
 from cloud._client.current import client
+from cloud._config.border import of_users
 from cloud._futures.completed import wait
 from cloud._futures.executor import Executor
 from cloud._jobs.job import Jobs
@@ -48,6 +48,7 @@ class PoolResults(Iterator[Any]):
         self._chunks = used.iresult(jobs, original=used.raises_original, unordered=unordered)
         self._items: Iterator[Any] = iter(())
 
+    @of_users
     def __next__(self) -> Any:
         return self.next()
 

@@ -11,6 +11,7 @@ from picloud_model.ranges import MAX_JID
 
 from cloud._arguments.handles import OwnedJid, OwnedJids
 from cloud._arguments.jids import read_jids
+from cloud._config.border import BORDER, of_users
 from cloud._packing.values import PICKLING, JobValue, value_reduced
 from cloud.errors import CloudException, CloudTypeError, CloudValueError, raised_for
 
@@ -54,12 +55,14 @@ class Job(OwnedJid):
     def __new__(cls, jid: Any) -> Self:
         """Return the handle of a job."""
         if type(jid) is not int or not 1 <= jid <= MAX_JID:
-            listed = read_jids(jid)
-            if not listed.single:
-                raise CloudTypeError(f"A Job is one job, not {jid!r:.80}.")
+            with BORDER:
+                listed = read_jids(jid)
+                if not listed.single:
+                    raise CloudTypeError(f"A Job is one job, not {jid!r:.80}.")
             return int.__new__(cls, listed.order[0])
         return int.__new__(cls, jid)
 
+    @of_users
     def result(self, timeout: float | None = None, *, return_exceptions: bool = False) -> Any:
         """Wait for the job to end and return what its function returned.
 
@@ -91,7 +94,8 @@ class Job(OwnedJid):
         chosen = raised_for(failure, original=self._client().raises_original)
         if return_exceptions:
             return chosen
-        raise chosen
+        # Each time it is raised, Python adds the frames that it passes.
+        raise chosen.with_traceback(None if chosen is failure else known["_trace"])
 
     @property
     def value(self) -> JobValue:
@@ -104,6 +108,7 @@ class Job(OwnedJid):
         return JobValue(self)
 
     @property
+    @of_users
     def status(self) -> str:
         """The status now: waiting, queued, processing, done, error, killed or stalled.
 
@@ -113,6 +118,7 @@ class Job(OwnedJid):
         """
         return str(self._client().status(int(self)))
 
+    @of_users
     def done(self) -> bool:
         """Return whether the job has ended, well or not.
 
@@ -123,10 +129,12 @@ class Job(OwnedJid):
         """
         return "_error" in self.__dict__ or self.status in ENDED
 
+    @of_users
     def running(self) -> bool:
         """Return whether the job is being run."""
         return "_error" not in self.__dict__ and self.status == Status.PROCESSING
 
+    @of_users
     def info(self, info_requested: Any = None) -> dict[str, Any]:
         r"""Return what is known about the job besides its result, by name; see `cloud.info`.
 
@@ -137,6 +145,7 @@ class Job(OwnedJid):
         """
         return self._client().info(int(self), info_requested)[int(self)]
 
+    @of_users
     def kill(self) -> None:
         """Abort the job; if it has ended it does not change.
 
@@ -148,6 +157,7 @@ class Job(OwnedJid):
         """
         self._client().kill(int(self))
 
+    @of_users
     def logs(self, *, follow: bool = False, stream: str = "stdout") -> Iterator[str]:
         r"""Iterate over what the job has written, piece by piece.
 
@@ -169,7 +179,8 @@ class Job(OwnedJid):
     def _pieces(self, stream: str, *, follow: bool) -> Iterator[str]:
         offset, has_ended = 0, not follow
         while True:
-            read = self._client().follow(int(self), {stream: offset})
+            with BORDER:
+                read = self._client().follow(int(self), {stream: offset})
             if read.values[stream]:
                 yield read.values[stream]
             end = read.ends[stream]
@@ -203,18 +214,20 @@ class Job(OwnedJid):
             with suppress(RuntimeError):  # the loop was closed meanwhile
                 loop.call_soon_threadsafe(wake, self.keep(value, error))
 
-        if "_error" not in self.__dict__:
-            self._client().when_ended(int(self), settle)
-            error = yield from ended.__await__()
-            if error is not None:
-                raise error
-        return self.result()
+        with BORDER:
+            if "_error" not in self.__dict__:
+                self._client().when_ended(int(self), settle)
+                error = yield from ended.__await__()
+                if error is not None:
+                    raise error
+            return self.result()
 
     def keep(self, value: Any, error: CloudException | None) -> CloudException | None:
         """Keep how the job ended, which does not change; return an error that is not about that."""
         if error is not None and error.status is None:
             return error
-        self.__dict__.update(_value=value, _error=error)
+        cause = error and error.__cause__
+        self.__dict__.update(_value=value, _error=error, _trace=cause and cause.__traceback__)
         return None
 
     def _client(self) -> JobOwner:
@@ -277,9 +290,11 @@ class Jobs(OwnedJids):
 
     def __init__(self, jids: range, kind: type[Job] = Job) -> None:
         if not isinstance(jids, range) or jids.step != 1:
-            raise CloudTypeError(f"Jobs are given as a range with step 1, not {jids!r:.80}.")
+            with BORDER:
+                raise CloudTypeError(f"Jobs are given as a range with step 1, not {jids!r:.80}.")
         super().__init__(jids, kind)
 
+    @of_users
     def result(self, timeout: float | None = None, *, return_exceptions: bool = False) -> list[Any]:
         """Wait for all jobs to end and return their results, in order; see `Job.result`.
 
@@ -307,22 +322,27 @@ class Jobs(OwnedJids):
         return JobValue(self)
 
     @property
+    @of_users
     def status(self) -> list[str]:
         """The statuses now, in order; one request."""
         return list(self._client().status(self._span))
 
+    @of_users
     def done(self) -> bool:
         """Return whether all jobs have ended, well or not; one request."""
         return ENDED.issuperset(self.status)
 
+    @of_users
     def running(self) -> bool:
         """Return whether any of the jobs is being run; one request."""
         return Status.PROCESSING in self.status
 
+    @of_users
     def info(self, info_requested: Any = None) -> dict[int, dict[str, Any]]:
         """Return what is known about the jobs, by jid; see `cloud.info`."""
         return self._client().info(self._span, info_requested)
 
+    @of_users
     def kill(self) -> None:
         """Abort the jobs; those that have ended do not change."""
         self._client().kill(self._span)

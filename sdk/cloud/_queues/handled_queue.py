@@ -6,8 +6,8 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from cloud._client.border import of_users
 from cloud._client.current import client
+from cloud._config.border import of_users
 from cloud._queues import arguments
 from cloud._resources.queue import QueueClient
 from cloud.errors import CloudTimeoutError

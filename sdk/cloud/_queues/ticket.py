@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from cloud._client.border import of_users
+from cloud._config.border import of_users
 from cloud.errors import CloudException, CloudValueError
 
 

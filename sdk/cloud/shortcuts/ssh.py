@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud._config import profile
+from cloud._config.border import of_users
 from cloud._config.settings import ClientSettings, read_variables
 from cloud._resources.ssh import USER, SshFiles
 from cloud._resources.tunnel import TunnelClient

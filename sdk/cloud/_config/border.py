@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from cloud._client.current import config, running_on_cloud
-from cloud.errors import CloudException
+from cloud._config.configuration import config
+from cloud._config.settings import ClientSettings
+from cloud.errors import CloudException, is_of_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,11 @@ class _Border:
             for each in _linked(error):
                 _show_lines(each.__traceback__)
             return
+        if is_of_job(error):  # it brings the frames of its job
+            error.__traceback__ = frames_of_job(error.__traceback__)
+            _show_lines(error.__traceback__)
+            _clean(error)
+            return
         # A call that does not fit the function's parameters fails in the frame of the border.
         trace = error.__traceback__
         misfit = isinstance(error, TypeError) and trace is not None and trace.tb_next is None
@@ -59,7 +65,8 @@ class _Border:
             _clean(error)
 
 
-_BORDER: Final = _Border()
+BORDER: Final = _Border()
+"""For the body of a generator, or a part of a function; `of_users` is for whole functions."""
 
 
 def of_users(function: Callable[P, T]) -> Callable[P, T]:
@@ -67,7 +74,7 @@ def of_users(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def bordered(*args: P.args, **kwargs: P.kwargs) -> T:
-        with _BORDER:
+        with BORDER:
             return function(*args, **kwargs)
 
     return bordered
@@ -126,6 +133,13 @@ def _users_part(trace: TracebackType | None) -> TracebackType | None:
     return trace
 
 
+def frames_of_job(trace: TracebackType | None) -> TracebackType | None:
+    """Return the frames of a job, which follow those of the SDK that raised its exception."""
+    while trace is not None and _is_ours(trace):
+        trace = trace.tb_next
+    return trace
+
+
 def _is_ours(trace: TracebackType) -> bool:
     name = trace.tb_frame.f_globals.get("__name__")
     return isinstance(name, str) and name.partition(".")[0] in _OURS
@@ -146,7 +160,8 @@ def _show_lines(trace: TracebackType | None) -> None:
         return
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
-        if name in linecache.cache and not Path(name).exists() and not running_on_cloud():
+        is_known = name in linecache.cache and not Path(name).exists()
+        if is_known and not ClientSettings.read().running:
             sys.excepthook = traceback.print_exception
             return
         trace = trace.tb_next

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cloud._client.border import UsersIterator, of_users
-from cloud._client.current import config
-from cloud.errors import CloudException
+from cloud._config.border import UsersIterator, of_users
+from cloud._config.configuration import config
+from cloud.errors import CloudException, raised_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +43,14 @@ def inside_the_sdk(hook: Callable[[], object]) -> Callable[[], None]:
     exec(SDK, scope)
     refuse: Callable[[], None] = scope["refuse"]
     return refuse
+
+
+def inside_the_sdk_raising(error: Exception) -> Callable[[], None]:
+    """A function of the SDK that raises an exception."""
+    scope: dict[str, Any] = {"__name__": "cloud.inner", "error": error}
+    exec("def fail():\n    raise error", scope)
+    fail: Callable[[], None] = scope["fail"]
+    return fail
 
 
 refuse = inside_the_sdk(partial(int, "x"))
@@ -113,6 +122,26 @@ def test_other_errors_keep_all_frames() -> None:
         broken()
 
     assert "broken" in functions_of(caught.value)
+
+
+def test_errors_of_jobs_keep_the_frames_of_their_job() -> None:
+    """What a job's function raised shows where, and not which part of the SDK raised it here."""
+    scope: dict[str, Any] = {"__name__": "__main__", "json": json}
+    exec("def of_the_job():\n    json.loads('x')", scope)
+    with pytest.raises(ValueError, match="Expecting value") as job:
+        scope["of_the_job"]()
+    failure = CloudException("Expecting value", 7, "error")
+    failure.__cause__ = job.value.with_traceback(job.tb.tb_next)
+    remote = functions_of(job.value)
+
+    with pytest.raises(ValueError, match="Expecting value") as caught:
+        of_users(inside_the_sdk_raising(raised_for(failure, original=True)))()
+
+    assert functions_of(caught.value) == [
+        "test_errors_of_jobs_keep_the_frames_of_their_job",
+        *remote,
+    ]
+    assert remote[0] == "of_the_job"
 
 
 def test_an_iterator_goes_on_after_an_error() -> None:
