@@ -23,7 +23,7 @@ class CodecRegistry:
     def __init__(self) -> None:
         self._register, self._register_error = codecs.register, codecs.register_error
         self._functions: list[_Search] = []
-        self._handlers: list[tuple[str, _Handler]] = []
+        self._originals: dict[str, _Handler] = {}
 
     def install(self) -> None:
         """Note each registration from now on."""
@@ -33,9 +33,9 @@ class CodecRegistry:
             self._functions.append(search_function)
 
         def register_error(errors: str, handler: _Handler, /) -> None:
-            before = _handler(errors)
+            original = self._originals.get(errors) or _handler(errors)
             self._register_error(errors, handler)
-            self._handlers.append((errors, before))
+            self._originals[errors] = original
 
         for original, noting in (
             (self._register, register),
@@ -56,14 +56,18 @@ class CodecRegistry:
                 codecs.unregister(function)
         self._functions[:] = before
 
-    def handlers(self) -> list[tuple[str, _Handler]]:
-        """Return the names of handlers that were registered, each with what it named before."""
-        return [*self._handlers]
+    def handlers(self) -> dict[str, _Handler]:
+        """Return the handlers that are registered in the place of others, or of none."""
+        return {
+            name: handler
+            for name, original in self._originals.items()
+            if (handler := codecs.lookup_error(name)) is not original
+        }
 
-    def restore_handlers(self, before: list[tuple[str, _Handler]]) -> None:
+    def restore_handlers(self, before: dict[str, _Handler]) -> None:
         """Have names refer to what they did before the latest registrations."""
-        while len(self._handlers) > len(before):
-            self._register_error(*self._handlers.pop())
+        for name, original in self._originals.items():
+            self._register_error(name, before.get(name, original))
 
 
 def _handler(name: str) -> _Handler:

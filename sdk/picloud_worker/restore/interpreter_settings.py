@@ -17,6 +17,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from picloud_worker.restore.dict_version import version_of
 from picloud_worker.restore.job_variables import VARIABLES
 from picloud_worker.restore.logger_settings import LoggerSettings
 from picloud_worker.restore.process_state import NotRestoredError, Setting
@@ -31,15 +32,16 @@ _TMPDIR: Final = frozenset((b"TMPDIR", b"TEMP", b"TMP"))
 _CSV_LIMIT: Final = 131_072
 _DECIMAL_DIGITS: Final = 28
 _DECIMAL_ROUNDING: Final = "ROUND_HALF_EVEN"
-_ATTRIBUTES: Final = (
-    ("urllib.request", "_opener"),
-    ("ssl", "_create_default_https_context"),
-)
+_DEFAULTS: Final = (("urllib.request", "_opener"), ("ssl", "_create_default_https_context"))
 _REPLACEABLE: Final = (
     *(("time", "time"), ("time", "sleep"), ("socket", "socket"), ("os", "fork"), ("os", "system")),
     *(("threading", "Thread"), ("json", "dumps"), ("json", "loads"), ("random", "random")),
     ("logging", "getLogger"),
 )
+"""What programs replace that pretend another time or network, as gevent does.
+
+They replace more than that, so that nothing can be put back.
+"""
 _NUMPY_ERRORS: Final = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
 
@@ -51,7 +53,7 @@ def interpreter_settings(renew_streams: Callable[[], None], codecs: CodecRegistr
         codecs: Notes which codecs are registered.
     """
     environment, filters, names = _Environment(), _WarningFilters(), _Builtins()
-    root, loggers = logging.getLogger(), LoggerSettings()
+    root, loggers, defaults = logging.getLogger(), LoggerSettings(), _Attributes(_DEFAULTS)
     return [
         Setting("standard streams", _streams, lambda _: renew_streams()),
         Setting("os.environ", environment.read, environment.restore),
@@ -94,19 +96,23 @@ def interpreter_settings(renew_streams: Callable[[], None], codecs: CodecRegistr
         Setting("event loop", _event_loop, silent=True, resets=True),
         Setting("numpy.seterr", _numpy_errors, _set_numpy_errors),
         Setting("tracemalloc", _is_tracing, _stop_tracing),
-        Setting("functions of modules", _Functions().read, _refuse),
+        Setting("functions of modules", _Attributes(_REPLACEABLE).read, _refuse),
         Setting("modes of torch", _torch_modes, _set_torch_modes),
-        Setting("defaults of modules", _module_defaults, _set_module_defaults),
+        Setting("defaults of modules", defaults.read, defaults.restore),
+        Setting("csv.field_size_limit", _csv_limit, _set_csv_limit),
     ]
 
 
 def _streams() -> tuple[object, ...]:
     found: tuple[object, ...] = ()
-    for name in ("stdin", "stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is not getattr(sys, f"__{name}__") or stream.closed:
+    for stream, own in (
+        (sys.stdin, sys.__stdin__),
+        (sys.stdout, sys.__stdout__),
+        (sys.stderr, sys.__stderr__),
+    ):
+        if own is None or stream is not own or own.closed:
             raise NotRestoredError
-        found += (stream.encoding, stream.errors, stream.line_buffering)
+        found += (own.encoding, own.errors, own.line_buffering)
     return found
 
 
@@ -157,13 +163,18 @@ class _Builtins:
     def __init__(self) -> None:
         self._names = vars(builtins)
         self._known = dict(self._names)
+        self._version = version_of(self._names)
+        self._intact = self._version.value
 
     def are_intact(self) -> bool:
-        if self._names == self._known:
+        version = self._version.value
+        if version == self._intact:
             return True
-        if any(self._names.get(name, self) is not value for name, value in self._known.items()):
-            return False
-        self._known = dict(self._names)
+        if self._names != self._known:
+            if any(self._names.get(name, self) is not each for name, each in self._known.items()):
+                return False
+            self._known = dict(self._names)
+        self._intact = version
         return True
 
     def restore(self, _: object) -> None:
@@ -206,23 +217,14 @@ def _set_log_classes(before: tuple[Any, Any]) -> None:
     logging.setLogRecordFactory(before[1])
 
 
-def _module_defaults() -> tuple[object, ...]:
-    """Return what modules keep: the field size limit of csv, the opener, how TLS is verified."""
-    modules = sys.modules
-    csv: Any = modules.get("csv")
-    return (
-        _CSV_LIMIT if csv is None else csv.field_size_limit(),
-        *(getattr(modules.get(module), name, None) for module, name in _ATTRIBUTES),
-    )
+def _csv_limit() -> int:
+    csv: Any = sys.modules.get("csv")
+    limit: int = _CSV_LIMIT if csv is None else csv.field_size_limit()
+    return limit
 
 
-def _set_module_defaults(before: tuple[Any, ...]) -> None:
-    limit, *values = before
-    if "csv" in sys.modules:
-        sys.modules["csv"].field_size_limit(limit)
-    for (module, name), value in zip(_ATTRIBUTES, values, strict=True):
-        if module in sys.modules:
-            setattr(sys.modules[module], name, value)
+def _set_csv_limit(before: int) -> None:
+    sys.modules["csv"].field_size_limit(before)
 
 
 def _collection() -> tuple[object, ...]:
@@ -345,23 +347,35 @@ def _stop_tracing(_: object) -> None:
     sys.modules["tracemalloc"].stop()
 
 
-class _Functions:
-    """What programs replace that pretend another time or network, as gevent does.
+class _Attributes:
+    """Attributes of modules; None while a module is not imported."""
 
-    They replace more than that, so that nothing can be put back.
-    """
+    def __init__(self, attributes: tuple[tuple[str, str], ...]) -> None:
+        self._modules = [module for module, _ in attributes]
+        self._names = [name for _, name in attributes]
+        self._scopes: list[dict[str, Any]] = [{} for _ in attributes]
+        self._missing = {*self._modules}
 
-    def __init__(self) -> None:
-        self._modules: dict[str, Any] = {}
+    def read(self) -> tuple[Any, ...]:
+        for module in self._missing:
+            if module in sys.modules:
+                self._find()
+                break
+        return (*map(dict.get, self._scopes, self._names),)
 
-    def read(self) -> list[Any]:
-        modules = self._modules
-        found = []
-        for module, name in _REPLACEABLE:
-            if module not in modules and module in sys.modules:
-                modules[module] = sys.modules[module]  # a job may put another one in its place
-            found.append(getattr(modules.get(module), name, None))
-        return found
+    def _find(self) -> None:
+        """Keep the scopes of modules from their import on: a job may put others in their place."""
+        for place, module in enumerate(self._modules):
+            if module in self._missing and module in sys.modules:
+                self._scopes[place] = vars(sys.modules[module])
+        self._missing.difference_update([*sys.modules])
+
+    def restore(self, before: tuple[Any, ...]) -> None:
+        for module, scope, name, value in zip(
+            self._modules, self._scopes, self._names, before, strict=True
+        ):
+            if module not in self._missing:
+                scope[name] = value
 
 
 def _refuse(_: object) -> None:

@@ -35,7 +35,7 @@ def kernel_settings(rearm: Callable[[], None]) -> list[Setting]:
         Setting("user", _user, _refuse),
         Setting(
             "signal handlers",
-            lambda: [*map(_signal.getsignal, _SIGNALS)],
+            lambda: (*map(_signal.getsignal, _SIGNALS),),
             partial(_set_handlers, rearm),
         ),
         Setting(
@@ -46,7 +46,8 @@ def kernel_settings(rearm: Callable[[], None]) -> list[Setting]:
         Setting("signal wake-up", _wakeup, silent=True, resets=True),
     ]
     found += [
-        Setting(name, partial(_stopped, timer), resets=True) for name, timer in _TIMERS.items()
+        Setting(name, partial(signal.setitimer, timer, 0.0), resets=True)
+        for name, timer in _TIMERS.items()
     ]
     found.append(Setting("niceness", partial(os.getpriority, os.PRIO_PROCESS, 0), _set_niceness))
     if hasattr(os, "sched_getaffinity"):
@@ -86,12 +87,7 @@ def _wakeup() -> int:
     return signal.set_wakeup_fd(-1)
 
 
-def _stopped(timer: int) -> bool:
-    """Stop a timer; whether it had been set."""
-    return signal.setitimer(timer, 0.0) != (0.0, 0.0)
-
-
-def _set_handlers(rearm: Callable[[], None], handlers: list[Any]) -> None:
+def _set_handlers(rearm: Callable[[], None], handlers: tuple[Any, ...]) -> None:
     for number, handler in zip(_SIGNALS, handlers, strict=True):
         if handler is not None and _signal.getsignal(number) != handler:
             signal.signal(number, handler)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from picloud_pickle.copies import is_copy
 
+from picloud_worker.restore.dict_version import version_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -65,19 +67,27 @@ class _Table:
         self.read: Callable[[], Iterable[Any]] = (
             owner.copy if type(owner) is list else partial(dict.values, owner)
         )
+        self.version = version_of(owner)
         self.values: list[Any] = []
         self.note()
 
     def note(self) -> None:
         """Take the values for those that need no further look."""
+        self.noted = self.version.value
         self.values = [*self.read()]
 
     def is_as_noted(self) -> bool:
         """Whether all values are the same as when they were noted."""
+        version = self.version.value
+        if version == self.noted:
+            return True
         try:
-            return [*self.read()] == self.values
+            same = [*self.read()] == self.values
         except Exception:  # noqa: BLE001 - a job may have put there what cannot be compared
             return False
+        if same:
+            self.noted = version
+        return same
 
     def put(self, key: Any, value: Any) -> None:
         """Give the table the entry that it is to have."""

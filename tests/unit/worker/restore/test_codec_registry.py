@@ -50,7 +50,7 @@ def test_handlers_of_errors(registry: CodecRegistry) -> None:
     assert b"a\xff".decode(errors="of_a_job") == "a"
     assert codecs.lookup_error("replace") is codecs.ignore_errors
 
-    registry.restore_handlers([])
+    registry.restore_handlers({})
 
     assert codecs.lookup_error("replace") is codecs.replace_errors
     with pytest.raises(LookupError, match="unknown error handler name 'of_a_job'"):
@@ -59,6 +59,6 @@ def test_handlers_of_errors(registry: CodecRegistry) -> None:
 
 def test_they_look_like_those_of_the_library(registry: CodecRegistry) -> None:
     """They are pickled by their names."""
-    assert registry.handlers() == []
+    assert registry.handlers() == {}
     assert (codecs.register.__module__, codecs.register.__qualname__) == ("codecs", "register")
     assert "Register" in (codecs.register.__doc__ or "")

@@ -87,11 +87,8 @@ CHANGES: dict[str, list[Callable[[], Any]]] = {
         lambda: logging.setLoggerClass(type("Own", (logging.Logger,), {})),
         lambda: logging.setLogRecordFactory(logging.makeLogRecord),
     ],
-    "defaults of modules": [
-        lambda: csv.field_size_limit(3),
-        install_an_opener,
-        trust_any_server,
-    ],
+    "csv.field_size_limit": [lambda: csv.field_size_limit(3)],
+    "defaults of modules": [install_an_opener, trust_any_server],
     "decimal context": [
         lambda: decimal.setcontext(decimal.Context(prec=3)),
         lambda: setattr(decimal.DefaultContext, "prec", 3),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import codecs
+import contextlib
 import copyreg
 import decimal
 import faulthandler
@@ -411,36 +412,64 @@ def test_a_home_that_was_removed_is_made_again(api: FakeApi, worker: Worker) -> 
 
 
 LIBRARY = """
-import os, sys, warnings
+import codecs, logging, os, sys, warnings
 os.environ["LIBRARY_MODE"] = "fast"
 sys.path.append("/opt/library")
 warnings.filterwarnings("ignore", message="library")
+codecs.register_error("of_library", codecs.ignore_errors)
+for name in ("", "of.library"):
+    logging.getLogger(name).addHandler(logging.NullHandler())
 """
 
 
-def test_what_an_import_sets_stays(api: FakeApi, worker: Worker) -> None:
-    """It happens once in an interpreter; what the job itself sets is restored."""
+@pytest.mark.parametrize("changes", ["before", "after"])
+def test_what_an_import_sets_stays(api: FakeApi, worker: Worker, changes: str) -> None:
+    """It happens once in an interpreter; what the job itself sets is restored, before or after."""
+    loggers = ("", "of.library")
 
-    def import_library() -> list[str | None]:
-        import library_of_mine  # type: ignore[import-not-found]  # noqa: F401 - in a job
-
+    def change() -> None:
         warnings.simplefilter("error")
         os.environ["JOB"] = "1"
+        sys.path.append("/opt/job")
+        codecs.register_error("of_job", codecs.ignore_errors)
+        for name in loggers:
+            logging.getLogger(name).addHandler(logging.StreamHandler())
+
+    def import_library() -> list[Any]:
+        if changes == "before":
+            change()
+        import library_of_mine  # type: ignore[import-not-found]  # noqa: F401 - in a job
+
+        if changes == "after":
+            change()
         return found()
 
     def found() -> list[Any]:
         texts = [text.pattern for _, text, *_ in warnings.filters if text]
-        actions = [action for action, *_ in warnings.filters]
+        actions = {action for action, *_ in warnings.filters}
         variables = [os.environ.get(name) for name in ("LIBRARY_MODE", "JOB")]
-        return [os.getpid(), *variables, sys.path[-1], "library" in texts, actions[0]]
+        paths = sorted(folder for folder in sys.path if folder.startswith("/opt/"))
+        names, kinds = [], {"NullHandler", "StreamHandler"}
+        for name in ("of_library", "of_job"):
+            with contextlib.suppress(LookupError):
+                names += [b"a\xff".decode(errors=name)]
+        handlers = [
+            sorted(
+                kinds.intersection(type(each).__name__ for each in logging.getLogger(name).handlers)
+            )
+            for name in loggers
+        ]
+        return [os.getpid(), variables, paths, "library" in texts, "error" in actions, names,
+                *handlers]  # fmt: skip
 
     library = Module("library_of_mine.py", api.store(LIBRARY.encode()))
     bundle = api.store(encode(Manifest([library])))
     process, *during = api.result(api.submit(import_library, bundle=bundle))
     after = api.result(api.submit(found, bundle=bundle))
 
-    assert during == ["fast", "1", "/opt/library", True, "error"]
-    assert after == [process, "fast", None, "/opt/library", True, "ignore"]
+    both, paths = ["NullHandler", "StreamHandler"], ["/opt/job", "/opt/library"]
+    assert during == [["fast", "1"], paths, True, True, ["a", "a"], both, both]
+    assert after == [process, ["fast", None], paths[1:], True, False, ["a"], both[:1], both[:1]]
 
 
 def test_helpers_of_libraries_do_not_cost_the_interpreter(api: FakeApi, worker: Worker) -> None:
@@ -499,3 +528,34 @@ def test_what_stays_changed_is_lost(change: Callable[[Any], object]) -> None:
     process = ProcessState([Setting("number", random.random, change)])
 
     assert process.restore() == ([], ["number"])
+
+
+def test_what_was_restored_with_another_setting_needs_no_word_of_its_own() -> None:
+    """As the time zone, which is that of the environment again once that is restored."""
+    before = {"environment": 1, "zone": 1}
+    held = before.copy()
+    process = ProcessState(
+        [
+            Setting("environment", lambda: held["environment"], lambda _: held.update(before)),
+            Setting("zone", lambda: held["zone"], lambda _: None),
+        ]
+    )
+    held.update(environment=2, zone=2)
+
+    assert process.restore() == (["environment"], [])
+    assert process.restore() == ([], [])
+
+
+def test_what_reading_resets_is_read_once() -> None:
+    """A timer that a job has set is stopped when it is read, and named."""
+    held = [0]
+
+    def read() -> int:
+        found, held[0] = held[0], 0
+        return found
+
+    process = ProcessState([Setting("timer", read, resets=True)])
+    held[0] = 5
+
+    assert process.restore() == (["timer"], [])
+    assert process.restore() == ([], [])
