@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from picloud_driver.queue import DeliveryId, QueueCounts, TakeLimits
+from picloud_driver.queue import DeliveryId, QueueCounts, QueuePush, TakeLimits
 from picloud_model.errors import QueueNotFound, Unavailable
 
 from tests.contract.queue_adapters import new_name, push
@@ -34,6 +34,11 @@ async def take(
 def bodies(taken: Sequence[Delivery]) -> list[bytes]:
     """Return the messages, in order."""
     return sorted(each.body for each in taken)
+
+
+def to_push(queue: str, push_id: str, *bodies: bytes, **changed: Any) -> QueuePush:
+    """Return what an exchange pushes."""
+    return QueuePush(queue=queue, push_id=push_id, bodies=bodies, **changed)
 
 
 async def test_messages_are_taken_and_removed(queues: QueuePort, queue: str) -> None:
@@ -230,6 +235,57 @@ async def test_removing_twice_is_no_error(queues: QueuePort, queue: str) -> None
     assert await queues.postpone(queue, ids, LONG_S) == [False, False]
 
 
+async def test_messages_are_exchanged_for_others(queues: QueuePort, queue: str) -> None:
+    """What is pushed goes to any queues, once; with an id, also of the messages of another push."""
+    other = new_name()
+    await queues.create(other)
+    await push(queues, queue, b"one", b"two")
+    first, second = await taken(queues, queue, 2)
+
+    def pushes(*ids: str) -> list[QueuePush]:
+        return [
+            to_push(queue, f"again{len(ids)}", b"again", delay_s=LONG_S),
+            to_push(other, f"made{len(ids)}", *[b"made"] * len(ids), ids=ids),
+        ]
+
+    done = await queues.exchange(queue, [first.id], pushes("a", "b"), hold_s=LONG_S)
+    assert (done.expired, done.repeated) == ([], [set(), set()])
+    done = await queues.exchange(queue, [second.id], pushes("b", "c", "d"), hold_s=LONG_S)
+    assert (done.expired, done.repeated) == ([], [set(), {0}])
+
+    assert await queues.counts(queue) == QueueCounts(delayed=2)
+    assert bodies(await taken(queues, other, 4)) == [b"made"] * 4
+    await queues.delete(other)
+
+
+async def test_what_another_caller_has_is_not_exchanged(queues: QueuePort, queue: str) -> None:
+    """Nor what is gone: nothing is pushed, and the other messages of the request stay."""
+    await push(queues, queue, b"lost", b"held", b"gone")
+    deliveries = await taken(queues, queue, 3)
+    lost, held, gone = (
+        next(each for each in deliveries if each.body == body)
+        for body in (b"lost", b"held", b"gone")
+    )
+    await queues.postpone(queue, [lost.id], 0.0)
+    (again,) = await taken(queues, queue, 1)
+    await queues.remove(queue, [gone.id])
+    made = [to_push(queue, "made", b"made")]
+
+    ids = [held.id, lost.id, gone.id]
+    done = await queues.exchange(queue, ids, made, hold_s=LONG_S)
+    assert (done.expired, done.repeated) == ([1, 2], [])
+    assert await queues.counts(queue) == QueueCounts(in_flight=2)
+    missing = [*made, to_push(new_name(), "made", b"made")]
+    with pytest.raises(QueueNotFound):
+        await queues.exchange(queue, [held.id], missing, hold_s=LONG_S)
+    assert (await queues.counts(queue)).in_flight == 2
+
+    done = await queues.exchange(queue, [held.id, again.id], made, hold_s=LONG_S)
+    assert (done.expired, done.repeated) == ([], [set()])
+    counts = await queues.counts(queue)
+    assert (counts.ready, counts.in_flight) == (1, 0)
+
+
 async def test_a_delivery_of_another_attempt_removes_nothing(queues: QueuePort, queue: str) -> None:
     """The number of the message alone is not enough."""
     await push(queues, queue, b"mine")
@@ -292,6 +348,7 @@ async def test_a_deleted_queue_does_not_exist(queues: QueuePort) -> None:
         take(queues, queue),
         queues.remove(queue, [taken.id]),
         queues.postpone(queue, [taken.id], 1.0),
+        queues.exchange(queue, [taken.id], [to_push(queue, "a", b"lost")], hold_s=LONG_S),
         queues.counts(queue),
         queues.purge(queue),
     ):

@@ -11,7 +11,7 @@ from picloud_driver.nats.gateway import NatsGateway
 from picloud_driver.queue import DeliveryId, QueueCounts
 from picloud_driver.queue.nats import NatsQueues
 from picloud_driver.queue.nats_config import stream_config
-from picloud_model.errors import Unavailable
+from picloud_model.errors import ServerFault, Unavailable
 
 from tests.contract.queue_adapters import new_name, push
 from tests.polling import eventually
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from picloud_driver.queue import Delivery, QueuePort
 
 LONG_S = 600.0
+
+
+class FaultyQueues(NatsQueues):
+    """A process that owns queues and cannot do anything with them."""
+
+    async def _do(self, *_: object) -> None:
+        raise ZeroDivisionError
 
 
 @pytest.fixture
@@ -76,6 +83,47 @@ async def test_a_take_waits_in_another_process(pair: tuple[QueuePort, QueuePort]
 
     assert [each.body for each in await waiting] == [b"late"]
     await one.delete(queue)
+
+
+async def test_an_owner_that_closes_keeps_no_other_process_waiting(
+    nats_server: running.Nats,
+) -> None:
+    """A take that waits at the owner goes on at another process, at once."""
+    access = NatsAccess(nats_server.address, token=nats_server.token)
+    one, two = NatsQueues(access), NatsQueues(access)
+    queue = new_name()
+    await one.create(queue)
+    assert await one.counts(queue) == QueueCounts()
+    waiting = asyncio.create_task(take(two, queue))
+
+    async def is_at_owner() -> bool:
+        return bool(one._serving)
+
+    await eventually(is_at_owner, "the take waits at the owner")
+    await one.close()
+    await push(two, queue, b"late")
+
+    # Without an answer of the owner, the other process would ask again after 35 seconds only.
+    assert [each.body for each in await asyncio.wait_for(waiting, 10.0)] == [b"late"]
+    await two.delete(queue)
+    await two.close()
+
+
+async def test_a_fault_of_the_owner_is_an_answer(nats_server: running.Nats) -> None:
+    """Whatever it is: the other process does not wait for one that never comes."""
+    access = NatsAccess(nats_server.address, token=nats_server.token)
+    one, two = FaultyQueues(access), NatsQueues(access)
+    queue = new_name()
+    await one.create(queue)
+    with pytest.raises(ZeroDivisionError):
+        await one.counts(queue)
+
+    with pytest.raises(ServerFault, match="The process that owns the queue met a fault"):
+        await asyncio.wait_for(two.counts(queue), 5.0)
+    await one.close()
+    assert await two.counts(queue) == QueueCounts()
+    await two.delete(queue)
+    await two.close()
 
 
 async def test_a_queue_whose_owner_is_gone_is_taken_over(nats_server: running.Nats) -> None:

@@ -31,6 +31,7 @@ class AttachmentResource:
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
         self._attachments = use_cases.queues.attachments
+        self._handled = use_cases.queues.handled
 
     async def _account(self, request: Request) -> str:
         return set_account(request, await authenticate(request, self._accounts.authenticate))
@@ -70,7 +71,7 @@ class AttachmentResource:
         """Push what a handler made of messages, and remove these."""
         account = await self._account(request)
         body = await read_body(request, HandledRequest, REQUEST_BYTES)
-        await write_body(request, response, await self._attachments.handled(account, body))
+        await write_body(request, response, await self._handled.exchange(account, body))
 
 
 ROUTES: Final = (

@@ -38,6 +38,7 @@ from picloud_api.usecases.jobs.wait import WaitForJobs
 from picloud_api.usecases.jobs.why import Why
 from picloud_api.usecases.metrics import Metrics
 from picloud_api.usecases.queues.attachment import Attachments
+from picloud_api.usecases.queues.handled_messages import HandledMessages
 from picloud_api.usecases.queues.listed_rates import ListedRates
 from picloud_api.usecases.queues.queue import Queues
 from picloud_api.usecases.rest.endpoint_key import EndpointKeys
@@ -181,6 +182,7 @@ class QueuesRoom:
     def __init__(self, base: Foundation, queues: Queues, jobs: JobsRoom) -> None:
         self.queues = queues
         self.rates = ListedRates(queues)
+        self.handled = HandledMessages(base.context, base.queues, queues)
         self.attachments = Attachments(base.context, queues, jobs.submit, jobs.status)
 
 

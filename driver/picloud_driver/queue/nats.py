@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import uuid
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
-from picloud_model.errors import PiCloudError, QueueNotFound, Unavailable, every_error
+import structlog
+from picloud_model.errors import (
+    PiCloudError,
+    QueueNotFound,
+    ServerFault,
+    Unavailable,
+    every_error,
+)
 
 from picloud_driver.nats import api_refusal
 from picloud_driver.nats.api_refusal import ApiRefusal
@@ -31,13 +37,16 @@ from picloud_driver.queue.nats_operation import (
     RemoveOperation,
     TakeOperation,
 )
-from picloud_driver.queue.nats_subject import delayed_of, ids_of, subject_of
+from picloud_driver.queue.nats_stream import QueueStreams
+from picloud_driver.queue.nats_subject import delayed_of, subject_of
 from picloud_driver.queue.port import (
     NO_LIMITS,
     Delivery,
     DeliveryId,
+    Exchanged,
     QueueCounts,
     QueuePort,
+    QueuePush,
     TakeLimits,
 )
 
@@ -54,6 +63,11 @@ _ATTEMPTS: Final = 20
 _FORWARD_S: Final = 15.0
 _NOT_OWNER: Final = b"?"
 _RESULT: Final = b"+"
+_ERROR: Final = b"-"
+_CLOSE_S: Final = 1.0
+"""How long the answers to other processes may take when this one closes."""
+
+_log = structlog.get_logger()
 
 
 class NatsQueues(QueuePort):
@@ -77,6 +91,10 @@ class NatsQueues(QueuePort):
         gateway.on_reconnect = self._reconnected
         return gateway
 
+    @cached_property
+    def _streams(self) -> QueueStreams:
+        return QueueStreams(self._gateway)
+
     async def create(self, queue: str) -> None:
         """See `QueuePort.create`."""
         config = stream_config(queue)
@@ -84,14 +102,14 @@ class NatsQueues(QueuePort):
             await self._gateway.api(f"STREAM.CREATE.{queue}", config)
         except ApiRefusal as refusal:
             if refusal.code != api_refusal.EXISTS:
-                raise self._error(refusal) from refusal
+                raise self._streams.error(refusal) from refusal
             # An earlier version of this made it.
-            await self._api(f"STREAM.UPDATE.{queue}", config)
+            await self._streams.api(f"STREAM.UPDATE.{queue}", config)
 
     async def delete(self, queue: str) -> None:
         """See `QueuePort.delete`."""
         with contextlib.suppress(QueueNotFound):
-            await self._api(f"STREAM.DELETE.{queue}")
+            await self._streams.api(f"STREAM.DELETE.{queue}")
         await self._disown(queue)
 
     async def push(
@@ -106,7 +124,7 @@ class NatsQueues(QueuePort):
         """See `QueuePort.push`."""
         messages = nats_push.outgoing(queue, bodies, delay_s)
         if not messages:
-            await self._info(queue)
+            await self._streams.info(queue)
             return set()
         repeated: set[int] | None = set()
         try:
@@ -119,7 +137,7 @@ class NatsQueues(QueuePort):
                 return set()
             raise self._gateway.refusal(refusal, refusal.code) from refusal
         if repeated is None:
-            await self._info(queue)
+            await self._streams.info(queue)
             raise Unavailable(f"{self._gateway.where} did not take the messages; push them again.")
         return repeated
 
@@ -153,6 +171,33 @@ class NatsQueues(QueuePort):
         reply = await self._at_owner(queue, RemoveOperation(list(deliveries)))
         return msgspec.msgpack.decode(reply, type=list[bool])
 
+    async def exchange(
+        self,
+        queue: str,
+        deliveries: Sequence[DeliveryId],
+        pushes: Sequence[QueuePush],
+        *,
+        hold_s: float,
+    ) -> Exchanged:
+        """See `QueuePort.exchange`; one atomic batch for each push, all at the same time."""
+        hold = PostponeOperation(list(deliveries), hold_s, looks=False)
+        held = msgspec.msgpack.decode(await self._at_owner(queue, hold), type=list[bool])
+        if not all(held):
+            return Exchanged(_false(held))
+        done = await asyncio.gather(
+            *(
+                self.push(each.queue, each.push_id, each.bodies, each.delay_s, ids=each.ids)
+                for each in pushes
+            ),
+            return_exceptions=True,
+        )
+        repeated = []
+        for each in done:
+            if isinstance(each, BaseException):
+                raise each
+            repeated.append(each)
+        return Exchanged(_false(await self.remove(queue, deliveries)), repeated)
+
     async def postpone(
         self, queue: str, deliveries: Sequence[DeliveryId], deadline_s: float
     ) -> list[bool]:
@@ -171,12 +216,15 @@ class NatsQueues(QueuePort):
 
     async def ping(self) -> None:
         """See `QueuePort.ping`."""
-        await self._api("INFO")
+        await self._streams.api("INFO")
 
     async def close(self) -> None:
         """See `QueuePort.close`; other processes can own the queues at once."""
         for queue in [*self._owned]:
             await self._disown(queue)
+        if self._serving:
+            # They say that this process owns the queue no more: the others need not wait to know.
+            await asyncio.wait(self._serving, timeout=_CLOSE_S)
         for task in self._serving:
             task.cancel()
         if "_gateway" in vars(self):
@@ -220,44 +268,16 @@ class NatsQueues(QueuePort):
         if isinstance(operation, RemoveOperation):
             return await self._remove(queue, consumer, operation.deliveries)
         if isinstance(operation, PostponeOperation):
-            # A consumer of a queue that was deleted would not know.
-            await self._info(queue)
+            if operation.looks:
+                # A consumer of a queue that was deleted would not know.
+                await self._streams.info(queue)
             return consumer.postpone(operation.deliveries, operation.deadline_s)
         if isinstance(operation, PurgeOperation):
             for subject in (subject_of(queue), f"{delayed_of(queue)}>"):
-                await self._api(f"STREAM.PURGE.{queue}", {"filter": subject})
+                await self._streams.api(f"STREAM.PURGE.{queue}", {"filter": subject})
             consumer.forget()
             return None
-        return await self._counts(queue, consumer)
-
-    async def _counts(self, queue: str, consumer: QueueConsumer) -> QueueCounts:
-        state = await self._info(queue)
-        present = state.get("subjects", {}).get(subject_of(queue), 0)
-        delayed = state["messages"] - present
-        if delayed and await self._has_ids(queue):
-            # Delayed messages have to be listed, as the server does not count them apart from ids.
-            subjects = {"subjects_filter": f"{delayed_of(queue)}>"}
-            info = await self._api(f"STREAM.INFO.{queue}", subjects)
-            delayed = sum(info["state"].get("subjects", {}).values())
-        in_flight = min(present, consumer.in_flight)
-        ready = present - in_flight
-        oldest_at = await self._stored_at(queue, consumer.first_ready) if ready else 0.0
-        return QueueCounts(ready, delayed, in_flight, oldest_at)
-
-    async def _stored_at(self, queue: str, number: int) -> float:
-        """Return when the first message from a number on was stored; 0 if there is none by now."""
-        first = {"seq": number, "next_by_subj": subject_of(queue)}
-        try:
-            found = await self._gateway.api(f"STREAM.MSG.GET.{queue}", first)
-        except ApiRefusal as refusal:
-            if refusal.code == api_refusal.NO_MESSAGE:
-                return 0.0
-            raise self._error(refusal) from refusal
-        return dt.datetime.fromisoformat(found["message"]["time"]).timestamp()
-
-    async def _has_ids(self, queue: str) -> bool:
-        ids = {"seq": 1, "next_by_subj": f"{ids_of(queue)}>"}
-        return await self._found(queue, ids)
+        return await self._streams.counts(queue, consumer)
 
     async def _remove(
         self, queue: str, consumer: QueueConsumer, deliveries: Sequence[DeliveryId]
@@ -266,27 +286,15 @@ class NatsQueues(QueuePort):
         gone = await consumer.remove(deliveries)
         for index, each in enumerate(deliveries):
             if each.owner != consumer.name:
-                gone[index] = not await self._exists(queue, each.number)
+                gone[index] = await self._streams.message(queue, {"seq": each.number}) is None
         return gone
-
-    async def _exists(self, queue: str, number: int) -> bool:
-        return await self._found(queue, {"seq": number})
-
-    async def _found(self, queue: str, message: dict[str, Any]) -> bool:
-        try:
-            await self._gateway.api(f"STREAM.MSG.GET.{queue}", message)
-        except ApiRefusal as refusal:
-            if refusal.code == api_refusal.NO_MESSAGE:
-                return False
-            raise self._error(refusal) from refusal
-        return True
 
     async def _own(self, queue: str) -> None:
         """Replace the consumer of a process that is gone, unless another one is faster."""
         async with self._locks.setdefault(queue, asyncio.Lock()):
             if queue in self._owned:
                 return
-            before = await self._api(f"CONSUMER.NAMES.{queue}")
+            before = await self._streams.api(f"CONSUMER.NAMES.{queue}")
             if queue not in self._listening:
                 # First, so that no process finds a consumer whose owner does not answer.
                 self._listening[queue] = await self._gateway.subscribe(
@@ -297,7 +305,7 @@ class NatsQueues(QueuePort):
             consumer = QueueConsumer(self._gateway, queue, f"c{uuid.uuid4().hex}")
             await consumer.open()
             try:
-                await self._api(
+                await self._streams.api(
                     f"CONSUMER.CREATE.{queue}.{consumer.name}",
                     consumer_config(queue, consumer.name),
                 )
@@ -314,7 +322,7 @@ class NatsQueues(QueuePort):
             await self._gateway.api(f"CONSUMER.DELETE.{queue}.{name}")
         except ApiRefusal as refusal:
             if refusal.code != api_refusal.NO_CONSUMER:
-                raise self._error(refusal) from refusal
+                raise self._streams.error(refusal) from refusal
 
     async def _disown(self, queue: str, consumer: QueueConsumer | None = None) -> None:
         owned = self._owned.get(queue)
@@ -362,25 +370,14 @@ class NatsQueues(QueuePort):
             result = await self._as_owner(queue, OPERATION_DECODER.decode(message.data))
             reply = _NOT_OWNER if result is None else _RESULT + result
         except PiCloudError as error:
-            reply = b"-" + msgspec.msgpack.encode((error.code, error.message))
+            reply = _ERROR + msgspec.msgpack.encode((error.code, error.message))
+        except Exception:  # noqa: BLE001 - the other process waits for an answer
+            _log.exception("queue.forwarded_request_failed", queue=queue)
+            fault = "The process that owns the queue met a fault; its log says more."
+            reply = _ERROR + msgspec.msgpack.encode((ServerFault.code, fault))
         await self._gateway.publish(message.reply, reply)
 
-    # --- JetStream ---
 
-    async def _info(self, queue: str) -> dict[str, Any]:
-        info = await self._api(f"STREAM.INFO.{queue}", {"subjects_filter": subject_of(queue)})
-        state: dict[str, Any] = info["state"]
-        return state
-
-    async def _api(self, operation: str, body: Any = None) -> dict[str, Any]:
-        try:
-            return await self._gateway.api(operation, body)
-        except ApiRefusal as refusal:
-            if refusal.code == api_refusal.IN_USE:
-                raise
-            raise self._error(refusal) from refusal
-
-    def _error(self, refusal: ApiRefusal) -> Exception:
-        if refusal.code == api_refusal.NO_STREAM:
-            return QueueNotFound()
-        return self._gateway.refusal(refusal, refusal.code)
+def _false(values: Sequence[bool]) -> list[int]:
+    """Return the positions of what is false."""
+    return [position for position, each in enumerate(values) if not each]

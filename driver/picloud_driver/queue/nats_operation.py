@@ -25,10 +25,14 @@ class RemoveOperation(msgspec.Struct, frozen=True, array_like=True, tag="remove"
 
 
 class PostponeOperation(msgspec.Struct, frozen=True, array_like=True, tag="postpone"):
-    """Set new deadlines; see `QueuePort.postpone`."""
+    """Set new deadlines; see `QueuePort.postpone`.
+
+    `looks` is whether the owner makes sure that the queue was not deleted.
+    """
 
     deliveries: list[DeliveryId]
     deadline_s: float
+    looks: bool = True
 
 
 class CountOperation(msgspec.Struct, frozen=True, array_like=True, tag="count"):

@@ -7,12 +7,10 @@ accounts, tickets and what a message means are above it, written once.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Final
+from collections.abc import Sequence
+from typing import ClassVar, Final
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 REMEMBERED_S: Final = 300.0
 """How long an adapter remembers the id of a push."""
@@ -61,6 +59,27 @@ class TakeLimits(msgspec.Struct, frozen=True, array_like=True):
 
 
 NO_LIMITS: Final = TakeLimits()
+
+
+class QueuePush(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages to add to one queue, as the arguments of `QueuePort.push`."""
+
+    queue: str
+    push_id: str
+    bodies: Sequence[bytes]
+    delay_s: float = 0.0
+    ids: Sequence[str] = ()
+
+
+class Exchanged(msgspec.Struct, frozen=True, array_like=True):
+    """What came of an exchange.
+
+    `expired` has the positions of deliveries that were no longer held; `repeated` has, for each
+    push, the positions of messages that were left out for their ids.
+    """
+
+    expired: list[int]
+    repeated: list[set[int]] = []
 
 
 class QueuePort(ABC):
@@ -145,6 +164,27 @@ class QueuePort(ABC):
         Returns:
             For each whether the message is gone: also if it was removed before. It is False, and
             the message stays, if another caller took it since.
+        """
+
+    @abstractmethod
+    async def exchange(
+        self,
+        queue: str,
+        deliveries: Sequence[DeliveryId],
+        pushes: Sequence[QueuePush],
+        *,
+        hold_s: float,
+    ) -> Exchanged:
+        """Push messages, and remove those that they were made of.
+
+        Nothing is pushed or removed if one of the messages is gone, or was taken again. If this
+        raises an error, the messages stay, and what was pushed is not pushed again by a repetition.
+
+        Args:
+            queue: The queue of the messages that are removed.
+            deliveries: Those messages, which were taken.
+            pushes: What to add, to this or other queues; if one does not exist, `QueueNotFound`.
+            hold_s: For how long no other caller can take the messages while others are pushed.
         """
 
     @abstractmethod

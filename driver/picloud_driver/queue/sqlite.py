@@ -1,13 +1,16 @@
 """Queues in one SQLite file, for a stack with a single server process.
 
-A thread of its own runs SQLite: each transaction waits for the disk (`synchronous=FULL`), for
-milliseconds, during which the event loop goes on. Operations that wait share a transaction.
+A thread of its own runs SQLite: a transaction that adds or removes messages waits for the disk
+(`synchronous=FULL`), for milliseconds, during which the event loop goes on. Operations that wait
+share a transaction. Who holds a message is lost in a power failure, as the port allows; then no
+earlier delivery is accepted, as its number of an attempt may be given out again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from picloud_model.errors import QueueNotFound
@@ -19,8 +22,10 @@ from picloud_driver.queue.port import (
     REMEMBERED_S,
     Delivery,
     DeliveryId,
+    Exchanged,
     QueueCounts,
     QueuePort,
+    QueuePush,
     TakeLimits,
 )
 from picloud_driver.queue.sqlite_thread import SqliteThread
@@ -28,9 +33,10 @@ from picloud_driver.queue.sqlite_thread import SqliteThread
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 _LOOK_AGAIN_S: Final = 3600.0
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_BOOT_ID_LENGTH: Final = 8
 
 _QUEUE: Final = "SELECT number FROM queues WHERE name = ?"
 _CREATE: Final = "INSERT OR IGNORE INTO queues (name, total) VALUES (?, 0)"
@@ -50,6 +56,7 @@ _OLDEST: Final = (
 _NEXT: Final = "SELECT min(ready_at) FROM messages WHERE queue = ?"
 _REMOVE: Final = "DELETE FROM messages WHERE queue = ? AND number = ? AND attempt = ?"
 _EXISTS: Final = "SELECT 1 FROM messages WHERE queue = ? AND number = ?"
+_HOLDS: Final = "SELECT 1 FROM messages WHERE queue = ? AND number = ? AND attempt = ?"
 _POSTPONE: Final = "UPDATE messages SET ready_at = ? WHERE queue = ? AND number = ? AND attempt = ?"
 _IN_FLIGHT: Final = (
     "SELECT count(*), min(ready_at) FROM messages WHERE queue = ? AND ready_at > ? AND attempt > 0"
@@ -66,6 +73,7 @@ class SqliteQueues(QueuePort):
     Args:
         path: The file, made if missing, readable by this user only.
         clock: The present time.
+        boot: Identifies the time since the machine was started; by default, the kernel's id.
 
     Raises:
         Unavailable: When the file cannot be used; the message says why and what to do.
@@ -73,8 +81,11 @@ class SqliteQueues(QueuePort):
 
     adapter: ClassVar[str] = "sqlite"
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, clock: Callable[[], float] = time.time, boot: str | None = None
+    ) -> None:
         self._clock = clock
+        self._boot = _boot() if boot is None else boot
         self._thread = SqliteThread(path)
         self._changed: dict[str, asyncio.Event] = {}
         self._paces: dict[str, Pace] = {}
@@ -111,24 +122,10 @@ class SqliteQueues(QueuePort):
     ) -> set[int]:
         """See `QueuePort.push`."""
         now = self._clock()
-
-        def push(execute: Execute) -> set[int]:
-            number, repeated = _number(execute, queue), set()
-            execute(_FORGET, (now - REMEMBERED_S,))
-            if not ids and not execute(_REMEMBER, (number, push_id, now)).rowcount:
-                return set()
-            for position, each in enumerate(ids):
-                # The ids of messages are remembered for longer, as if they came later.
-                at = now + IDS_REMEMBERED_S - REMEMBERED_S
-                if not execute(_REMEMBER, (number, each, at)).rowcount:
-                    repeated.add(position)
-            for position, body in enumerate(bodies):
-                if position not in repeated:
-                    execute(_ADD, (number, body, now, now + delay_s))
-            execute(_ADDED, (len(bodies) - len(repeated), number))
-            return repeated
-
-        repeated = await self._thread.run(push)
+        pushed = QueuePush(queue=queue, push_id=push_id, bodies=bodies, delay_s=delay_s, ids=ids)
+        repeated = await self._thread.run(
+            lambda execute: _push(execute, _number(execute, queue), pushed, now)
+        )
         self._wake(queue)
         return repeated
 
@@ -174,7 +171,8 @@ class SqliteQueues(QueuePort):
             # Not all at once: bodies beyond the limit would be read for nothing.
             rows = execute(_READY, (number, now, allowed))
             for row, attempt, pushed_at, body in rows:
-                taken.append(Delivery(DeliveryId(row, attempt), body, pushed_at))
+                delivery = DeliveryId(row, attempt, self._boot)
+                taken.append(Delivery(delivery, body, pushed_at))
                 size += len(body)
                 if size >= self.max_taken_bytes:
                     break
@@ -186,7 +184,7 @@ class SqliteQueues(QueuePort):
             next_at = None if taken else execute(_NEXT, (number,)).fetchone()[0]
             return taken, now + _LOOK_AGAIN_S if next_at is None else next_at
 
-        return await self._thread.run(take)
+        return await self._thread.run(take, synced=False)
 
     def _allowed(
         self, execute: Execute, queue: str, most: int, limits: TakeLimits
@@ -210,7 +208,7 @@ class SqliteQueues(QueuePort):
             queue_number = _number(execute, queue)
             gone, removed = [], 0
             for each in deliveries:
-                done = execute(_REMOVE, (queue_number, each.number, each.attempt)).rowcount
+                done = execute(_REMOVE, (queue_number, each.number, self._attempt(each))).rowcount
                 removed += done
                 gone.append(bool(done) or not _exists(execute, queue_number, each.number))
             execute(_ADDED, (-removed, queue_number))
@@ -221,6 +219,49 @@ class SqliteQueues(QueuePort):
             self._wake(queue)
         return removed
 
+    async def exchange(
+        self,
+        queue: str,
+        deliveries: Sequence[DeliveryId],
+        pushes: Sequence[QueuePush],
+        *,
+        hold_s: float,  # noqa: ARG002 - one transaction does it all
+    ) -> Exchanged:
+        """See `QueuePort.exchange`."""
+        now = self._clock()
+
+        def exchange(execute: Execute) -> Exchanged:
+            number = _number(execute, queue)
+            targets = [_number(execute, each.queue) for each in pushes]
+            expired = [
+                position
+                for position, each in enumerate(deliveries)
+                if not execute(_HOLDS, (number, each.number, self._attempt(each))).fetchone()
+            ]
+            if expired:
+                return Exchanged(expired)
+            repeated = [
+                _push(execute, target, each, now)
+                for target, each in zip(targets, pushes, strict=True)
+            ]
+            removed = sum(
+                execute(_REMOVE, (number, each.number, each.attempt)).rowcount
+                for each in deliveries
+            )
+            execute(_ADDED, (-removed, number))
+            return Exchanged([], repeated)
+
+        exchanged = await self._thread.run(exchange)
+        for each in pushes:
+            self._wake(each.queue)
+        if queue in self._limited:
+            self._wake(queue)
+        return exchanged
+
+    def _attempt(self, delivery: DeliveryId) -> int:
+        """Return the attempt of a delivery; -1, which no message has, for one of another boot."""
+        return delivery.attempt if delivery.owner == self._boot else -1
+
     async def postpone(
         self, queue: str, deliveries: Sequence[DeliveryId], deadline_s: float
     ) -> list[bool]:
@@ -230,11 +271,12 @@ class SqliteQueues(QueuePort):
         def postpone(execute: Execute) -> list[bool]:
             number = _number(execute, queue)
             return [
-                execute(_POSTPONE, (ready_at, number, each.number, each.attempt)).rowcount > 0
+                each.attempt == self._attempt(each)
+                and execute(_POSTPONE, (ready_at, number, each.number, each.attempt)).rowcount > 0
                 for each in deliveries
             ]
 
-        postponed = await self._thread.run(postpone)
+        postponed = await self._thread.run(postpone, synced=False)
         self._wake(queue)
         return postponed
 
@@ -287,6 +329,33 @@ def _number(execute: Execute, queue: str) -> int:
         raise QueueNotFound
     number: int = row[0]
     return number
+
+
+def _push(execute: Execute, number: int, push: QueuePush, now: float) -> set[int]:
+    """Add messages to the queue of a number; return the positions of those that are left out."""
+    execute(_FORGET, (now - REMEMBERED_S,))
+    if not push.ids and not execute(_REMEMBER, (number, push.push_id, now)).rowcount:
+        return set()
+    # The ids of messages are remembered for longer, as if they came later.
+    at = now + IDS_REMEMBERED_S - REMEMBERED_S
+    repeated = {
+        position
+        for position, each in enumerate(push.ids)
+        if not execute(_REMEMBER, (number, each, at)).rowcount
+    }
+    for position, body in enumerate(push.bodies):
+        if position not in repeated:
+            execute(_ADD, (number, body, now, now + push.delay_s))
+    execute(_ADDED, (len(push.bodies) - len(repeated), number))
+    return repeated
+
+
+def _boot() -> str:
+    """Return what identifies the time since this machine was started; "" where it has no id."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii")[:_BOOT_ID_LENGTH]
+    except OSError:
+        return ""
 
 
 def _exists(execute: Execute, queue: int, number: int) -> bool:

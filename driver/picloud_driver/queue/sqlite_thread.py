@@ -45,8 +45,11 @@ _SCHEMA: Final = (
 class _Operation:
     """What is to be done in a transaction, and who waits for it."""
 
-    def __init__(self, act: Callable[[Callable[..., sqlite3.Cursor]], Any]) -> None:
+    def __init__(
+        self, act: Callable[[Callable[..., sqlite3.Cursor]], Any], *, synced: bool
+    ) -> None:
         self.act = act
+        self.synced = synced
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
         self.result: Any = None
@@ -88,21 +91,26 @@ class SqliteThread:
             except BaseException:
                 self._database.close()
                 raise
+        self._synced = True
         self._waiting: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="queues", daemon=True)
         self._thread.start()
 
-    async def run(self, act: Callable[[Callable[..., sqlite3.Cursor]], Result]) -> Result:
+    async def run(
+        self, act: Callable[[Callable[..., sqlite3.Cursor]], Result], *, synced: bool = True
+    ) -> Result:
         """Do something in a transaction and return its result once it is on disk.
 
         Args:
             act: Is given the function that executes a statement. What it raises must come before
                 its first change, as others share the transaction.
+            synced: Whether it is to survive a power failure. Without, it still survives the death
+                of the process, and the disk is waited for only if another operation needs that.
 
         Raises:
             Unavailable: When the file cannot be read or written; nothing was changed.
         """
-        operation = _Operation(act)
+        operation = _Operation(act, synced=synced)
         self._waiting.put(operation)
         result: Result = await operation.future
         return result
@@ -146,6 +154,10 @@ class SqliteThread:
 
     def _transact(self, operations: list[_Operation]) -> None:
         execute = self._database.execute
+        synced = any(operation.synced for operation in operations)
+        if synced != self._synced:
+            execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
+            self._synced = synced
         execute("BEGIN IMMEDIATE")
         try:
             for operation in operations:

@@ -15,7 +15,7 @@ from picloud_model.errors import (
 )
 from picloud_model.job import ENDED, Status
 from picloud_model.wire import MSGPACK, encode
-from picloud_model.wire.attachment import HOLD_S, AttachmentInfo, AttachmentsListed
+from picloud_model.wire.attachment import AttachmentInfo, AttachmentsListed
 
 from picloud_api.store.queue_record import (
     AttachmentRecord,
@@ -24,16 +24,12 @@ from picloud_api.store.queue_record import (
     attachment_key,
     queue_key,
 )
+from picloud_api.usecases.queues.queue import missing_queue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from picloud_model.wire.attachment import (
-        AttachRequest,
-        HandledRequest,
-        UpdateAttachmentRequest,
-    )
-    from picloud_model.wire.queue import TicketsChecked
+    from picloud_model.wire.attachment import AttachRequest, UpdateAttachmentRequest
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
@@ -90,7 +86,7 @@ class Attachments:
         async def plan(draft: Draft) -> None:
             queue: QueueRecord | None = await draft.fresh(queue_key(account, request.queue))
             if queue is None:
-                raise QueueNotFound(_missing(request.queue), field="queue")
+                raise missing_queue(request.queue, "queue")
             before: AttachmentRecord | None = await draft.fresh(
                 attachment_key(account, request.queue)
             )
@@ -122,7 +118,7 @@ class Attachments:
         async def plan(draft: Draft) -> None:
             record: QueueRecord | None = await draft.fresh(queue_key(account, queue))
             if record is None:
-                raise QueueNotFound(_missing(queue), field="queue")
+                raise missing_queue(queue, "queue")
             if await draft.fresh(attachment_key(account, queue)) is not None:
                 draft.delete(attachment_key(account, queue))
             if record.attachment:
@@ -147,7 +143,7 @@ class Attachments:
             queue: QueueRecord | None = await draft.fresh(queue_key(account, name))
             record: AttachmentRecord | None = await draft.fresh(attachment_key(account, name))
             if queue is None:
-                raise QueueNotFound(_missing(name), field="queue")
+                raise missing_queue(name, "queue")
             if record is None:
                 raise AttachmentNotFound(_without(name), field="queue")
             if most is not None:
@@ -194,10 +190,6 @@ class Attachments:
         keys = await self._commits.view.scan(AttachmentRecord.prefix)
         names = (key.removeprefix(AttachmentRecord.prefix).split("/") for key in keys)
         return {(account, queue) for account, queue in names}
-
-    async def handled(self, account: str, request: HandledRequest) -> TicketsChecked:
-        """Push what a handler made of messages, then remove these; see `Queues.handled`."""
-        return await self._queues.handled(account, request, keep_s=HOLD_S)
 
     # --- jobs ---
 
@@ -329,7 +321,3 @@ class Attachments:
 
 def _without(queue: str) -> str:
     return f"No handler is attached to the queue {queue!r}."
-
-
-def _missing(queue: str) -> str:
-    return f"There is no queue {queue!r} in your account: create it first."

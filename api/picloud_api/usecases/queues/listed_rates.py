@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from picloud_model.errors import QueueNotFound
 from picloud_model.wire.queue import QueueRatesListed
+
+from picloud_api.usecases.queues.queue import missing_queue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,6 @@ class ListedRates:
         """
         present = (await self._queues.list(account)).names
         for name in sorted({*names}.difference(present)):
-            message = f"There is no queue {name!r} in your account: create it first."
-            raise QueueNotFound(message, field="names")
+            raise missing_queue(name, "names")
         chosen = sorted({*names}) or present
         return QueueRatesListed(rates=[self._queues.rates.of(account, name) for name in chosen])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
@@ -23,7 +22,6 @@ from picloud_model.wire.queue import (
 
 from picloud_api.store.queue_record import QueueRecord, queue_key
 from picloud_api.usecases.queues.message_blobs import MESSAGE_DECODER, MessageBlobs
-from picloud_api.usecases.queues.output_ids import output_ids
 from picloud_api.usecases.queues.pushed_queues import PushedQueues
 from picloud_api.usecases.queues.queue_message import blobs_of
 from picloud_api.usecases.queues.queue_rates import QueueRateCounter
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
 
     from picloud_driver.blob import BlobPort
     from picloud_driver.queue import Delivery, QueueCounts, QueuePort
-    from picloud_model.wire.attachment import HandledRequest, HandlerOutput
     from picloud_model.wire.queue import (
         AcknowledgeRequest,
         ExtendRequest,
@@ -61,7 +58,7 @@ class Queues:
         self._ready_queue = context.ready_queue
         self._port = port
         self.blobs = MessageBlobs(context, port, blobs)
-        self._tickets = TicketSigner(ticket_key)
+        self.tickets = TicketSigner(ticket_key)
         self._stopping = False
         self.pushed = PushedQueues()
         self.rates = QueueRateCounter(context.clock)
@@ -153,13 +150,8 @@ class Queues:
 
         await self._at(account, name, purge)
 
-    async def push(self, account: str, request: PushRequest, ids: Sequence[str] = ()) -> None:
+    async def push(self, account: str, request: PushRequest) -> None:
         """Add messages to a queue, all or none; once this returns, they are durable.
-
-        Args:
-            account: The account.
-            request: The messages, and the queue.
-            ids: An id for each, if those that were pushed before are to be left out.
 
         Raises:
             RequestRefused: When a message has not exactly one content.
@@ -172,12 +164,8 @@ class Queues:
         async def push(record: QueueRecord) -> None:
             if digests and not record.spills:
                 await self.blobs.note_spill(account, request.name)
-            # The blob of a message that is left out stays until it is swept: if the same request is
-            # sent again, it is that of the message that was pushed.
-            repeated = await self._port.push(
-                record.id, request.push_id, bodies, request.delay_s, ids=ids
-            )
-            self.rates.pushed(account, request.name, len(bodies) - len(repeated))
+            await self._port.push(record.id, request.push_id, bodies, request.delay_s)
+            self.rates.pushed(account, request.name, len(bodies))
             if record.attachment:
                 self.pushed.add(account, request.name)
 
@@ -229,73 +217,21 @@ class Queues:
         """
 
         async def acknowledge(record: QueueRecord) -> TicketsChecked:
-            checked = await self._remove(account, record, self._read(record, request.tickets))
+            contents = self.tickets.read_all(record.id, request.tickets)
+            checked = await self._remove(account, record, contents)
             removed = len(request.tickets) - len(checked.expired)
             self.rates.removed(account, request.name, removed)
             return checked
 
         return await self._at(account, request.name, acknowledge)
 
-    async def handled(
-        self, account: str, request: HandledRequest, *, keep_s: float
-    ) -> TicketsChecked:
-        """Push what a handler made of messages, then remove these messages.
-
-        Args:
-            account: The account.
-            request: The tickets of the messages, and what to push.
-            keep_s: For how long no other handler takes the messages meanwhile.
-
-        Raises:
-            RequestRefused: As `acknowledge` and `push`; nothing is pushed or removed.
-            BlobMissing: When the blob of a message to push was not stored.
-        """
-        digests = [digest for output in request.outputs for digest in blobs_of(output.messages)]
-        await self.blobs.require(account, digests)
-
-        async def handled(record: QueueRecord) -> TicketsChecked:
-            contents = self._read(record, request.tickets)
-            numbers = [each.delivery.number for each in contents]
-            ids = output_ids(request, record.id, numbers)
-            if request.outputs:
-                # What another handler has by now is pushed by that one.
-                deliveries = [each.delivery for each in contents]
-                checked = _expired(await self._port.postpone(record.id, deliveries, keep_s))
-                if checked.expired:
-                    return checked
-                source = f"{request.attachment}/{numbers}"
-                for position, output in enumerate(request.outputs):
-                    push_id = blake2b(f"{source}/{position}".encode(), digest_size=16).hexdigest()
-                    await self._push_output(account, output, push_id, ids[position])
-            checked = await self._remove(account, record, contents, kept=digests)
-            self.rates.removed(account, request.queue, len(contents) - len(checked.expired))
-            self.rates.failed(account, request.queue, request.failed)
-            return checked
-
-        return await self._at(account, request.queue, handled)
-
-    async def _push_output(
-        self, account: str, output: HandlerOutput, push_id: str, ids: Sequence[str]
-    ) -> None:
-        request = PushRequest(
-            name=output.queue,
-            push_id=push_id,
-            messages=output.messages,
-            delay_s=output.delay_s,
-        )
-        await self.push(account, request, ids)
-
     async def _remove(
-        self,
-        account: str,
-        record: QueueRecord,
-        contents: Sequence[TicketContent],
-        kept: Sequence[str] = (),
+        self, account: str, record: QueueRecord, contents: Sequence[TicketContent]
     ) -> TicketsChecked:
-        """Remove messages, and their blobs unless these are to be kept."""
+        """Remove messages and their blobs."""
         gone = await self._port.remove(record.id, [each.delivery for each in contents])
         for content, is_gone in zip(contents, gone, strict=True):
-            if is_gone and content.blob and content.blob not in kept:
+            if is_gone and content.blob:
                 await self.blobs.delete(account, content.blob)
         return _expired(gone)
 
@@ -307,7 +243,8 @@ class Queues:
         """
 
         async def extend(record: QueueRecord) -> TicketsChecked:
-            deliveries = [each.delivery for each in self._read(record, request.tickets)]
+            contents = self.tickets.read_all(record.id, request.tickets)
+            deliveries = [each.delivery for each in contents]
             if request.failed:
                 self.rates.failed(account, request.name, len(deliveries))
             return _expired(await self._port.postpone(record.id, deliveries, request.deadline_s))
@@ -335,8 +272,7 @@ class Queues:
                 pass
         record = await view.fresh(key)
         if record is None:
-            message = f"There is no queue {name!r} in your account: create it first."
-            raise QueueNotFound(message, field="name")
+            raise missing_queue(name)
         await self._port.create(record.id)
         return await act(record)
 
@@ -371,14 +307,15 @@ class Queues:
     def _ticketed(self, record: QueueRecord, delivery: Delivery) -> TakenMessage:
         message = MESSAGE_DECODER.decode(delivery.body)
         blob = message.blob.digest if message.blob else ""
-        ticket = self._tickets.sign(record.id, TicketContent(delivery.id, blob))
+        ticket = self.tickets.sign(record.id, TicketContent(delivery.id, blob))
         return TakenMessage(ticket, message, delivery.pushed_at)
 
-    def _read(self, record: QueueRecord, tickets: Sequence[str]) -> Sequence[TicketContent]:
-        return [
-            self._tickets.read(record.id, ticket, position)
-            for position, ticket in enumerate(tickets)
-        ]
+
+def missing_queue(name: str, field: str = "name") -> QueueNotFound:
+    """Return the error that an account has no queue of a name."""
+    return QueueNotFound(
+        f"There is no queue {name!r} in your account: create it first.", field=field
+    )
 
 
 async def _with(record: QueueRecord, result: Awaitable[Result]) -> tuple[QueueRecord, Result]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
-from hashlib import sha256
-from typing import Final
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from picloud_driver.queue import DeliveryId
 from picloud_model.errors import RequestRefused
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _MAC_BYTES: Final = 16
+_KEY_BYTES: Final = 32
 
 
 class TicketContent(msgspec.Struct, frozen=True, array_like=True):
@@ -34,12 +37,13 @@ class TicketSigner:
     """
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        # BLAKE2 with a key takes a third of the time of HMAC, for each message several times.
+        self._key = blake2b(key, digest_size=_KEY_BYTES).digest()
 
     def sign(self, queue: str, content: TicketContent) -> str:
         """Return the ticket of a delivery."""
         body = msgspec.msgpack.encode(content)
-        return base64.urlsafe_b64encode(self._mac(queue, body) + body).rstrip(b"=").decode()
+        return (self._mac(queue, body) + body).hex()
 
     def read(self, queue: str, ticket: str, position: int) -> TicketContent:
         """Return what a ticket is for.
@@ -53,7 +57,7 @@ class TicketSigner:
             RequestRefused: When the server did not give it out for this queue.
         """
         try:
-            data = base64.urlsafe_b64decode(ticket + "=" * (-len(ticket) % 4))
+            data = bytes.fromhex(ticket)
         except ValueError:
             data = b""
         mac, body = data[:_MAC_BYTES], data[_MAC_BYTES:]
@@ -65,5 +69,10 @@ class TicketSigner:
             )
         return _DECODER.decode(body)
 
+    def read_all(self, queue: str, tickets: Sequence[str]) -> list[TicketContent]:
+        """Return what each ticket of a request is for; see `read`."""
+        return [self.read(queue, ticket, position) for position, ticket in enumerate(tickets)]
+
     def _mac(self, queue: str, body: bytes) -> bytes:
-        return hmac.digest(self._key, f"{queue}\0".encode() + body, sha256)[:_MAC_BYTES]
+        signed = f"{queue}\0".encode() + body
+        return blake2b(signed, key=self._key, digest_size=_MAC_BYTES).digest()

@@ -1,15 +1,19 @@
-"""Queues in SQLite, when the disk is full."""
+"""Queues in SQLite: when the disk is waited for, full, or was without power."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+from picloud_driver.queue import Exchanged, QueuePush
 from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_model.errors import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from pathlib import Path
+
+Result = TypeVar("Result")
 
 
 async def test_a_push_onto_a_full_disk_is_refused_whole(tmp_path: Path) -> None:
@@ -28,4 +32,54 @@ async def test_a_push_onto_a_full_disk_is_refused_whole(tmp_path: Path) -> None:
     await queues.push("q", "2", [b"x" * 1000] * 500)
 
     assert (await queues.counts("q")).ready == 501
+    await queues.close()
+
+
+async def test_what_adds_or_removes_messages_waits_for_the_disk_once(tmp_path: Path) -> None:
+    """An exchange is one transaction; who holds a message need not survive a power failure."""
+    queues = SqliteQueues(tmp_path / "queues.sqlite")
+    await queues.create("q")
+    database, statements = queues._thread._database, list[str]()
+    database.set_trace_callback(statements.append)
+
+    async def mode_of(operation: Awaitable[Result]) -> tuple[int, Result]:
+        statements.clear()
+        result = await operation
+        assert statements.count("COMMIT") == 1
+        (mode,) = database.execute("PRAGMA synchronous").fetchone()
+        return mode, result
+
+    full, normal = 2, 1
+    assert (await mode_of(queues.push("q", "1", [b"1", b"2"])))[0] == full
+    mode, (first, second) = await mode_of(queues.take("q", 2, deadline_s=60.0, timeout_s=0.0))
+    assert mode == normal
+    assert await mode_of(queues.postpone("q", [first.id], 60.0)) == (normal, [True])
+    pushes = [QueuePush(queue="q", push_id=each, bodies=[b"3"]) for each in ("2", "3")]
+    exchanged = await mode_of(queues.exchange("q", [first.id], pushes, hold_s=60.0))
+    assert exchanged == (full, Exchanged([], [set(), set()]))
+    assert await mode_of(queues.remove("q", [second.id])) == (full, [True])
+    await queues.close()
+
+
+async def test_a_delivery_from_before_the_machine_was_started_is_of_nobody(tmp_path: Path) -> None:
+    """A power failure may have lost the number of its attempt, which another caller has by now."""
+    path = tmp_path / "queues.sqlite"
+    queues = SqliteQueues(path, boot="before")
+    await queues.create("q")
+    await queues.push("q", "1", [b"1"])
+    (before,) = await queues.take("q", 1, deadline_s=60.0, timeout_s=0.0)
+    await queues.postpone("q", [before.id], 0.0)
+    await queues.close()
+    queues = SqliteQueues(path, boot="after")
+    queues._thread._database.execute("UPDATE messages SET attempt = 0")
+
+    assert await queues.remove("q", [before.id]) == [False]
+    (after,) = await queues.take("q", 1, deadline_s=60.0, timeout_s=0.0)
+
+    assert after.id.attempt == before.id.attempt
+    assert await queues.postpone("q", [before.id], 60.0) == [False]
+    pushes = [QueuePush(queue="q", push_id="2", bodies=[b"2"])]
+    exchanged = await queues.exchange("q", [before.id], pushes, hold_s=60.0)
+    assert exchanged == Exchanged([0])
+    assert await queues.remove("q", [before.id, after.id]) == [False, True]
     await queues.close()

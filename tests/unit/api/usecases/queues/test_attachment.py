@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
-from picloud_api.store.queue_record import HandlerJob, QueueRecord, attachment_key, queue_key
-from picloud_api.usecases.queues.output_ids import output_ids
+from picloud_api.store.queue_record import HandlerJob, attachment_key
 from picloud_model.errors import (
     AttachmentNotFound,
     BlobMissing,
@@ -22,19 +20,11 @@ from picloud_model.job import State
 from picloud_model.wire import AttemptRef, Content, HeartbeatRequest, ListRequest
 from picloud_model.wire.attachment import (
     AttachRequest,
-    HandledRequest,
-    HandlerOutput,
     UpdateAttachmentRequest,
-)
-from picloud_model.wire.queue import (
-    AcknowledgeRequest,
-    PushRequest,
-    QueueMessage,
-    TakenMessage,
-    TakeRequest,
 )
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
+from tests.unit.api.queue_handler import attach, handled, job, push, take
 
 if TYPE_CHECKING:
     from picloud_api.engine.process.slot_sessions import SlotSession
@@ -44,42 +34,10 @@ if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
 
 
-def job(api: ApiHarness) -> wire.SubmitRequest:
-    """Return what a job of a handler runs."""
-    return replace(api.request(1, function="handler"), kind="call")
-
-
-@pytest.fixture
-async def attached(api: ApiHarness) -> AttachmentInfo:
-    """A handler of the queue `in` that pushes into `out`, in up to three jobs."""
-    for name in ("in", "out"):
-        await api.use_cases.queues.queues.create(ACCOUNT, name)
-    return await attach(api, max_parallel_jobs=3)
-
-
-async def attach(api: ApiHarness, **changed: Any) -> AttachmentInfo:
-    """Attach a handler."""
-    request = AttachRequest(queue="in", job=job(api), outputs=["out"], **changed)
-    return await api.use_cases.queues.attachments.attach(ACCOUNT, request)
-
-
-async def push(api: ApiHarness, count: int) -> None:
-    """Push numbers."""
-    messages = [QueueMessage(json=str(number)) for number in range(count)]
-    request = PushRequest(name="in", push_id=uuid.uuid4().hex, messages=messages)
-    await api.use_cases.queues.queues.push(ACCOUNT, request)
-
-
 async def start(api: ApiHarness, *, grow: bool = True) -> list[int]:
     """Let the server look at the queue; return the unfinished jobs of its handler."""
     await api.use_cases.queues.attachments.start_jobs(ACCOUNT, "in", grow=grow)
     return (await api.use_cases.queues.attachments.info(ACCOUNT, "in")).jids
-
-
-async def take(api: ApiHarness, **changed: Any) -> list[TakenMessage]:
-    """Take messages."""
-    request = TakeRequest(name="in", **changed)
-    return (await api.use_cases.queues.queues.take(ACCOUNT, request)).messages
 
 
 async def begin(api: ApiHarness) -> tuple[SlotSession, wire.Lease]:
@@ -266,118 +224,6 @@ async def test_what_is_not_attached_cannot_be_changed(api: ApiHarness) -> None:
     await api.use_cases.queues.queues.create(ACCOUNT, "in")
     with pytest.raises(AttachmentNotFound, match="No handler is attached to the queue 'in'"):
         await update(api, paused=True)
-
-
-async def handled(
-    api: ApiHarness, attached: AttachmentInfo, taken: list[TakenMessage], *pushed: QueueMessage
-) -> list[int]:
-    """Push messages for those that were taken; return the positions that are not valid."""
-    outputs = [HandlerOutput(queue="out", messages=[*pushed])] if pushed else []
-    request = HandledRequest(
-        queue="in",
-        attachment=attached.id,
-        tickets=[each.ticket for each in taken],
-        outputs=outputs,
-    )
-    return (await api.use_cases.queues.attachments.handled(ACCOUNT, request)).expired
-
-
-async def ready(api: ApiHarness, name: str) -> int:
-    """Return how many messages of a queue are left."""
-    info = await api.use_cases.queues.queues.info(ACCOUNT, name)
-    return info.ready + info.in_flight
-
-
-async def test_outputs_are_pushed_once(api: ApiHarness, attached: AttachmentInfo) -> None:
-    """If the same request comes twice, and if the messages are handled twice."""
-    await push(api, 2)
-    taken = await take(api, deadline_s=3)
-    key = attachment_key(ACCOUNT, "in")
-
-    assert await handled(api, attached, taken, QueueMessage(json="1")) == []
-    assert await handled(api, attached, taken, QueueMessage(json="1")) == [0, 1]
-    assert (await ready(api, "in"), await ready(api, "out")) == (0, 1)
-    assert await api.server.context.commits.view.get(key) is not None
-
-
-async def test_outputs_with_sources_are_pushed_once_in_any_group(
-    api: ApiHarness, attached: AttachmentInfo
-) -> None:
-    """The server was killed after it had pushed: the messages are handled again, one by one."""
-    made = [QueueMessage(json="1"), QueueMessage(json="2")]
-    await push(api, 2)
-    taken = await take(api, deadline_s=3)
-    output = HandlerOutput(queue="out", messages=made, sources=[0, 1])
-    request = HandledRequest("in", attached.id, [each.ticket for each in taken], [output])
-    record: QueueRecord = await api.server.context.commits.view.get(queue_key(ACCOUNT, "in"))
-    (ids,) = output_ids(request, record.id, [1, 2])
-    pushed = PushRequest(name="out", push_id=uuid.uuid4().hex, messages=made)
-    await api.use_cases.queues.queues.push(ACCOUNT, pushed, ids)
-    api.now += 4
-
-    for message in made:
-        again = await take(api, max_count=1)
-        output = HandlerOutput(queue="out", messages=[message], sources=[0])
-        request = HandledRequest("in", attached.id, [again[0].ticket], [output])
-        assert not (await api.use_cases.queues.attachments.handled(ACCOUNT, request)).expired
-
-    assert (await ready(api, "in"), await ready(api, "out")) == (0, 2)
-
-
-async def test_what_another_handler_has_is_not_pushed(
-    api: ApiHarness, attached: AttachmentInfo
-) -> None:
-    """Nothing of the request is done, and the reply has the positions."""
-    await push(api, 1)
-    late = await take(api, deadline_s=3)
-    api.now += 4
-    now = await take(api)
-    await push(api, 1)
-    both = [*late, *await take(api)]
-
-    assert await handled(api, attached, both, QueueMessage(json="1")) == [0]
-    assert (await ready(api, "in"), await ready(api, "out")) == (2, 0)
-    assert await handled(api, attached, [*now, both[1]], QueueMessage(json="1")) == []
-    assert (await ready(api, "in"), await ready(api, "out")) == (0, 1)
-
-
-async def test_foreign_tickets_and_missing_blobs_are_refused(
-    api: ApiHarness, attached: AttachmentInfo
-) -> None:
-    """Nothing is pushed or removed."""
-    await push(api, 1)
-    taken = await take(api)
-    forged = TakenMessage("A" * 40, QueueMessage(json="1"), 0.0)
-    with pytest.raises(RequestRefused, match="Ticket 1 was not given out"):
-        await handled(api, attached, [*taken, forged], QueueMessage(json="1"))
-    with pytest.raises(BlobMissing):
-        await handled(api, attached, taken, QueueMessage(blob=Content("0" * 64, 1)))
-
-    assert (await ready(api, "in"), await ready(api, "out")) == (1, 0)
-
-
-async def test_the_blob_of_a_message_that_is_pushed_again_is_kept(
-    api: ApiHarness, attached: AttachmentInfo
-) -> None:
-    """It is deleted with its last message."""
-    data = b"large"
-    content = Content(sha256(data).hexdigest(), len(data))
-    await api.use_cases.storage.blobs.store(ACCOUNT, [data])
-    request = PushRequest(
-        name="in", push_id=uuid.uuid4().hex, messages=[QueueMessage(blob=content)]
-    )
-    await api.use_cases.queues.queues.push(ACCOUNT, request)
-    taken = await take(api)
-
-    assert await handled(api, attached, taken, replace(taken[0].message, retries=1)) == []
-    await api.use_cases.storage.blobs.get(ACCOUNT, content.digest)
-    (again,) = (await api.use_cases.queues.queues.take(ACCOUNT, TakeRequest(name="out"))).messages
-    assert again.message.retries == 1
-    await api.use_cases.queues.queues.acknowledge(
-        ACCOUNT, AcknowledgeRequest(name="out", tickets=[again.ticket])
-    )
-    with pytest.raises(BlobMissing):
-        await api.use_cases.storage.blobs.get(ACCOUNT, content.digest)
 
 
 async def test_a_queue_with_a_handler_is_not_deleted(

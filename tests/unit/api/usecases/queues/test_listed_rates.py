@@ -34,7 +34,7 @@ async def test_what_happens_to_messages_is_counted(api: ApiHarness) -> None:
     tickets = [each.ticket for each in taken.messages]
     await queues.acknowledge(ACCOUNT, AcknowledgeRequest(name="q", tickets=tickets[:3]))
     handled = HandledRequest("q", "a" * 32, tickets[3:5], failed=1)
-    await api.use_cases.queues.attachments.handled(ACCOUNT, handled)
+    await api.use_cases.queues.handled.exchange(ACCOUNT, handled)
     await queues.extend(ACCOUNT, ExtendRequest("q", tickets[5:], 30.0, failed=True))
     api.now += 10
 
