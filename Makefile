@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 STACK ?= embedded
 RUNS ?= 5
 JOBS ?= 1000000
+WAITING := tests/e2e tests/docs docs
 
 # bash, for `pipefail`: an installation that fails ends make, though its output goes through awk.
 SHELL := /bin/bash
@@ -39,10 +40,10 @@ words: $(VENV)/.users ## Put files, map over them and sort what jobs found, on a
 	@$(BIN)/python examples/words.py
 
 test: $(VENV)/.developers servers images ## Install what the tests need and run them all
-	@# In two processes at once: the end-to-end tests wait more than they compute.
-	@$(BIN)/python -m pytest tests/e2e & end_to_end=$$!; \
-	$(BIN)/python -m pytest --ignore tests/e2e --override-ini cache_dir=.pytest_cache/others; others=$$?; \
-	wait $$end_to_end && exit $$others
+	@# In two processes at once: the end-to-end tests and the pages wait more than they compute.
+	@$(BIN)/python -m pytest --durations 20 $(WAITING) & waiting=$$!; \
+	$(BIN)/python -m pytest --durations 20 $(addprefix --ignore ,$(WAITING)) --override-ini cache_dir=.pytest_cache/others; others=$$?; \
+	wait $$waiting && exit $$others
 
 test-infra: $(VENV)/.developers ## Test the infrastructure with Terraform: modules, and a whole deployment on a stand-in for AWS
 	@$(BIN)/python -m pytest --infra tests/infra
