@@ -80,19 +80,32 @@ def show(answer: Estimate) -> str:
 def compare(sizes: list[int], jobs: int, slots: int) -> Estimate:
     """Run all jobs here and in the cloud; print how long both took and return the answer."""
     print(f"\n1. {jobs} jobs: in this process, then on {slots} slots")
-    print("   here        ", end="", flush=True)
     start = time.perf_counter()
-    here = estimate([resample(sizes, seed) for seed in range(jobs)])
+    here = estimate([resample(sizes, seed) for seed in counted(range(jobs))])
     here_s = time.perf_counter() - start
-    print(f"{here_s:4.1f} s   {show(here)}")
+    print(f"   here        {here_s:4.1f} s   {show(here)}")
 
     start = time.perf_counter()
     jids = cloud.map(lambda seed: resample(sizes, seed), range(jobs))
     there = estimate(cloud.result(jids))
     there_s = time.perf_counter() - start
     print(f"   on {slots} slots  {there_s:4.1f} s   {show(there)}")
-    print(f"   {here_s / there_s:.1f} times as fast; {same(there, here)}.")
+    print(f"   {here_s / there_s:.1f} times as fast; {same(there, here)}.{busy(slots)}")
     return here
+
+
+def busy(slots: int) -> str:
+    """Say that other programs use the processors, if they do: then no slot has one of its own."""
+    load = os.getloadavg()[0]
+    return f" (The load of this machine is {load:.0f}: it is busy.)" if load > 2 * slots else ""
+
+
+def counted(seeds: range) -> Iterator[int]:
+    """Yield seeds; a terminal shows meanwhile how many are done."""
+    for number, seed in enumerate(seeds):
+        if sys.stdout.isatty():
+            print(f"   here        {number}/{len(seeds)}", end="\r", flush=True)
+        yield seed
 
 
 def fail(sizes: list[int]) -> None:
@@ -122,6 +135,7 @@ def survive(sizes: list[int], jobs: int, stack: "Stack", expected: Estimate) -> 
     start = time.perf_counter()
     stack.up()
     print(f"   picloud up, again: ready after {time.perf_counter() - start:.1f} s")
+    cloud.join(jids)  # with a bar on a terminal
     answer = cloud.result(summary)
     print(f"   everything done: {time.perf_counter() - start:.1f} s after the kill")
     print(f"   job {summary} found: {show(answer)}; {same(answer, expected)}.")

@@ -332,7 +332,7 @@ def options(
       1  error: a job or queue that does not exist, no server, ...
       2  usage error: an option or value is not valid
       3  a job failed or was killed
-      4  timeout: jobs were unfinished
+      4  timed out before all jobs ended
     """  # noqa: D301 - \b keeps the lines apart
     if context.invoked_subcommand is None:
         output.text(context.get_help())

@@ -1,7 +1,7 @@
 """The exceptions that the SDK raises.
 
     CloudException              any request that fails, and every failed job
-    ├── CloudTimeoutError       jobs were unfinished when the timeout was reached
+    ├── CloudTimeoutError       a timeout was reached before all jobs had ended
     ├── CloudTypeError          an argument has a wrong type, or a function does not take it
     ├── CloudValueError         an argument has a value that is refused, here or by the server
     ├── CloudConnectionError    no server answers, or none can serve requests now

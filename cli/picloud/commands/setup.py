@@ -40,7 +40,10 @@ def setup(
     url: Annotated[
         str | None,
         typer.Option(
-            "--url", "-u", metavar="URL", help="Server URL; by default PICLOUD_URL, else asked for."
+            "--url",
+            "-u",
+            metavar="URL",
+            help="Server URL; by default PICLOUD_URL, else prompted for.",
         ),
     ] = None,
     api_key: Annotated[
@@ -49,7 +52,7 @@ def setup(
             "--api-key",
             "-a",
             metavar="KEY",
-            help="API key, or - for standard input; by default PICLOUD_API_KEY, else asked for.",
+            help="API key, or - for standard input; by default PICLOUD_API_KEY, else prompted for.",
         ),
     ] = None,
     email: _Unused = None,
@@ -69,7 +72,7 @@ def setup(
 ) -> None:
     """Choose the server to use, and the API key for it.
 
-    On a terminal, asks for what is not given, and again for what is wrong. Verifies both with the
+    On a terminal, prompts for what is not given, and again if it is wrong. Verifies both with the
     server and stores them in a profile, in a file that only you can read.
 
     \b

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 QUIET_S: Final = 1.0
 """A wait that is over sooner shows no bar."""
 TICK_S: Final = 0.25
-"""How often the bar is drawn, if it looks different."""
+"""How often the bar is drawn at first, and output is requested if it is due."""
+SLOWEST_TICK_S: Final = 1.0
+TICK_SHARE: Final = 1 / 40
+"""After a share of these of the wait the bar is drawn again: a long wait costs few drawings."""
 OUTPUT_S: Final = 0.5
 COUNT_S: Final = 2.0
 """How often output and counts are requested."""
@@ -80,6 +83,7 @@ class WaitDisplay:
         self._output_at = 0.0
         self._count_at = 0.0
         self._waiting = False
+        self._waits = 0
         self._idle_since = 0.0
         self._over: Event | None = None
         self._lock = Lock()
@@ -88,6 +92,7 @@ class WaitDisplay:
         """Begin a wait; return what is to be called after each reply."""
         with self._lock:
             self._waiting = True
+            self._waits += 1
             if not self._started:
                 self._started = self._clock()
                 self._output_at = self._started + OUTPUT_S
@@ -127,8 +132,18 @@ class WaitDisplay:
             self._over = None
 
     def _run(self, over: Event) -> None:
-        while not over.wait(TICK_S):
+        while not over.wait(self.tick_s()):
             self.look()
+
+    def tick_s(self) -> float:
+        """Return the seconds until the next look.
+
+        Output is printed soon also in a long wait, and between the items of an iteration the bar
+        is erased each time.
+        """
+        if self._output is not None or self._waits > 1:
+            return TICK_S
+        return min(SLOWEST_TICK_S, max(TICK_S, (self._clock() - self._started) * TICK_SHARE))
 
     def look(self) -> None:
         """Request and draw what is due by now."""

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cloud._display.output import JobOutput
-from cloud._display.wait_display import COUNT_S, QUIET_S, SHARE, TICK_S, WaitDisplay
+from cloud._display.wait_display import (
+    COUNT_S,
+    QUIET_S,
+    SHARE,
+    SLOWEST_TICK_S,
+    TICK_S,
+    WaitDisplay,
+)
 from cloud.errors import CloudException
 
 from tests.polling import until
@@ -82,6 +89,23 @@ def test_a_long_wait_shows_a_bar() -> None:
     assert not watched.bar.visible
     assert (last.ended, last.total, last.statuses) == (4, 10, {"processing": 2})
     assert last.left_s == pytest.approx(3 * last.elapsed_s)
+
+
+def test_a_long_wait_draws_less_often() -> None:
+    """Four times a second at first, later once, unless each item of an iteration erases the bar."""
+    watched, iteration = Watched(dict), Watched(dict)
+    ticks = []
+
+    with watched.display:
+        for _ in range(4):
+            ticks.append(watched.display.tick_s())
+            watched.now += 15.0
+    for _ in range(2):
+        with iteration.display:
+            iteration.now += 60.0
+
+    assert ticks == [TICK_S, 0.375, 0.75, SLOWEST_TICK_S]
+    assert iteration.display.tick_s() == TICK_S
 
 
 def test_a_short_wait_shows_nothing() -> None:
