@@ -234,6 +234,10 @@ def test_pages_of_named_origins_call_a_function(client: Client) -> None:
             assert (reply.headers[field], reply.headers["Vary"]) == (origin, "Origin")
             assert "Access-Control-Allow-Credentials" not in reply.headers
         assert send(client, "POST", url, Origin=origin, Authorization="x").headers[field] == origin
+        sent = send(
+            client, "POST", url, b'{"x": 1}', Origin=origin, Content_Type="application/json"
+        )
+        assert (sent.status, sent.headers[field]) == (202, origin)
     for other in ("https://b.example", "https://a.example.org", "null", "*", "http://a.example"):
         asked = send(client, "OPTIONS", url, Origin=other)
         assert (asked.status, asked.headers[field]) == (200, None)
@@ -248,6 +252,36 @@ def test_pages_of_named_origins_call_a_function(client: Client) -> None:
                 rest.publish(scaled, "paged", origins=[wrong])
         rest.remove("paged")
     assert send(client, "OPTIONS", url, Origin="https://a.example").headers[field] is None
+
+
+def test_a_page_of_another_site_cannot_use_a_password_that_the_browser_remembers(
+    client: Client,
+) -> None:
+    """A form starts no job, with whatever origins an endpoint names; scripts send JSON."""
+    form = "application/x-www-form-urlencoded"
+    with current_client(client):
+        url = rest.publish(scaled, "remembered", origins=["*"])
+        for sent in (
+            {"Origin": "https://evil.example", "Content_Type": form},
+            {"Origin": "null", "Content_Type": "text/plain"},
+            {"Origin": client.address.url, "Sec_Fetch_Site": "same-site", "Content_Type": form},
+            {"Sec_Fetch_Site": "cross-site", "Content_Type": form},
+        ):
+            reply = send(client, "POST", url, b"x=1", **sent)
+            assert (reply.status, reply.json["code"]) == (403, "not_allowed"), sent
+            assert "send the arguments as JSON" in reply.json["message"]
+        assert not cloud.jobs(label="remembered")
+        for sent in (
+            {"Origin": client.address.url, "Content_Type": form},
+            {"Origin": "https://a.example", "Content_Type": form, "Prefer": "respond-async"},
+            {"Sec_Fetch_Site": "same-origin", "Content_Type": form},
+        ):
+            assert send(client, "POST", url, b"x=1", **sent).status == 202, sent
+        rest.publish(scaled, "remembered", public=True)
+        stranger = urllib.request.Request(url, b"x=1", {"Origin": "https://a.example"})
+        with urllib.request.urlopen(stranger, timeout=60) as reply:
+            assert reply.status == 202
+        rest.remove("remembered")
 
 
 def test_a_version_is_called_and_becomes_current_again(

@@ -36,7 +36,11 @@ from picloud_api.resources.body import (
     reauthenticate,
     set_account,
 )
-from picloud_api.resources.cross_origin import allow_origin, allow_requests
+from picloud_api.resources.cross_origin import (
+    allow_origin,
+    allow_requests,
+    check_credential_is_meant,
+)
 from picloud_api.resources.endpoint_document import endpoint_document
 from picloud_api.resources.route import Credential, Route
 from picloud_api.usecases.rest.call_address import Call
@@ -135,6 +139,7 @@ class EndpointCallResource:
     ) -> None:
         """Call a published function; wait for its result if the request prefers that."""
         caller = await self._admit(request, response, account, label)
+        check_credential_is_meant(request)
         texts, arguments = await read_arguments(request)
         key = request.get_header("Idempotency-Key") or uuid4().hex
         body = InvokeRequest(

@@ -10,6 +10,7 @@ from falcon import uri
 from picloud_model.errors import KeyRefused, NotAllowed, RequestRefused
 
 from picloud_api.resources.body import authenticate, read_bytes, set_account
+from picloud_api.resources.cross_origin import is_foreign
 from picloud_api.usecases.accounts.web_session import SESSION_S
 
 if TYPE_CHECKING:
@@ -113,11 +114,7 @@ def check_origin(request: Request) -> None:
     Raises:
         NotAllowed: When it was.
     """
-    site = request.get_header("Sec-Fetch-Site")
-    origin = request.get_header("Origin")
-    if site not in (None, "same-origin"):
-        raise NotAllowed(_FOREIGN)
-    if site is None and origin is not None and origin.partition("://")[2] != request.netloc:
+    if is_foreign(request):
         raise NotAllowed(_FOREIGN)
 
 
