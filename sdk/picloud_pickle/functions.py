@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dis
 import sys
-from functools import lru_cache
+from functools import cache, lru_cache
 from inspect import CO_NEWLOCALS
 from types import (
     BuiltinFunctionType,
@@ -28,6 +28,7 @@ from picloud_pickle.source_lines import lines_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from picloud_pickle.patches.codec_table import CodecTable
     from picloud_pickle.reference import PicklingContext
 
 _GLOBAL: Final = frozenset(("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL"))
@@ -146,8 +147,13 @@ def _state(
                 *(_parsed(text)[1] for text in _texts(annotations.values()))
             )
     reachable = (*variables.values(), *_contents(function))
-    modules = submodules(attributes, reachable)
+    modules: list[Any] = submodules(attributes, reachable)
     modules.extend(sys.modules[name] for name in names.imports if is_dynamic(sys.modules.get(name)))
+    if context.for_jobs and context.extras:
+        codecs = _codecs().of_program()
+        if codecs:
+            modules.append(_Registered(codecs))
+            context.has_extras = True
     context.reached_modules.update(
         [value.__name__ for value in (*reachable, *modules) if type(value) is ModuleType]
     )
@@ -250,6 +256,23 @@ def submodules(attributes: frozenset[str], values: Iterable[object]) -> list[Mod
             for package in packages
         )
     ]
+
+
+class _Registered:
+    """Stands in a pickle for the codecs that the program has registered; None after a load."""
+
+    def __init__(self, codecs: dict[Any, Any]) -> None:
+        self._patches = [(_codecs(), name, value) for name, value in codecs.items()]
+
+    def __reduce__(self) -> Any:
+        return rebuild.patched, (None, self._patches)
+
+
+@cache
+def _codecs() -> CodecTable:
+    from picloud_pickle.patches.codec_table import CODECS  # noqa: PLC0415 - not for `import cloud`
+
+    return CODECS
 
 
 def _contents(function: FunctionType) -> Iterator[object]:

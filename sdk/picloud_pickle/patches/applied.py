@@ -6,6 +6,8 @@ from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from picloud_pickle.patches.codec_table import CodecTable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -15,8 +17,9 @@ _ABSENT: Final = object()
 class Patch(NamedTuple):
     """A value that a program has put into a class, table or module of others, by a name.
 
-    A list of others has it without a name, a context variable of the program as its value. What a
-    load has put there itself, where nothing was before, is `loaded`.
+    A list of others has it without a name, a table of codecs by a name of its own, and a context
+    variable of the program has it as its value. What a load has put there itself, where nothing
+    was before, is `loaded`.
     """
 
     owner: Any
@@ -66,6 +69,8 @@ class AppliedPatches:
                 patch.owner[:] = [each for each in patch.owner if each is not patch.value]
             elif type(patch.owner) is ContextVar:
                 patch.owner.reset(before)
+            elif type(patch.owner) is CodecTable:
+                patch.owner.remove(patch.name, None if before is _ABSENT else before)
             else:
                 _put(patch.owner, patch.name, before)
 
@@ -80,6 +85,8 @@ def _present(patch: Patch) -> Any:
         return patch.value if any(each is patch.value for each in owner) else _ABSENT
     if type(owner) is ContextVar:
         return owner.get(_ABSENT)
+    if type(owner) is CodecTable:
+        return owner.get(patch.name, _ABSENT)
     return (owner if type(owner) is dict else vars(owner)).get(patch.name, _ABSENT)
 
 
@@ -88,6 +95,8 @@ def _put(owner: Any, name: Any, value: Any) -> Token[Any] | None:
         return owner.set(value)
     if type(owner) is list:
         owner.append(value)
+    elif type(owner) is CodecTable:
+        owner.put(name, value)
     elif type(owner) is not dict:
         if value is _ABSENT:
             delattr(owner, name)

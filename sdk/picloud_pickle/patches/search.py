@@ -243,6 +243,11 @@ def _holds(value: Any, is_origin: _IsOrigin) -> bool:
     return len(scope) <= _FEW and any(_has_origin(each, is_origin) for each in scope.values())
 
 
+def is_of_program(value: object) -> bool:
+    """Whether a value is a function, class or instance of the program."""
+    return _has_origin(value, _is_of_program) or _holds(value, _is_of_program)
+
+
 def _is_main(name: object) -> bool:
     return name in MAIN
 

@@ -1,5 +1,6 @@
 """What a program registers with modules, and what it takes from them by name."""
 
+import codecs
 import collections.abc
 import contextlib
 import copy
@@ -9,6 +10,7 @@ import io
 import json
 import numbers
 import os
+import pathlib
 import pickle
 import queue
 import shutil
@@ -220,6 +222,44 @@ def left():
 del json.JSONDecoder.shout
 ONE_MORE_NAME = 1
 that("a patch ends with its job", cloud.result(cloud.call(left))[0] is False)
+
+
+def swapped(text, errors="strict"):
+    return text.swapcase().encode(), len(text)
+
+
+def swapped_back(data, errors="strict"):
+    return bytes(data).decode().swapcase(), len(data)
+
+
+def search(name):
+    if name == "swapped":
+        return codecs.CodecInfo(swapped, swapped_back, name=name)
+    return None
+
+
+def ends_early(error):
+    return "...", len(error.object)
+
+
+def written():
+    with open("text", "w", encoding="ascii", errors="ends_early") as file:
+        file.write("aé?")
+    return pathlib.Path("text").read_text()
+
+
+codecs.register(search)
+codecs.register_error("ends_early", ends_early)
+check("codec, to encode", lambda: "aB".encode("swapped"), want=b"Ab", **always)
+check("codec, to decode", lambda data: data.decode("swapped"), b"Ab", want="aB", **always)
+check("codec of a file", lambda: str(io.BytesIO(b"aB").read(), "swapped"), want="Ab")
+check("codec in a job of a job", lambda: cloud.result(cloud.call(lambda: "a".encode("swapped"))),
+      want=b"A")  # fmt: skip
+check("handler of errors", lambda: "aé?".encode("ascii", "ends_early"), want=b"a...", **always)
+check("handler of errors of a file", written, want="a...")
+codecs.unregister(search)
+check("codec that is unregistered", lambda: "ab".encode("swapped"),
+      holds=lambda e: "unknown encoding: swapped" in str(e))  # fmt: skip
 try:
     import pandas as pd
 except ImportError:
