@@ -19,6 +19,7 @@ from picloud_worker import settings
 from picloud_worker.api.client import ApiClient
 from picloud_worker.api.outage import Outage
 from picloud_worker.mount.bucket_mount import BucketMount
+from picloud_worker.mount.idle_mount import IdleMount
 from picloud_worker.supervisor.blob_cache import BlobCache
 from picloud_worker.supervisor.bundle import Bundles
 from picloud_worker.supervisor.supervisor import Clocks, Exit, GrantedSlot, Supervisor
@@ -55,11 +56,13 @@ def main() -> Exit:
     except user.NoUsersError as error:
         sys.stderr.write(f"picloud_worker: {options.place}: {error}\n")
         return Exit.BROKEN
+    # First, for all other processes of the slot see what is mounted.
+    idle = None if options.drops else IdleMount.begin((os.getuid(), os.getgid()))
     zygote = ZygoteClient.start(home, runs_as, options.environment)
     process_lifetime.hide_memory()
     on_end(stop)
     try:
-        return work(options, zygote, packages, runs_as)
+        return work(options, zygote, packages, runs_as, idle)
     except Stopped:
         return Exit.DONE
     except NotAllowed as refusal:
@@ -74,6 +77,7 @@ def work(
     zygote: ZygoteClient,
     packages: InstalledPackages,
     runs_as: user.User | None,
+    idle: IdleMount | None,
 ) -> Exit:
     """Register the slot, and run its jobs.
 
@@ -101,6 +105,7 @@ def work(
             options.workdir,
             owner=(zygote.uid, os.getgid() if runs_as is None else runs_as.gid),
             container=options.mount_fd,
+            idle=idle,
         ),
     )
     supervisor = Supervisor(slot, zygote, Clocks(time.time, time.monotonic))

@@ -193,6 +193,34 @@ def test_a_job_has_the_bucket_as_files(client: Client) -> None:
             bucket.mount_path()
 
 
+def copy_by_path(name: str) -> str:
+    """Copy an object by the path of the bucket, without asking for that; return what it has."""
+    source = Path("/bucket") / name / "in"
+    (source.parent / "out").write_text(source.read_text().upper())
+    return str(cloud.bucket.mount_path())
+
+
+def test_every_job_has_the_bucket_at_its_path(client: Client) -> None:
+    """Functions, shell commands and jobs with volumes open it without `mount_path()`."""
+    with current_client(client):
+        name = uuid4().hex
+        bucket.putf(b"a\n", "in", prefix=name)
+        cloud.volume.create(name, f"/{name}")
+
+        path = cloud.result(cloud.call(copy_by_path, name), timeout=WAIT_S)
+        shell = cloud.shell.execute(
+            f"ls /bucket/{name} && cat /bucket/{name}/* > /bucket/{name}/all"
+        )
+        assert cloud.result(shell, timeout=WAIT_S) == "in\nout\n"
+        assert cloud.result(cloud.call(copy_by_path, name, _vol=name), timeout=WAIT_S) == path
+
+        assert path == "/bucket"
+        assert bucket.getf("all", prefix=name).read() == b"a\nA\n"
+        assert not os.path.ismount("/bucket")
+        cloud.volume.delete(name)
+        bucket.remove_prefix(name)
+
+
 def use_until_it_ends(started: str) -> None:
     """Look at the bucket again and again."""
     at = cloud.bucket.mount_path()

@@ -207,6 +207,8 @@ def url_of(key: str) -> str:
 def mount_path() -> str:
     """Return the directory in which your bucket is mounted, in a job.
 
+    In slots that run as root it is `/bucket`, which jobs can open without this call.
+
     Any program of the job can use what is in it: a file is an object, and a folder is what keys
     have in common up to a `/`. A file is stored when it is closed, as a whole; an error of the
     upload is the error of closing it. What others put is seen at the next open or listing. Keys

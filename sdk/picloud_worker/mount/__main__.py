@@ -21,6 +21,7 @@ from picloud_worker.api.client import ApiClient
 from picloud_worker.mount import container
 from picloud_worker.mount.client import MountClient
 from picloud_worker.mount.filesystem import BucketFileSystem
+from picloud_worker.mount.idle_mount import HandedMount
 from picloud_worker.mount.request import REQUEST_BYTES, encoded, receive
 from picloud_worker.system import process_lifetime, read_ahead
 
@@ -32,11 +33,7 @@ _MOST_MEMORY: Final = 1024**3
 
 def main() -> None:
     """Mount until the process is terminated."""
-    parser = argparse.ArgumentParser(prog="picloud_worker.mount", description="Mount a bucket.")
-    parser.add_argument("--socket", required=True, type=int, help="leads to the supervisor")
-    parser.add_argument("--parent", type=int, help="end with this process")
-    parser.add_argument("--container", type=int, help="mount in this mount namespace")
-    options = parser.parse_args()
+    options = _options()
     if options.parent:
         process_lifetime.set_parent_death_signal(options.parent, signal.SIGTERM)
     process_lifetime.hide_memory()
@@ -53,9 +50,14 @@ def main() -> None:
 
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
         at = f"/dev/fd/{device}"
+    handed = None if options.device is None else HandedMount(options.device, options.first)
+    if handed is not None:
+        at = handed.at
 
     def mounted() -> None:
-        if options.container is None:
+        if handed is not None:
+            handed.serve()
+        elif options.container is None:
             with read_ahead.devices() as devices:
                 read_ahead.set_read_ahead(at, REQUEST_BYTES, devices)
         with contextlib.suppress(OSError):
@@ -88,6 +90,16 @@ def main() -> None:
     except RuntimeError as error:
         if error.args != (_SIGNALLED,):
             raise
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="picloud_worker.mount", description="Mount a bucket.")
+    parser.add_argument("--socket", required=True, type=int, help="leads to the supervisor")
+    parser.add_argument("--parent", type=int, help="end with this process")
+    parser.add_argument("--container", type=int, help="mount in this mount namespace")
+    parser.add_argument("--device", type=int, help="serve what this device has mounted already")
+    parser.add_argument("--first", type=bytes.fromhex, help="the first request of that device")
+    return parser.parse_args()
 
 
 def _watch(supervisor: socket.socket, namespace: int | None) -> None:

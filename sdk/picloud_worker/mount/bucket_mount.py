@@ -1,4 +1,4 @@
-"""The bucket as files, for the jobs of a slot: mounted when a job first asks."""
+"""The bucket as files, for the jobs of a slot: served when a job first uses it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_model.wire import BucketMounted
 
+from picloud_worker.mount.idle_mount import IdleMount
 from picloud_worker.mount.mount_server import MountServer
-from picloud_worker.mount.request import IN_CONTAINER, MountRequest
+from picloud_worker.mount.request import MOUNT_POINT, MountRequest
 from picloud_worker.mount.start import obstacle, start
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class BucketMount:
     """Mounts the bucket of the slot's account once, and unmounts it when the slot ends.
 
     The mount is in no directory of the slot or of the server: these are removed with all that is
-    in them, which in a mounted bucket are the user's objects.
+    in them, which in a mounted bucket are the user's objects. A slot with an idle mount has the
+    bucket at `MOUNT_POINT`, also for programs that open it without a question before.
 
     Args:
         url: Where the API listens.
@@ -42,6 +44,7 @@ class BucketMount:
         owner: The user and the group of the jobs.
         container: In a container a descriptor of a directory that the machine sees, too: a process
             outside then mounts the bucket. Else None: a process of this slot does.
+        idle: What is mounted for the slot already; None if nothing is.
     """
 
     def __init__(
@@ -52,12 +55,16 @@ class BucketMount:
         *,
         owner: tuple[int, int],
         container: int | None = None,
+        idle: IdleMount | None = None,
     ) -> None:
         self._url = url
         self._token = token
         self._copies = copies
         self._owner = owner
         self._container = container
+        self._idle = idle
+        self._is_own = idle is not None
+        """Whether the mount is in a namespace of this slot, with which it ends."""
         self._selector: selectors.BaseSelector = selectors.DefaultSelector()
         self._at = ""
         self.server: MountServer | None = None
@@ -66,6 +73,8 @@ class BucketMount:
     def use(self, selector: selectors.BaseSelector) -> None:
         """Wait for answers of the mount here; the caller calls the `data` of what is ready."""
         self._selector = selector
+        if self._idle is not None:
+            selector.register(self._idle.device, selectors.EVENT_READ, self.reply)
 
     def reply(self) -> BucketMounted:
         """Return where the bucket is mounted, and begin to mount it if it is not. Never waits."""
@@ -73,41 +82,71 @@ class BucketMount:
         if server is not None:
             server.receive()
             if server.is_ignored():
-                self.close()
+                self._end_server()
                 return BucketMounted(reason=_IGNORED)
         if server is None or server.is_lost:
-            self.close()
-            reason = obstacle() if self._container is None else ""
+            self._end_server()
+            is_checked = self._container is not None or self._is_own
+            reason = "" if is_checked else obstacle()
             if reason:
                 return BucketMounted(reason=f"The bucket cannot be mounted here: {reason}.")
             server = self._begin()
         return server.answer
 
+    def notice(self) -> None:
+        """Notice whether what serves the mount has ended, while nothing waited for its answers."""
+        if self.server is not None:
+            self.server.receive()
+
     def close(self) -> None:
         """Unmount, if it is mounted; programs that still use it get errors."""
+        self._end_server()
+        if (idle := self._take_idle()) is not None:
+            idle.close()
+
+    def _end_server(self) -> None:
         server, self.server = self.server, None
         if server is None:
             return
         server.close(_END_S)
-        if self._container is None:
+        if self._container is None and not self._is_own:
             _unmount(self._at)
 
+    def _take_idle(self) -> IdleMount | None:
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            self._selector.unregister(idle.device)
+        return idle
+
+    def _renew(self) -> None:
+        """Mount again what was lost, for the jobs that follow; open files stay lost."""
+        with contextlib.suppress(OSError):
+            self._idle = IdleMount.mount(self._owner)
+            self.use(self._selector)
+
     def _begin(self) -> MountServer:
-        if self._container is None:
+        if self._container is None and not self._is_own:
             _remove_leftovers()
             self._at = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
         else:
-            self._at = IN_CONTAINER
+            self._at = MOUNT_POINT
         uid, gid = self._owner
         request = MountRequest(url=self._url, token=self._token, at=self._at, uid=uid, gid=gid)
         server = self.server = MountServer(request, self._copies, self._selector)
+        if self._is_own:
+            server.on_loss = self._renew
         if self._container is not None:
             server.listen(self._container)
             return server
         ours, theirs = socket.socketpair()
         with theirs:
-            descriptor = theirs.fileno()
-            process = start(descriptor, ("--parent", str(os.getpid())), (descriptor,))
+            descriptors, options = [theirs.fileno()], ["--parent", str(os.getpid())]
+            if (idle := self._take_idle()) is not None:
+                descriptors.append(idle.device)
+                options += ["--device", str(idle.device), "--first", idle.first.hex()]
+            process = start(descriptors[0], options, descriptors)
+            if idle is not None:
+                idle.close()  # the mount now ends with that process
         server.connect(ours, process)
         return server
 

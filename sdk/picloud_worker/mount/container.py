@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from picloud_worker.mount.request import IN_CONTAINER, REQUEST_BYTES
+from picloud_worker.mount.request import MOUNT_POINT, REQUEST_BYTES
 from picloud_worker.system import namespace, read_ahead
 
 _DEVICE: Final = "/dev/fuse"
@@ -35,8 +35,8 @@ def mount(target: int, owner: tuple[int, int]) -> int:
             number = 1
             try:
                 namespace.join(target)
-                namespace.mount_fuse("picloud", IN_CONTAINER, "fuse.bucket", options)
-                read_ahead.set_read_ahead(IN_CONTAINER, REQUEST_BYTES, devices)
+                namespace.mount_fuse("picloud", MOUNT_POINT, "fuse.bucket", options)
+                read_ahead.set_read_ahead(MOUNT_POINT, REQUEST_BYTES, devices)
                 number = 0
             except OSError as error:
                 number = error.errno or 1

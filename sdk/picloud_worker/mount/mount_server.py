@@ -18,6 +18,7 @@ from picloud_worker.mount.request import MOST_BYTES, MountRequest, answers, send
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable
 
 SOCKET: Final = "mount"
 """The name of the socket in the directory through which a container asks for a mount."""
@@ -48,6 +49,8 @@ class MountServer:
         self.answer = BucketMounted(path=request.at)
         self.is_lost = False
         """Whether the process has ended, so that files of the bucket cannot be used any longer."""
+        self.on_loss: Callable[[], None] = _nothing
+        """Called when the process has ended by itself, or was ended by `abort`."""
 
     def connect(self, connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
         """Send the request to a process that this one has started."""
@@ -87,8 +90,7 @@ class MountServer:
             for answer in _decoded(data):
                 self.answer = answer
             if not data:
-                self.is_lost = True
-                self._forget()
+                self._lose()
 
     def is_ignored(self) -> bool:
         """Whether nothing on this machine has accepted the request in time."""
@@ -96,10 +98,9 @@ class MountServer:
 
     def abort(self) -> None:
         """End the process at once, which ends all that programs wait for from it."""
-        self.is_lost = True
-        self._forget()
         if self._process is not None:
             self._process.kill()
+        self._lose()
 
     def close(self, timeout_s: float) -> None:
         """End the process, which unmounts; kill it if that takes longer than `timeout_s`."""
@@ -128,11 +129,21 @@ class MountServer:
         connection.settimeout(0)
         self._selector.register(connection, selectors.EVENT_READ, self.receive)
 
+    def _lose(self) -> None:
+        self._forget()
+        if not self.is_lost:
+            self.is_lost = True
+            self.on_loss()
+
     def _forget(self) -> None:
         if self._socket is not None:
             self._selector.unregister(self._socket)
             self._socket.close()
             self._socket = None
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _decoded(data: bytes) -> list[BucketMounted]:

@@ -27,7 +27,7 @@ class MountRequest(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         url: Where the API listens.
         token: The token of the slot.
-        at: An empty directory; in a container `IN_CONTAINER`.
+        at: An empty directory, or `MOUNT_POINT`.
         uid: The user whose files they are, and who alone has access to them.
         gid: That user's group.
     """
@@ -39,8 +39,8 @@ class MountRequest(msgspec.Struct, frozen=True, kw_only=True):
     gid: int
 
 
-IN_CONTAINER: Final = "/bucket"
-"""Where containers have the bucket."""
+MOUNT_POINT: Final = "/bucket"
+"""Where containers have the bucket, and slots that may mount in a namespace of their own."""
 
 
 def send(connection: socket.socket, request: MountRequest, copies: int) -> None:

@@ -107,6 +107,7 @@ class SlotExecutor:
         if held_jobs.given or not held_jobs.waiting:
             return
         self._retire_terminated()
+        self._mount.notice()
         provision = provide()
         first = held_jobs.waiting[0]
         bundle = first.bundle
@@ -252,7 +253,7 @@ class SlotExecutor:
         job = self._running
         if job is None or job.entry is not entry:
             self._head_since = self._clock()
-            job = self._running = RunningJob(self._child, entry, self._head_since)
+            job = self._running = RunningJob(self._child, entry, self._head_since, self._mount)
             crashpoint("worker.begun")
         return job
 

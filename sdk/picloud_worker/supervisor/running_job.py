@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from picloud_model.wire import Failure, Info, JobReport, JobSocketRequest
 
     from picloud_worker.ipc.frames import JobDone
+    from picloud_worker.mount.bucket_mount import BucketMount
     from picloud_worker.mount.mount_server import MountServer
     from picloud_worker.supervisor.child_process import ChildProcess
     from picloud_worker.supervisor.lease import Entry, HeldJobs
@@ -56,15 +57,19 @@ class RunningJob:
         child: The child that runs the job.
         entry: The job.
         began_at: When it was first seen to run, in monotonic seconds.
+        bucket: The mount of the slot.
     """
 
-    def __init__(self, child: ChildProcess, entry: Entry, began_at: float) -> None:
+    def __init__(
+        self, child: ChildProcess, entry: Entry, began_at: float, bucket: BucketMount
+    ) -> None:
         self.child = child
         self.entry = entry
         self.began_at = began_at
         self.terminating: Termination | None = None
         self.awaiting: JobSocketRequest | None = None
         """The jobs that it waits for; None while it runs."""
+        self._bucket = bucket
         self.mount: MountServer | None = None
         """What serves the bucket that it uses as files; None if it has not asked for it."""
 
@@ -100,8 +105,9 @@ class RunningJob:
             self.terminate(over_time(limit_s), now)
         if self.terminating is not None and now >= self.terminating.force_at:
             self.child.signal(signal.SIGKILL)
-            if self.mount is not None and now >= self.terminating.force_at + ABORT_S:
-                self.mount.abort()
+            server = self.mount or self._bucket.server
+            if server is not None and now >= self.terminating.force_at + ABORT_S:
+                server.abort()
 
     def report(self, done: JobDone) -> JobReport:
         """Return the report of the job, whose child says that it ended; raises as `reported`."""

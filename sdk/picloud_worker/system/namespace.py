@@ -101,6 +101,12 @@ def mount_fuse(source: str, target: str, kind: str, options: str) -> None:
     _call("mount", source.encode(), os.fsencode(target), kind.encode(), flags, options.encode())
 
 
+def is_mounted(path: str) -> bool:
+    """Whether a file system is mounted at a path, without a look at it, which could block."""
+    with Path("/proc/self/mountinfo").open(encoding="utf-8") as lines:
+        return any(line.split()[4] == path for line in lines)
+
+
 def bind(directories: Mapping[str, str], work: Path) -> None:
     """Mount directories at the paths that they are given for, in the namespace of this process.
 
