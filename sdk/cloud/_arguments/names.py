@@ -22,6 +22,7 @@ _HERE: Final = {
     "imap": "cloud.iresult(cloud.map(function, items))",
     "init": "cloud.start_simulator(), or `picloud up` for a server",
     "logs": "cloud.info(jids)",
+    "put": "an argument of cloud.map, which all of its jobs share, or cloud.bucket.put(path, key)",
     "remote": _CALL,
     "run": _CALL,
     "scatter": "an argument of cloud.map, which all of its jobs share",

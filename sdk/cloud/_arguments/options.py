@@ -178,3 +178,4 @@ _FIELDS: Final[dict[str, tuple[str, Callable[[str, Any], Any]]]] = {
     "_high_cpu": ("high_cpu", values.truth),
 }
 """Each option: the field that it sets, and the function that reads and checks its value."""
+NAMES: Final = frozenset(_FIELDS)

@@ -39,7 +39,35 @@ def check(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, An
         declared.bind(*args, **kwargs)
     except TypeError as error:
         name = getattr(func, "__name__", None) or type(func).__name__
-        raise CloudTypeError(f"{name}() does not take these arguments: {error}") from None
+        raise CloudTypeError(
+            f"{name}() does not take these arguments: {error}{_meant(kwargs)}"
+        ) from None
+
+
+def check_callable(func: object) -> None:
+    """Check that what is passed for the function of a job is one.
+
+    Raises:
+        CloudTypeError: When it is not.
+
+    >>> check_callable(3)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    cloud.CloudTypeError: The first argument must be a function, not 3: pass ...
+    """
+    if not callable(func):
+        raise CloudTypeError(
+            f"The first argument must be a function, not {func!r:.80}: pass the function and then "
+            "its arguments, as in cloud.call(function, 1, 2)."
+        )
+
+
+def _meant(kwargs: Mapping[str, Any]) -> str:
+    """Return a hint where an argument has the name of an option without its underscore."""
+    from cloud._arguments.options import NAMES  # noqa: PLC0415 - only a failed call needs it
+
+    meant = [f"_{name}" for name in kwargs if f"_{name}" in NAMES]
+    return f"; options of the job begin with an underscore: {', '.join(meant)}" if meant else ""
 
 
 def _fits(func: object, count: int) -> bool:

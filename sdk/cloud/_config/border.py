@@ -53,10 +53,15 @@ class _Border:
                 _show_lines(each.__traceback__)
             return
         if is_of_job(error):  # it brings the frames of its job
-            error.__traceback__ = frames_of_job(error.__traceback__)
+            error.__traceback__ = frames_below(error.__traceback__)
             _show_lines(error.__traceback__)
             _clean(error)
             return
+        if not isinstance(error, (CloudException, KeyboardInterrupt)):
+            users = _users_part(error.__traceback__)
+            if users is not None:  # raised by a generator or another function that was passed in
+                error.__traceback__ = users
+                return
         # A call that does not fit the function's parameters fails in the frame of the border.
         trace = error.__traceback__
         misfit = isinstance(error, TypeError) and trace is not None and trace.tb_next is None
@@ -133,8 +138,8 @@ def _users_part(trace: TracebackType | None) -> TracebackType | None:
     return trace
 
 
-def frames_of_job(trace: TracebackType | None) -> TracebackType | None:
-    """Return the frames of a job, which follow those of the SDK that raised its exception."""
+def frames_below(trace: TracebackType | None) -> TracebackType | None:
+    """Return the frames below the SDK's: those of a job, or of a function that the SDK called."""
     while trace is not None and _is_ours(trace):
         trace = trace.tb_next
     return trace

@@ -23,7 +23,6 @@ from cloud._packing.packer import name_of
 from cloud._packing.pickler import ScanningPickler
 from cloud._packing.unpicklable import FAILURES
 from cloud._packing.values import Needs
-from cloud.errors import CloudTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -125,8 +124,7 @@ def explain(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Explanati
       function: 34 bytes, builtin_function_or_method
     """
     options, kwargs = split_options(kwargs)
-    if not callable(func):
-        raise CloudTypeError(f"The first argument must be a function, not {func!r:.80}.")
+    signature_check.check_callable(func)
     signature_check.check(func, args, kwargs)
     packer = client().packer
     needs, problems = Needs(jobs_as_values=options.jobs_as_values), list[str]()

@@ -14,7 +14,7 @@ from joblib.parallel import (
 )
 
 from cloud._client.current import client
-from cloud._config.border import frames_of_job, of_users
+from cloud._config.border import frames_below, of_users
 from cloud._futures.executor import Executor
 from cloud.errors import CloudTypeError
 
@@ -77,7 +77,7 @@ class JoblibBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
     def retrieve_result_callback(self, future: JobFuture) -> Any:
         """Return the results of a batch that has ended; raise what a task raised."""
         error = future.exception()
-        if error is not None and (trace := frames_of_job(error.__traceback__)) is not None:
+        if error is not None and (trace := frames_below(error.__traceback__)) is not None:
             # joblib raises it without its traceback.
             error.add_note("In the job:\n" + "".join(format_tb(trace)).rstrip())
         return future.result()

@@ -264,7 +264,8 @@ class Transport:
     def _unreachable(self, error: NoAnswer) -> CloudConnectionError:
         if self._has_answered:
             return CloudConnectionError(
-                f"The PiCloud server at {self.address.url} no longer answers ({error}).",
+                f"The PiCloud server at {self.address.url} no longer answers ({error}): jobs and "
+                "results are kept, and it continues with them once it is up again (`picloud up`).",
                 retry=True,
             )
         return CloudConnectionError(

@@ -16,6 +16,7 @@ from picloud_model.ranges import Range
 
 from cloud._arguments.jids import portions, without
 from cloud._arguments.options import CallOptions
+from cloud._config.border import frames_below
 from cloud.errors import CloudConnectionError, CloudException
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ def _call(options: CallOptions, outcome: Outcome) -> None:
     for function in options.callback if is_done else options.callback_on_error:
         try:
             function(outcome.jid)
-        except BaseException:  # noqa: BLE001 - an exception is printed and stops no other callback
+        except BaseException as error:  # noqa: BLE001 - it is printed and stops no other callback
             name = getattr(function, "__qualname__", repr(function))
             sys.stderr.write(f"cloud: the callback {name} of job {outcome.jid} failed:\n")
-            traceback.print_exc()
+            trace = frames_below(error.__traceback__)
+            traceback.print_exception(error.with_traceback(trace))

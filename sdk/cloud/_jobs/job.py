@@ -369,11 +369,10 @@ class Jobs(OwnedJids):
     def _repr_html_(self) -> str:
         from collections import Counter  # noqa: PLC0415 - for notebooks only
 
-        from cloud._display.job_row import job_row  # noqa: PLC0415 - for notebooks only
+        from cloud._display.job_row import counted, job_row  # noqa: PLC0415 - for notebooks only
 
         try:
-            counts = Counter(self.status)
-            values = {"status": ", ".join(f"{n:,} {name}" for name, n in counts.items())}
+            values = {"status": counted(Counter(self.status))}
         except CloudException as error:
             values = {"status": str(error)}
         return job_row(f"{len(self):,} jobs, {self.start}-{self.stop - 1}", values)

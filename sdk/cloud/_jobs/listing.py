@@ -41,6 +41,33 @@ class SubmittedJobs(msgspec.Struct, frozen=True, kw_only=True):
     started: datetime | None
     finished: datetime | None
 
+    def __repr__(self) -> str:
+        from cloud._display.job_row import counted  # noqa: PLC0415 - few scripts show rows
+
+        label = f" {self.label!r}" if self.label else ""
+        shown = f"{jids_text(self.jids)} {self.function}{label}: {counted(self.statuses)}"
+        return f"<{shown}, {self.created:%Y-%m-%d %H:%M:%S} UTC>"
+
+
+class ListedJobs(list[SubmittedJobs]):
+    """A list that notebooks show as a table."""
+
+    def _repr_html_(self) -> str:
+        from cloud._display.job_row import counted, job_table  # noqa: PLC0415 - for notebooks only
+
+        return job_table(
+            [
+                {
+                    "jids": jids_text(row.jids),
+                    "status": counted(row.statuses),
+                    "function": row.function,
+                    "label": row.label,
+                    "created (UTC)": f"{row.created:%Y-%m-%d %H:%M:%S}",
+                }
+                for row in self
+            ]
+        )
+
 
 class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which jobs a user wants to see, as `cloud.jobs` takes it; None for all."""
@@ -66,7 +93,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def read_jobs(transport: Transport, wanted: JobFilter, limit: int) -> list[SubmittedJobs]:
+def read_jobs(transport: Transport, wanted: JobFilter, limit: int) -> ListedJobs:
     """Return calls and maps, newest first, at most `limit` of them.
 
     Raises:
@@ -80,7 +107,12 @@ def read_jobs(transport: Transport, wanted: JobFilter, limit: int) -> list[Submi
         answer = transport.post("/v1/jobs/batches", page, wire.BatchesListed)
         return answer.batches, answer.more
 
-    return list(map(_row, paged(fetch, wanted.request(datetime.now(UTC)), most)))
+    return ListedJobs(map(_row, paged(fetch, wanted.request(datetime.now(UTC)), most)))
+
+
+def jids_text(jids: range) -> str:
+    """Return the jids of a call or map as commands take them: 7, 8-10."""
+    return f"{jids[0]}" if len(jids) == 1 else f"{jids[0]}-{jids[-1]}"
 
 
 def paged(

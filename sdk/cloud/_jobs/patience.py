@@ -112,7 +112,7 @@ class Patience:
                 "%s Still waiting after %.0f s%s. Ctrl-C stops the wait.",
                 _sentence(error),
                 failing_s,
-                "" if error.code == AccountBusy.code else _KEPT,
+                "" if error.code in (None, AccountBusy.code) else _KEPT,
             )
         self._sleep(PAUSE_S)
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import zip_longest
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec.structs import replace
@@ -24,7 +23,7 @@ from cloud._packing import PackingError, size_report
 from cloud._packing.unpicklable import named_parts, parts_of
 from cloud._packing.values import Needs
 from cloud._resources.blob import REQUEST_BYTES
-from cloud.errors import BlobsLacking, CloudConnectionError, CloudException, CloudTypeError
+from cloud.errors import BlobsLacking, CloudConnectionError, CloudException
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -167,9 +166,7 @@ class Submitter:
     def _check(
         self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> None:
-        if not callable(func):
-            cure = ": pass the function, do not call it" if isinstance(func, CoroutineType) else ""
-            raise CloudTypeError(f"The first argument must be a function, not {func!r:.80}{cure}.")
+        signature_check.check_callable(func)
         signature_check.check(func, args, kwargs)
 
     def _function(self, func: Callable[..., Any]) -> PackedFunction:
@@ -223,7 +220,8 @@ class Submitter:
             f"{what} {len(parcel):,} bytes pickled, and the limit is "
             f"{self._config.max_transmit_data:,}{f'; {largest}' if largest else ''}. Raise "
             f"cloud.config.max_transmit_data (to {wire.MAX_ARGUMENT_BYTES:,} at most), or read the "
-            "data in the job: from a path or URL, or with cloud.result from a job that returned it."
+            "data in the job: from your bucket (cloud.bucket), a path or a URL, or with "
+            "cloud.result from a job that returned it."
         )
 
     def _parcels(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import picloud_pickle
 from picloud_model.job import Cause
 from picloud_model.wire import MAX_RESULT_BYTES
+from picloud_pickle import Unsendable
 from picloud_pickle.results import code
 
 from picloud_worker.failure import RefusedError, safe_text
@@ -52,8 +53,8 @@ def pickled(value: Any, fast: int = 0, most_bytes: int = MAX_RESULT_BYTES) -> by
     if len(data) > most_bytes:
         raise RefusedError(
             Cause.PAYLOAD,
-            f"the result is {len(data)} bytes pickled, but at most {most_bytes} are taken: "
-            "store it in a bucket and return its name",
+            f"the result is {len(data):,} bytes pickled, and the limit is {most_bytes:,}: store it "
+            "in your bucket (cloud.bucket) and return its key",
         )
     return data
 
@@ -65,6 +66,8 @@ def _reason(value: Any, error: Exception) -> str:
         return "the result cannot be pickled: it is nested too deeply (RecursionError)"
     place = culprit(value, "result")
     what = "the result" if place == "result" else f"{place} in the result"
+    if isinstance(error, Unsendable):  # it says what the value is, and what to do
+        return f"{what} {safe_text(error)}"
     return f"{what} cannot be pickled: {type(error).__name__}: {safe_text(error)}"
 
 

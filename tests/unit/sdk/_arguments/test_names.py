@@ -11,6 +11,7 @@ import pytest
     [
         ("submit", "use cloud.call"),
         ("remote", "use cloud.call"),
+        ("put", "use an argument of cloud.map"),
         ("get", "use cloud.result"),
         ("gather", "use cloud.result"),
         ("resutl", "did you mean cloud.result?"),

@@ -93,6 +93,7 @@ BAD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (Adder(1).add, (1, 2), {}, "too many positional arguments"),
     (functools.partial(plain, 1, 2), (3,), {}, "too many positional arguments"),
     (abs, (), {}, r"abs\(\).*missing a required argument"),
+    (abs, (1,), {"label": "x"}, "keyword.*; options of the job begin with an underscore: _label"),
     (lambda: None, (1,), {}, r"<lambda>\(\).*too many positional arguments"),
 ]
 

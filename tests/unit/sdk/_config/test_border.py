@@ -111,6 +111,25 @@ def test_a_setting_keeps_all_frames() -> None:
     assert isinstance(caught.value.__cause__, ValueError)
 
 
+def test_a_function_that_was_passed_in_shows_its_own_frames() -> None:
+    """Where a generator of the program raises, what the SDK did to read it is left out."""
+
+    def rows() -> Iterator[int]:
+        yield 1
+        raise RuntimeError("no more rows")
+
+    scope: dict[str, Any] = {"__name__": "cloud.inner"}
+    exec("def read(items):\n    return list(items)", scope)
+
+    with pytest.raises(RuntimeError) as caught:
+        of_users(scope["read"])(rows())
+
+    assert functions_of(caught.value) == [
+        "test_a_function_that_was_passed_in_shows_its_own_frames",
+        "rows",
+    ]
+
+
 def test_other_errors_keep_all_frames() -> None:
     """A fault of the SDK itself can be reported."""
 

@@ -97,6 +97,7 @@ def test_what_a_callback_raises_is_printed(
     printed = capsys.readouterr().err
     assert f"the callback {broken.__qualname__} of job {jid} failed" in printed
     assert f"ValueError: no use for {jid}" in printed
+    assert "_jobs/callback.py" not in printed
 
 
 def test_a_callback_may_make_jobs_with_callbacks(server: FakeServer, client: Client) -> None:

@@ -57,6 +57,14 @@ def test_rows_are_read_page_by_page() -> None:
     assert [request.limit for request in server.requests] == [4, 1]
 
 
+def test_rows_are_shown_in_a_line_and_in_a_table() -> None:
+    """What a prompt and a notebook show names the jids as commands take them."""
+    rows = read_jobs(Batches(1), JobFilter(), 100)
+
+    assert repr(rows) == "[<1-2 f 'l': 1 done, 1 queued, 1970-01-01 00:01:40 UTC>]"
+    assert "<tr><td>1-2<td>1 done, 1 queued<td>f<td>l<td>1970-01-01 00:01:40" in rows._repr_html_()
+
+
 def test_a_row_has_counts_and_times() -> None:
     """A time that has not come is None."""
     (row,) = read_jobs(Batches(1), JobFilter(), 1)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.unit.sdk.fake_server import FakeServer
 
-AWAY = CloudConnectionError("consul does not answer", retry=True)
+AWAY = CloudConnectionError("consul does not answer", retry=True, code="unavailable")
 
 
 class Answered:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import pickle
 import threading
 from pathlib import Path
@@ -73,6 +75,10 @@ def test_functions_travel_by_value() -> None:
             "result['a'][1] in the result cannot be pickled: TypeError: cannot pickle",
         ),
         ([Holder()], "result[0].parts[1] in the result cannot be pickled: TypeError"),
+        (
+            [io.TextIOWrapper(io.BufferedWriter(io.FileIO(os.devnull, "w")))],
+            "result[0] in the result is a file open for writing; open it for reading only",
+        ),
         (Stubborn(), "the result cannot be pickled: Mute: <its text failed: RuntimeError>"),
     ],
 )
@@ -98,7 +104,7 @@ def test_a_deep_result_is_refused() -> None:
 
 def test_results_too_large_are_refused() -> None:
     """The refusal names the size and the limit."""
-    with pytest.raises(RefusedError, match="is 2018 bytes pickled, but at most 1000 are") as caught:
+    with pytest.raises(RefusedError, match="is 2,018 bytes pickled, and the limit") as caught:
         pickled(b"x" * 2000, most_bytes=1000)
 
     assert caught.value.cause == Cause.PAYLOAD
