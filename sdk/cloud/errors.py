@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from picloud_model import errors as model
@@ -196,7 +197,8 @@ def raised_for(error: CloudException, *, original: bool) -> Exception:
         return error
     note = f"{_RAISED_IN} {error.jid}"
     if note not in getattr(cause, "__notes__", ()):
-        cause.add_note(note)
+        with suppress(AttributeError):  # of a class that sets no attributes
+            cause.add_note(note)
     return cause
 
 

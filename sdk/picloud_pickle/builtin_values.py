@@ -110,18 +110,34 @@ def exception_reduced(context: PicklingContext, error: Any) -> Any:
         return reduction
     make, arguments, *states = reduction
     state = states[0] if states else None
-    if isinstance(getattr(kind, "__setstate__", None), FunctionType) or not (
-        state is None or isinstance(state, dict)
-    ):
-        return reduction
     methods = kind.__reduce__, kind.__reduce_ex__, kind.__init__, kind.__new__
     in_python = [isinstance(method, FunctionType) for method in methods]
-    if any(in_python[2:]) and not any(in_python[:2]):
+    says_how = any(in_python[:2])
+    sets_state = isinstance(getattr(kind, "__setstate__", None), FunctionType)
+    if (sets_state and says_how) or not (state is None or isinstance(state, dict)):
+        return reduction
+    own_args: dict[str, Any] = {}
+    if any(in_python[2:]) and not says_how:
+        if isinstance(error, BaseExceptionGroup):
+            own_args["args"], arguments = arguments, (error.message, [*error.exceptions])
         make, arguments = rebuild.make_exception, (kind, arguments)
-    state = {**(state or {}), **_in_slots(error), **_related(context, error)}
+    related = {**own_args, **_related(context, error)}
     if of_tblib and error.__traceback__ is not None:
-        state["__traceback__"] = error.__traceback__
-    return (make, arguments, state) if state else (make, arguments)
+        related["__traceback__"] = error.__traceback__
+    if kind in _WITH_NAME and error.name is not None:
+        related["name"] = error.name
+    if not sets_state:
+        related = {**(state or {}), **_in_slots(error), **related}
+    if sets_state or isinstance(kind.__setattr__, FunctionType):
+        from picloud_pickle.instances import exceptions  # noqa: PLC0415 - few classes do so
+
+        both = exceptions.own_state(error, state) if sets_state else None, related
+        return make, arguments, both, None, None, exceptions.fill
+    return (make, arguments, related) if related else (make, arguments)
+
+
+_WITH_NAME = frozenset((AttributeError, NameError, UnboundLocalError))
+"""Exceptions with the name that was not found, which Python leaves out."""
 
 
 def _in_slots(error: BaseException) -> dict[str, Any]:

@@ -42,10 +42,10 @@ _DEFERRED: Final = "__annotate_func__"
 _MADE_BY_PYTHON: Final = frozenset(
     (
         *("__weakref__", "__slots__", "__slotnames__", "_abc_impl"),
-        *(_DEFERRED, "__annotations_cache__"),
+        *(_DEFERRED, "__annotations_cache__", "__msgspec_cache__"),
     )
 )
-"""What a class gets anew where it is made; `__slotnames__` is a cache of `copyreg`."""
+"""What a class gets anew where it is made or used; `__slotnames__` is a cache of `copyreg`."""
 _MEMBER: Final = frozenset(("_value_", "_name_", "__objclass__", "_sort_order_"))
 """What every member of an enumeration has."""
 _CTYPES: Final = "_ctypes"
@@ -81,10 +81,15 @@ def reduced(context: PicklingContext, kind: type) -> Any:
         return wrappers.by_name(context, kind.__module__, kind.__qualname__)
     if kind.__module__ == _CTYPES or is_native(kind):
         return _native(kind) or _by_value(context, kind)
+    if hasattr(kind, "__struct_config__"):  # of the metaclass of msgspec
+        from picloud_pickle.instances import structs  # noqa: PLC0415 - few programs define one
+
+        return structs.reduced(kind, attributes_of(kind), _others(context, kind))
     return _by_value(context, kind)
 
 
-def _by_value(context: PicklingContext, kind: type) -> Any:
+def _others(context: PicklingContext, kind: type) -> dict[str, Any]:
+    """Return what `copies.fill_class` takes besides the attributes of a class."""
     others: dict[str, Any] = {}
     if isinstance(kind, abc.ABCMeta):
         registry = abc._get_dump(kind)[0]  # type: ignore[attr-defined]  # noqa: SLF001
@@ -100,15 +105,24 @@ def _by_value(context: PicklingContext, kind: type) -> Any:
         if names:
             context.has_extras = True
             others["names"] = names
+    return others
+
+
+def _by_value(context: PicklingContext, kind: type) -> Any:
+    others = _others(context, kind)
     if issubclass(kind, Enum):
         return _enumeration(kind, others)
-    namespace = {"__qualname__": kind.__qualname__}
+    namespace: dict[str, Any] = {"__qualname__": kind.__qualname__}
     own_scope = vars(kind)
     for name in ("__module__", "__slots__", "__orig_bases__"):
         if name in own_scope:
             namespace[name] = own_scope[name]
     if isinstance(own_scope.get("__dict__"), property):
         namespace["__dict__"] = own_scope["__dict__"]
+    if "__class__" in own_scope:
+        # A class cannot be given it later, but what such a property calls can.
+        replaced = own_scope["__class__"]
+        namespace["__class__"] = property() if type(replaced) is property else replaced
     made_class = (
         type(kind),
         kind.__name__,

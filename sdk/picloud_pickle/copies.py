@@ -86,6 +86,10 @@ class Copies:
 
 
 def _set(kind: Any, name: str, value: Any) -> None:
+    if name == "__class__":  # `make_class` has set it, as a property that calls nothing yet
+        if type(value) is property:
+            property.__init__(vars(kind)[name], value.fget, value.fset, value.fdel, value.__doc__)
+        return
     # A metaclass of the program's may forbid it; those of ctypes make the fields.
     if any(base.__module__ == "_ctypes" for base in type(kind).__mro__):
         setattr(kind, name, value)
@@ -174,6 +178,11 @@ _unfilled: Final[WeakSet[type]] = WeakSet()
 """Classes that a load has made and not filled yet."""
 _subclassing: Final = threading.RLock()
 """Held while a base has another hook than its own."""
+
+
+def note_unfilled(kind: type) -> None:
+    """Have the next load of a class give it all its attributes."""
+    _unfilled.add(kind)
 
 
 class _Silent:

@@ -36,6 +36,14 @@ _GLOBAL_IN_CLASS: Final = _GLOBAL | {"LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 """A class body looks into its own names first and then into the globals."""
 _GETTERS: Final = frozenset(("getattr", "attrgetter"))
 """What takes the names of attributes as text."""
+_READERS: Final = frozenset(
+    (
+        *("eval", "exec", "globals", "query", "modules", "__main__", "timeit", "Timer", "repeat"),
+        *("runctx", "evaluate", "ols", "wls", "gls", "glm", "logit", "probit", "poisson"),
+        *("mixedlm", "dmatrix", "dmatrices"),
+    )
+)
+"""What may look up globals by a text: `names.texts` says how."""
 _FUTURE_ANNOTATIONS: Final = 0x1000000
 _MODULE_NAMES: Final = ("__package__", "__name__", "__path__", "__file__")
 _LAMBDA: Final = "<lambda>"
@@ -50,14 +58,15 @@ class CodeNames(NamedTuple):
     """Names that a code object uses, those of the code inside it included.
 
     `variables` are globals it reads or writes, `attributes` all names it mentions, `imports` the
-    modules it imports, `annotations` the names that its inner annotations may use. `last_line` is
-    the number of the last line of its source.
+    modules it imports, `annotations` the names that its inner annotations may use, `texts` the
+    globals that it may look up by a text. `last_line` is the number of the last line of its source.
     """
 
     variables: tuple[str, ...]
     attributes: frozenset[str]
     imports: tuple[str, ...]
     annotations: tuple[str, ...]
+    texts: frozenset[str]
     last_line: int
 
 
@@ -137,12 +146,18 @@ def _state(
             rebuild.function_token(value, name)  # so that it is the same as an argument
     annotations = annotations_of(function)
     extras: dict[str, Any] = {}
-    if context.extras and (annotations or names.annotations):
-        hinted = {*names.annotations, *annotation_names(annotations.values())}
-        extras = type_names(hinted, scope) if hinted else {}
+    if names.texts and context.extras:
+        extras = {name: scope[name] for name in names.texts if name in scope}
         if extras:
             context.has_extras = True
             variables |= extras
+    if context.extras and (annotations or names.annotations):
+        hinted = {*names.annotations, *annotation_names(annotations.values())}
+        types = type_names(hinted, scope) if hinted else {}
+        if types:
+            context.has_extras = True
+            extras |= types
+            variables |= types
             attributes = attributes | hinted.union(
                 *(_parsed(text)[1] for text in _texts(annotations.values()))
             )
@@ -193,6 +208,7 @@ def _read(code: CodeType) -> CodeNames:
     variables: dict[str, None] = {}
     imports: dict[str, None] = {}
     annotations: dict[str, None] = {}
+    texts: set[str] = set()
     attributes = set(code.co_names)
     last = max((end for _, end, _, _ in code.co_positions() if end), default=code.co_firstlineno)
     operations = _GLOBAL if code.co_flags & CO_NEWLOCALS else _GLOBAL_IN_CLASS
@@ -215,12 +231,21 @@ def _read(code: CodeType) -> CodeNames:
         imports.update(dict.fromkeys(names.imports))
         annotations.update(dict.fromkeys(names.annotations))
         attributes |= names.attributes
+        texts |= names.texts
         last = max(last, names.last_line)
+    if not attributes.isdisjoint(_READERS):
+        from picloud_pickle.names.texts import names_in_texts  # noqa: PLC0415 - few functions do so
+
+        constants = [*_constants(code.co_consts)]
+        found, mentioned = names_in_texts(variables, imports, attributes, constants)
+        texts |= found - variables.keys()
+        attributes |= mentioned
     return CodeNames(
         variables=(*variables,),
         attributes=frozenset(attributes),
         imports=(*imports,),
         annotations=(*annotations,),
+        texts=frozenset(texts),
         last_line=last,
     )
 

@@ -182,6 +182,12 @@ def _weak_reference(context: PicklingContext, value: Any) -> Any:
     return weak_references.reduced(context, value)
 
 
+def _context_manager(context: PicklingContext, value: Any) -> Any:
+    from picloud_pickle.instances import context_managers  # noqa: PLC0415 - as above
+
+    return context_managers.reduced(context, value)
+
+
 def _process_object(context: PicklingContext, value: Any) -> Any:
     from picloud_pickle.live import process_objects  # noqa: PLC0415 - as above
 
@@ -234,6 +240,7 @@ _BY_NAME: Final[dict[str, Reducer]] = {
     "optparse.Option": singletons.parser_reduced,
     "optparse.OptionContainer": singletons.parser_reduced,
     "logging.Handler": _process_object,
+    "contextlib._GeneratorContextManagerBase": _context_manager,
     "pydantic._internal._validate_call.ValidateCallWrapper": typing_objects.validated_reduced,
     "numpy.ufunc": builtin_values.ufunc_reduced,
 }

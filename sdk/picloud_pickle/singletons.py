@@ -32,6 +32,8 @@ _CONSTANTS: Final = (
     ("optparse", "SUPPRESS_USAGE"),
 )
 """Texts and tuples of parsers that they compare by identity."""
+_PLAIN: Final = frozenset((int, float, complex, str, bytes, bool, type(None)))
+_CONTAINERS: Final = frozenset((list, tuple, set, frozenset, dict))
 _REDUCTIONS: Final = frozenset(("__reduce__", "__reduce_ex__"))
 _STATES: Final = frozenset(("__getstate__", "__setstate__"))
 _PLAIN_OBJECTS: dict[int, tuple[str, str]] = {}
@@ -136,10 +138,45 @@ def program_object_reduced(context: PicklingContext, value: Any) -> Any:
     name = rebuild.singleton_name(value) or _marker_name(value)
     if name is not None:
         return _singleton(value, name)
-    if _is_made_by_itself(kind):
+    if issubclass(kind, tuple) and _is_made_by_itself(kind):
         return rebuild.make_tuple, (kind, tuple(value)), getattr(value, "__dict__", None) or None
+    return (_unusual_reduced if _may_be_unusual(kind, value) else _usual_reduced)(kind, value)
+
+
+def _usual_reduced(kind: Any, value: Any) -> Any:
     lacks_setstate = hasattr(kind, "__getattr__") and not hasattr(kind, "__setstate__")
     return _without_setstate(value) if lacks_setstate else NotImplemented
+
+
+def _unusual_reduced(kind: Any, value: Any) -> Any:
+    from picloud_pickle.instances import unusual  # noqa: PLC0415 - few classes are
+
+    reduction = unusual.reduced(value)
+    return _usual_reduced(kind, value) if reduction is NotImplemented else reduction
+
+
+def _may_be_unusual(kind: Any, value: Any) -> bool:
+    """Whether Python's own way may make an instance wrong; `unusual` finds out."""
+    if type(kind.__new__) is FunctionType or value.__class__ is not kind:
+        return True
+    scope = getattr(value, "__dict__", None)
+    if scope is value:
+        return True
+    if type(kind.__hash__) is not FunctionType or not scope:
+        return False
+    # What is hashed while its attributes are loaded, as a node in sets of its neighbours.
+    for each in scope.values():
+        of = type(each)
+        if of not in _PLAIN and (of.__flags__ & rebuild.HEAP_TYPE or not _holds_plain(each, of)):
+            return True
+    return False
+
+
+def _holds_plain(value: Any, kind: type) -> bool:
+    """Whether what is in a container cannot lead back to an object that holds it."""
+    if kind is dict and not _PLAIN.issuperset(map(type, value.values())):
+        return False
+    return kind not in _CONTAINERS or _PLAIN.issuperset(map(type, value))
 
 
 def named_reducer(kind: Any) -> Callable[[PicklingContext, Any], Any] | None:
@@ -147,9 +184,34 @@ def named_reducer(kind: Any) -> Callable[[PicklingContext, Any], Any] | None:
     if isinstance(kind.__reduce__, FunctionType) and not issubclass(kind, Enum):
         return _named_object_reduced
     lacks_setstate = hasattr(kind, "__getattr__") and not hasattr(kind, "__setstate__")
-    if lacks_setstate and not _has_own_reduction(kind):
+    if _has_own_reduction(kind):
+        return None
+    if lacks_setstate:
         return _lazy_object_reduced
-    return None
+    if issubclass(kind, dict):
+        return _dict_reduced
+    return _unusual_object_reduced if _needs_arguments(kind) else None
+
+
+def _dict_reduced(context: PicklingContext, value: Any) -> Any:
+    """Reduce a dictionary of a derived class, which may be its own attributes."""
+    if getattr(value, "__dict__", None) is value:
+        return _unusual_object_reduced(context, value)
+    context.modules.add(type(value).__module__)
+    return NotImplemented
+
+
+def _needs_arguments(kind: Any) -> bool:
+    """Whether a class cannot be made without arguments, and does not say which it takes."""
+    new = kind.__new__
+    if type(new) is not FunctionType or type(getattr(kind, "__getnewargs__", None)) is FunctionType:
+        return False
+    return new.__code__.co_argcount - len(new.__defaults__ or ()) > 1
+
+
+def _unusual_object_reduced(context: PicklingContext, value: Any) -> Any:
+    context.modules.add(type(value).__module__)
+    return _unusual_reduced(type(value), value)
 
 
 def _named_object_reduced(context: PicklingContext, value: Any) -> Any:
@@ -199,9 +261,9 @@ def _by_base(value: Any, reduction: Any) -> Any:
 
 
 def _is_made_by_itself(kind: Any) -> bool:
-    """Whether a class derived from a named tuple has a `__new__` of its own."""
+    """Whether a tuple's class is derived from a named tuple and has a `__new__` of its own."""
     definer = next(base for base in kind.__mro__ if "__new__" in vars(base))
-    return issubclass(kind, tuple) and hasattr(kind, "_fields") and "_fields" not in vars(definer)
+    return hasattr(kind, "_fields") and "_fields" not in vars(definer)
 
 
 def _sought_name(value: Any, function: Any) -> str | None:

@@ -45,8 +45,9 @@ def exception_parcel(error: BaseException) -> bytes | None:
             return seal(code.TREES.attach(_dumps(candidate)))
         except BaseException as failure:  # noqa: BLE001 - pickling runs user code, which may do anything
             why = why or _reason(failure)
-            if form is _with_short_tracebacks:
-                error.__notes__.pop()  # the next form begins with the exception as it was
+            notes = getattr(error, "__notes__", None)
+            if form is _with_short_tracebacks and notes:
+                notes.pop()  # the next form begins with the exception as it was
     return None
 
 
@@ -73,7 +74,7 @@ def _whole(error: BaseException) -> BaseException:
 
 def _with_short_tracebacks(error: BaseException) -> BaseException:
     for each in _linked(error):
-        each.__traceback__ = _last_frames(each.__traceback__)
+        BaseException.with_traceback(each, _last_frames(each.__traceback__))
     return error
 
 
@@ -108,7 +109,7 @@ def _cut_down(error: BaseException) -> BaseException:
     for each in reversed(kept):  # members of a group come before it
         copies[id(each)] = _copied(each, copies)
     for each in kept[:_MOST_WITH_FRAMES]:
-        copies[id(each)].__traceback__ = each.__traceback__
+        BaseException.with_traceback(copies[id(each)], each.__traceback__)
     for each in kept:
         copy = copies[id(each)]
         if each.__cause__ is not None:

@@ -125,7 +125,7 @@ def _clean(error: BaseException) -> None:
             error.__context__ = following.__context__
             error.__suppress_context__ = following.__suppress_context__
             continue
-        following.__traceback__ = trace
+        BaseException.with_traceback(following, trace)  # also where its class sets no attributes
         _show_lines(trace)
         error = following
 

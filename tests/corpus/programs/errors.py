@@ -1,7 +1,9 @@
 """Exceptions as arguments and results, and objects that fail where they are pickled or loaded."""
 
 import builtins
+import dataclasses
 import functools
+import math
 import os
 import queue
 import signal
@@ -223,6 +225,70 @@ for name, error in {
             type(it.__cause__) is type(own) and str(it.__cause__) == str(own)
         ),
     )
+
+
+# Classes that take or set something in their own way
+class Coded(ExceptionGroup):
+    def __new__(cls, message, errors, code):
+        made = super().__new__(cls, message, errors)
+        made.code = code
+        return made
+
+    def derive(self, errors):
+        return Coded(self.message, errors, self.code)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    code: int
+
+
+class Stated(Exception):
+    def __init__(self, *, code):
+        super().__init__(code)
+        self.code = code
+
+    def __getstate__(self):
+        return {"code": self.code}
+
+    def __setstate__(self, state):
+        self.code = state["code"]
+
+
+def lacks_name():
+    return no_such_name
+
+
+def lacks_attribute():
+    return math.no_such_name
+
+
+own = {
+    "group with a code": (Coded("g", [Required(1, "r"), KeyError("k")], 7), "code", 7),
+    "frozen dataclass": (Frozen(4), "code", 4),
+    "own state": (Stated(code=5), "code", 5),
+}
+try:
+    import attrs
+except ImportError:
+    pass
+else:
+
+    @attrs.define
+    class OfAttrs(Exception):
+        code: int = attrs.field(kw_only=True)
+
+    own["attrs"] = OfAttrs(code=6), "code", 6
+for name, (error, attribute, value) in own.items():
+    travels(name, error, lambda given, name=attribute, value=value: getattr(given, name) == value)
+    check(
+        f"raised: {name}",
+        raises,
+        error,
+        holds=lambda it, name=attribute, value=value: getattr(it.__cause__, name) == value,
+    )
+for function in (lacks_name, lacks_attribute):
+    check(function.__name__, function, holds=lambda it: it.__cause__.name == "no_such_name")
 
 # An object that ends what pickles or unpickles it ends no program.
 for name, value in {

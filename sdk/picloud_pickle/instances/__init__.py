@@ -1,0 +1,1 @@
+"""Instances and classes that the ordinary way would make wrong."""

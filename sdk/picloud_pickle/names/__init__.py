@@ -1,0 +1,1 @@
+"""Names that code uses in ways that its instructions do not show."""
