@@ -30,7 +30,7 @@ _ELSEWHERE = ("Job", "Jobs", "config", "set_dependency_whitelist", "setkey", "st
 """Members of `cloud` without meaning for a server that always belongs to this script."""
 __all__ = [name for name in functions.__all__ if name not in _ELSEWHERE]
 
-_current = CurrentClient()
+_current = CurrentClient("cloud.mp")
 
 
 def client() -> Client:

@@ -11,7 +11,6 @@ from picloud_model.job import ENDED
 from cloud._arguments.option_values import port_number
 from cloud._client.current import client
 from cloud._config.border import of_users
-from cloud._jobs.interrupt import interrupted
 from cloud.errors import CloudException, CloudTimeoutError, CloudValueError
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def port(
     try:
         return _reached(jid, port, protocol, timeout)
     except KeyboardInterrupt:
-        raise interrupted([jid], [(jid, jid)]) from None
+        raise client().waiter.interrupted([jid], [(jid, jid)]) from None
 
 
 def _reached(jid: int, port: int, protocol: str, timeout: float | None) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Client:
         transport: What carries requests; the network by default.
         supervisor: The supervisor of the slot, if this process runs a job.
         renewed: Returns the address with the token of the job that runs now, in such a process.
-        simulated: Whether the server is the simulator of this script.
+        simulator_of: The module of the server, `cloud` or `cloud.mp`, if it ends with the program.
 
     Attributes:
         address: Where the server is, and the API key in use.
@@ -71,13 +71,12 @@ class Client:
         supervisor: SupervisorClient | None = None,
         *,
         renewed: Callable[[], ServerAddress] | None = None,
-        simulated: bool = False,
+        simulator_of: str | None = None,
     ) -> None:
         self.address = address
         self._renewed = renewed
         self.job = kind_of(self)
         self._config = config
-        self._simulated = simulated
         self._in_job = supervisor is not None
         self._transport = transport or Transport(address, config)
         self.keys = KeyClient(self._transport)
@@ -93,6 +92,7 @@ class Client:
             config=config,
             clock=time.monotonic,
             supervisor=supervisor,
+            simulator_of=simulator_of,
         )
 
     def ready(self) -> Client:
@@ -382,7 +382,7 @@ class Client:
     def _watch(self, order: Sequence[int], *, show: bool, stream: bool | None = False) -> WaitWatch:
         if not show or self._in_job:
             return Unwatched()
-        stream = self._simulated if stream is None else stream
+        stream = self.waiter.is_temporary if stream is None else stream
         return watch(self, order, self._config, stream=stream)
 
     def _wait(self, order: Sequence[int], options: WaitOptions, *, show: bool) -> list[Any]:

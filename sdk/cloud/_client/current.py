@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 class CurrentClient:
     """Holds one client and what the next one is opened with.
 
+    Args:
+        module: What a program calls to reach its server.
+
     Attributes:
         client: The client, while one is open.
         simulator: The simulator that it talks to, if it does.
@@ -33,7 +36,8 @@ class CurrentClient:
         key: The API key chosen in this process, if one was.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "cloud") -> None:
+        self._module = module
         self.client: Client | None = None
         self.simulator: Simulator | None = None
         self.job: CurrentJob | None = None
@@ -103,7 +107,7 @@ class CurrentClient:
                 return self.client
             self.close()
             self.simulator = Simulator(slots)
-            self.client = Client(self.simulator.address, config, simulated=True)
+            self.client = Client(self.simulator.address, config, simulator_of=self._module)
             return self.client
 
     def close(self) -> None:

@@ -65,7 +65,9 @@ class _Border:
         # A call that does not fit the function's parameters fails in the frame of the border.
         trace = error.__traceback__
         misfit = isinstance(error, TypeError) and trace is not None and trace.tb_next is None
-        if misfit or isinstance(error, (CloudException, KeyboardInterrupt)):
+        is_ours = isinstance(error, (CloudException, KeyboardInterrupt))
+        # There are two classes of this name, and most programs have imported neither.
+        if misfit or is_ours or type(error).__name__ == "CancelledError":
             error.__traceback__ = None
             _clean(error)
 

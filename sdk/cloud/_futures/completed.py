@@ -142,7 +142,8 @@ def wait(jobs: Any, timeout: float | None = None, return_when: str = "ALL_COMPLE
             f"return_when must be one of {', '.join(_WHEN)}, not {return_when!r}."
         )
     asked, timeout_s = client(), seconds(timeout)
-    open_ = ranges.collapse(read_jids(jobs, asked).order)
+    order = read_jids(jobs, asked).order
+    open_ = ranges.collapse(order)
     options = WaitOptions(timeout_s=timeout_s, payloads=False, ignore_errors=True)
     statuses: dict[int, str] = {}
 
@@ -158,6 +159,9 @@ def wait(jobs: Any, timeout: float | None = None, return_when: str = "ALL_COMPLE
 
     if open_:
         patience = asked.waiter.patience()
-        with suppress(CloudTimeoutError):
-            patience.until(attempt, patience.deadline(timeout_s), CloudTimeoutError)
+        try:
+            with suppress(CloudTimeoutError):
+                patience.until(attempt, patience.deadline(timeout_s), CloudTimeoutError)
+        except KeyboardInterrupt:
+            raise asked.waiter.interrupted(order, open_) from None
     return JobsWaited(set(map(asked.job, statuses)), set(map(asked.job, ranges.expand(open_))))

@@ -11,7 +11,6 @@ from picloud_model import ranges
 from picloud_model.job import Status
 
 from cloud._arguments.jids import portions, without
-from cloud._jobs.interrupt import interrupted
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ class ResultIterator(Iterator[Any]):
             open_ = self._unfinished()
             (first, last), *others = open_
             order = list(ranges.expand(open_)) if others else range(first, last + 1)
-            raise interrupted(order, open_) from None
+            raise self._waiter.interrupted(order, open_) from None
 
     def _receive(
         self, is_ready: Callable[[], bool], jid: int, on_progress: OnProgress | None

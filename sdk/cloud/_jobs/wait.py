@@ -84,6 +84,7 @@ class Waiter:
         config: How long to wait while the server cannot be reached.
         clock: Monotonic seconds.
         supervisor: The supervisor of the slot, if this process runs a job.
+        simulator_of: The module of the server, if it ends with this program.
     """
 
     def __init__(
@@ -95,7 +96,10 @@ class Waiter:
         config: Config,
         clock: Callable[[], float],
         supervisor: SupervisorClient | None = None,
+        simulator_of: str | None = None,
     ) -> None:
+        self.is_temporary = simulator_of is not None
+        self.interrupted = partial(interrupted, simulator_of=simulator_of)
         self._transport = transport
         self._config = config
         self._blobs = blobs
@@ -121,7 +125,7 @@ class Waiter:
         try:
             self._wait_until_ended(table, order, options)
         except KeyboardInterrupt:
-            raise interrupted(order, table.open) from None
+            raise self.interrupted(order, table.open) from None
         return table.values
 
     def _wait_until_ended(
@@ -258,7 +262,7 @@ class Waiter:
             for portion in portions(spans):
                 patience.until(partial(attempt, portion), deadline, expired)
         except KeyboardInterrupt:
-            raise interrupted(order, spans) from None
+            raise self.interrupted(order, spans) from None
 
     def _until_status(
         self, jids: Sequence[Range], statuses: Sequence[str], hold_s: float, *, timed: bool

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import cloud
 import pytest
+from cloud._jobs.interrupt import interrupted
+
+from tests.current_client import current_client
 
 if TYPE_CHECKING:
     from cloud._client.client import Client
@@ -48,6 +52,17 @@ def test_ctrl_c_says_what_goes_on(server: FakeServer, client: Client, jids: Any,
     assert caught.value.__suppress_context__
 
 
+def test_a_server_of_the_program_ends_with_it() -> None:
+    """A later program cannot wait again, and `cloud.mp` has functions of its own."""
+    text = str(interrupted([7], [(7, 7)], simulator_of="cloud.mp"))
+
+    assert text == (
+        "Job 7 goes on until this program ends; cloud.mp.result(7) waits again, "
+        "cloud.mp.kill(7) ends it."
+    )
+    assert cloud.mp._current._module == "cloud.mp"
+
+
 def test_ctrl_c_between_results_says_what_goes_on(server: FakeServer, client: Client) -> None:
     """The next call waits again."""
 
@@ -65,7 +80,7 @@ def test_ctrl_c_between_results_says_what_goes_on(server: FakeServer, client: Cl
     assert next(results) == "done"
 
 
-@pytest.mark.parametrize("call", ["iresult", "iresult_unordered", "wait_for_status"])
+@pytest.mark.parametrize("call", ["iresult", "iresult_unordered", "wait_for_status", "wait"])
 def test_ctrl_c_names_all_jobs_that_go_on(server: FakeServer, client: Client, call: str) -> None:
     """However they are waited for."""
     jids = client.map(abs, range(3))
@@ -78,5 +93,8 @@ def test_ctrl_c_names_all_jobs_that_go_on(server: FakeServer, client: Client, ca
     with pytest.raises(KeyboardInterrupt, match=r"^Jobs 1-3 go on; cloud.result\(range\(1, 4\)\)"):
         if call == "wait_for_status":
             client.wait_for_status(jids, "done")
+        elif call == "wait":
+            with current_client(client):
+                cloud.wait(jids)
         else:
             next(getattr(client, call)(jids))
