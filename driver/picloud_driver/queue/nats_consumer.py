@@ -181,7 +181,8 @@ class QueueConsumer:
         process still owns the queue.
         """
         gone = {each.number for each in deliveries if self._holds(each)}
-        first = sorted(number for number in gone if number < self._first_besides(gone))
+        besides = self._first_besides(gone)
+        first = sorted(number for number in gone if number < besides)
         purged = first if len(first) >= _PURGED_FROM else []
         acknowledged = [*gone.difference(purged[1:])]
         await self._acknowledge([self._held[number].reply for number in acknowledged])

@@ -95,16 +95,16 @@ class SqliteQueues(QueuePort):
 
     async def create(self, queue: str) -> None:
         """See `QueuePort.create`."""
-        await self._thread.run(lambda execute: execute(_CREATE, (queue,)))
+        await self._thread.run(lambda database: database.execute(_CREATE, (queue,)))
 
     async def delete(self, queue: str) -> None:
         """See `QueuePort.delete`."""
 
-        def delete(execute: Execute) -> None:
-            for (number,) in execute(_QUEUE, (queue,)).fetchall():
+        def delete(database: sqlite3.Connection) -> None:
+            for (number,) in database.execute(_QUEUE, (queue,)).fetchall():
                 for table in ("messages", "pushes"):
-                    execute(f"DELETE FROM {table} WHERE queue = ?", (number,))  # noqa: S608 - of this tuple
-                execute("DELETE FROM queues WHERE number = ?", (number,))
+                    database.execute(f"DELETE FROM {table} WHERE queue = ?", (number,))  # noqa: S608 - of this tuple
+                database.execute("DELETE FROM queues WHERE number = ?", (number,))
 
         await self._thread.run(delete)
         self._paces.pop(queue, None)
@@ -124,7 +124,7 @@ class SqliteQueues(QueuePort):
         now = self._clock()
         pushed = QueuePush(queue=queue, push_id=push_id, bodies=bodies, delay_s=delay_s, ids=ids)
         repeated = await self._thread.run(
-            lambda execute: _push(execute, _number(execute, queue), pushed, now)
+            lambda database: _push(database, _number(database, queue), pushed, now)
         )
         self._wake(queue)
         return repeated
@@ -160,16 +160,16 @@ class SqliteQueues(QueuePort):
         """Return what is ready, and when the next message can be taken if none can."""
         now = self._clock()
 
-        def take(execute: Execute) -> tuple[list[Delivery], float]:
-            number = _number(execute, queue)
+        def take(database: sqlite3.Connection) -> tuple[list[Delivery], float]:
+            number = _number(database, queue)
             allowed, again_at = min(most, self.max_messages), None
             if limits != NO_LIMITS:
-                allowed, again_at = self._allowed(execute, queue, allowed, limits)
+                allowed, again_at = self._allowed(database, queue, allowed, limits)
                 if not allowed:
                     return [], again_at
             size, taken = 0, []
             # Not all at once: bodies beyond the limit would be read for nothing.
-            rows = execute(_READY, (number, now, allowed))
+            rows = database.execute(_READY, (number, now, allowed))
             for row, attempt, pushed_at, body in rows:
                 delivery = DeliveryId(row, attempt, self._boot)
                 taken.append(Delivery(delivery, body, pushed_at))
@@ -179,20 +179,21 @@ class SqliteQueues(QueuePort):
             rows.close()
             if limits.per_second:
                 self._paces[queue].spend(len(taken), limits.per_second, time.monotonic())
-            for each in taken:
-                execute(_HOLD, (each.id.attempt, now + deadline_s, each.id.number))
-            next_at = None if taken else execute(_NEXT, (number,)).fetchone()[0]
+            until = now + deadline_s
+            held = [(each.id.attempt, until, each.id.number) for each in taken]
+            database.executemany(_HOLD, held)
+            next_at = None if taken else database.execute(_NEXT, (number,)).fetchone()[0]
             return taken, now + _LOOK_AGAIN_S if next_at is None else next_at
 
         return await self._thread.run(take, synced=False)
 
     def _allowed(
-        self, execute: Execute, queue: str, most: int, limits: TakeLimits
+        self, database: sqlite3.Connection, queue: str, most: int, limits: TakeLimits
     ) -> tuple[int, float]:
         """Return how many messages limits allow to be taken, and when they allow one."""
         now, again_at = self._clock(), 0.0
         if limits.in_flight:
-            row = execute(_IN_FLIGHT, (_number(execute, queue), now)).fetchone()
+            row = database.execute(_IN_FLIGHT, (_number(database, queue), now)).fetchone()
             most = max(0, min(most, limits.in_flight - row[0]))
             again_at = row[1] or 0.0
         if limits.per_second and most:
@@ -204,15 +205,14 @@ class SqliteQueues(QueuePort):
     async def remove(self, queue: str, deliveries: Sequence[DeliveryId]) -> list[bool]:
         """See `QueuePort.remove`."""
 
-        def remove(execute: Execute) -> list[bool]:
-            queue_number = _number(execute, queue)
-            gone, removed = [], 0
-            for each in deliveries:
-                done = execute(_REMOVE, (queue_number, each.number, self._attempt(each))).rowcount
-                removed += done
-                gone.append(bool(done) or not _exists(execute, queue_number, each.number))
-            execute(_ADDED, (-removed, queue_number))
-            return gone
+        def remove(database: sqlite3.Connection) -> list[bool]:
+            queue_number = _number(database, queue)
+            held = [(queue_number, each.number, self._attempt(each)) for each in deliveries]
+            removed = database.executemany(_REMOVE, held).rowcount
+            database.execute(_ADDED, (-removed, queue_number))
+            if removed == len(held):
+                return [True] * removed
+            return [not _exists(database, queue_number, each.number) for each in deliveries]
 
         removed = await self._thread.run(remove)
         if queue in self._limited:
@@ -230,25 +230,25 @@ class SqliteQueues(QueuePort):
         """See `QueuePort.exchange`."""
         now = self._clock()
 
-        def exchange(execute: Execute) -> Exchanged:
-            number = _number(execute, queue)
-            targets = [_number(execute, each.queue) for each in pushes]
+        def exchange(database: sqlite3.Connection) -> Exchanged:
+            number = _number(database, queue)
+            targets = [_number(database, each.queue) for each in pushes]
             expired = [
                 position
                 for position, each in enumerate(deliveries)
-                if not execute(_HOLDS, (number, each.number, self._attempt(each))).fetchone()
+                if not database.execute(
+                    _HOLDS, (number, each.number, self._attempt(each))
+                ).fetchone()
             ]
             if expired:
                 return Exchanged(expired)
             repeated = [
-                _push(execute, target, each, now)
+                _push(database, target, each, now)
                 for target, each in zip(targets, pushes, strict=True)
             ]
-            removed = sum(
-                execute(_REMOVE, (number, each.number, each.attempt)).rowcount
-                for each in deliveries
-            )
-            execute(_ADDED, (-removed, number))
+            held = [(number, each.number, each.attempt) for each in deliveries]
+            removed = database.executemany(_REMOVE, held).rowcount
+            database.execute(_ADDED, (-removed, number))
             return Exchanged([], repeated)
 
         exchanged = await self._thread.run(exchange)
@@ -268,11 +268,14 @@ class SqliteQueues(QueuePort):
         """See `QueuePort.postpone`."""
         ready_at = self._clock() + deadline_s
 
-        def postpone(execute: Execute) -> list[bool]:
-            number = _number(execute, queue)
+        def postpone(database: sqlite3.Connection) -> list[bool]:
+            number = _number(database, queue)
             return [
                 each.attempt == self._attempt(each)
-                and execute(_POSTPONE, (ready_at, number, each.number, each.attempt)).rowcount > 0
+                and database.execute(
+                    _POSTPONE, (ready_at, number, each.number, each.attempt)
+                ).rowcount
+                > 0
                 for each in deliveries
             ]
 
@@ -284,11 +287,11 @@ class SqliteQueues(QueuePort):
         """See `QueuePort.counts`; the total is kept, as counting a million takes 50 ms."""
         now = self._clock()
 
-        def counts(execute: Execute) -> QueueCounts:
-            number = _number(execute, queue)
-            (total,) = execute(_TOTAL, (number,)).fetchone()
-            later, in_flight = execute(_LATER, (number, now)).fetchone()
-            oldest = execute(_OLDEST, (number, now)).fetchone()
+        def counts(database: sqlite3.Connection) -> QueueCounts:
+            number = _number(database, queue)
+            (total,) = database.execute(_TOTAL, (number,)).fetchone()
+            later, in_flight = database.execute(_LATER, (number, now)).fetchone()
+            oldest = database.execute(_OLDEST, (number, now)).fetchone()
             oldest_at = oldest[0] if oldest else 0.0
             return QueueCounts(total - later, later - in_flight, in_flight, oldest_at)
 
@@ -297,16 +300,18 @@ class SqliteQueues(QueuePort):
     async def purge(self, queue: str) -> None:
         """See `QueuePort.purge`."""
 
-        def purge(execute: Execute) -> None:
-            number = _number(execute, queue)
-            execute("DELETE FROM messages WHERE queue = ?", (number,))
-            execute("UPDATE queues SET total = 0 WHERE number = ?", (number,))
+        def purge(database: sqlite3.Connection) -> None:
+            number = _number(database, queue)
+            database.execute("DELETE FROM messages WHERE queue = ?", (number,))
+            database.execute("UPDATE queues SET total = 0 WHERE number = ?", (number,))
 
         await self._thread.run(purge)
 
     async def ping(self) -> None:
         """See `QueuePort.ping`; reads from the file."""
-        await self._thread.run(lambda execute: execute("SELECT 1 FROM queues LIMIT 1").fetchone())
+        await self._thread.run(
+            lambda database: database.execute("SELECT 1 FROM queues LIMIT 1").fetchone()
+        )
 
     async def close(self) -> None:
         """See `QueuePort.close`; another process may open the file at once."""
@@ -319,34 +324,34 @@ class SqliteQueues(QueuePort):
             event.set()
 
 
-if TYPE_CHECKING:
-    Execute = Callable[..., sqlite3.Cursor]
-
-
-def _number(execute: Execute, queue: str) -> int:
-    row = execute(_QUEUE, (queue,)).fetchone()
+def _number(database: sqlite3.Connection, queue: str) -> int:
+    row = database.execute(_QUEUE, (queue,)).fetchone()
     if row is None:
         raise QueueNotFound
     number: int = row[0]
     return number
 
 
-def _push(execute: Execute, number: int, push: QueuePush, now: float) -> set[int]:
+def _push(database: sqlite3.Connection, number: int, push: QueuePush, now: float) -> set[int]:
     """Add messages to the queue of a number; return the positions of those that are left out."""
-    execute(_FORGET, (now - REMEMBERED_S,))
-    if not push.ids and not execute(_REMEMBER, (number, push.push_id, now)).rowcount:
+    database.execute(_FORGET, (now - REMEMBERED_S,))
+    if not push.ids and not database.execute(_REMEMBER, (number, push.push_id, now)).rowcount:
         return set()
     # The ids of messages are remembered for longer, as if they came later.
     at = now + IDS_REMEMBERED_S - REMEMBERED_S
     repeated = {
         position
         for position, each in enumerate(push.ids)
-        if not execute(_REMEMBER, (number, each, at)).rowcount
+        if not database.execute(_REMEMBER, (number, each, at)).rowcount
     }
-    for position, body in enumerate(push.bodies):
-        if position not in repeated:
-            execute(_ADD, (number, body, now, now + push.delay_s))
-    execute(_ADDED, (len(push.bodies) - len(repeated), number))
+    ready_at = now + push.delay_s
+    added = [
+        (number, body, now, ready_at)
+        for position, body in enumerate(push.bodies)
+        if position not in repeated
+    ]
+    database.executemany(_ADD, added)
+    database.execute(_ADDED, (len(added), number))
     return repeated
 
 
@@ -358,5 +363,5 @@ def _boot() -> str:
         return ""
 
 
-def _exists(execute: Execute, queue: int, number: int) -> bool:
-    return execute(_EXISTS, (queue, number)).fetchone() is not None
+def _exists(database: sqlite3.Connection, queue: int, number: int) -> bool:
+    return database.execute(_EXISTS, (queue, number)).fetchone() is not None

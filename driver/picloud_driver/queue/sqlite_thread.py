@@ -45,9 +45,7 @@ _SCHEMA: Final = (
 class _Operation:
     """What is to be done in a transaction, and who waits for it."""
 
-    def __init__(
-        self, act: Callable[[Callable[..., sqlite3.Cursor]], Any], *, synced: bool
-    ) -> None:
+    def __init__(self, act: Callable[[sqlite3.Connection], Any], *, synced: bool) -> None:
         self.act = act
         self.synced = synced
         self.loop = asyncio.get_running_loop()
@@ -97,13 +95,13 @@ class SqliteThread:
         self._thread.start()
 
     async def run(
-        self, act: Callable[[Callable[..., sqlite3.Cursor]], Result], *, synced: bool = True
+        self, act: Callable[[sqlite3.Connection], Result], *, synced: bool = True
     ) -> Result:
         """Do something in a transaction and return its result once it is on disk.
 
         Args:
-            act: Is given the function that executes a statement. What it raises must come before
-                its first change, as others share the transaction.
+            act: Is given the database. What it raises must come before its first change, as others
+                share the transaction.
             synced: Whether it is to survive a power failure. Without, it still survives the death
                 of the process, and the disk is waited for only if another operation needs that.
 
@@ -162,7 +160,7 @@ class SqliteThread:
         try:
             for operation in operations:
                 try:
-                    operation.result = operation.act(execute)
+                    operation.result = operation.act(self._database)
                 except sqlite3.Error:
                     raise
                 except Exception as error:  # noqa: BLE001 - it belongs to the task that waits

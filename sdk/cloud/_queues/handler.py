@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from picloud_model.wire.queue import QueueMessage
 
-from cloud._client.current import client
 from cloud._client.queue_messages import JSON, encoded, unpacked
 from cloud._queues.arguments import Target
 from cloud._queues.retry import MaxRetryException, Retry
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from picloud_model.wire.queue import TakenMessage
+
+    from cloud._client.client import Client
 
 
 class HandlerRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,18 +61,18 @@ class HandledMessage(msgspec.Struct, frozen=True):
         return sum(len(each) if isinstance(each, bytes) else 0 for _, each in self.outputs)
 
 
-def handle(rules: HandlerRules, taken: TakenMessage) -> HandledMessage | None:
+def handle(client: Client, rules: HandlerRules, taken: TakenMessage) -> HandledMessage | None:
     """Call the handler with a message; return None if that failed and there is no rule for it."""
     value: Any = None
     try:
-        (value,) = unpacked(client(), [taken.message])
-        return HandledMessage(taken.ticket, _outputs(rules, rules.message_handler(value)))
+        (value,) = unpacked(client, [taken.message])
+        return HandledMessage(taken.ticket, _outputs(client, rules, rules.message_handler(value)))
     except Exception as error:  # noqa: BLE001 - the rules say what happens
-        return _failed(rules, taken, value, error)
+        return _failed(client, rules, taken, value, error)
 
 
 def handle_batch(
-    rules: HandlerRules, taken: Sequence[TakenMessage]
+    client: Client, rules: HandlerRules, taken: Sequence[TakenMessage]
 ) -> dict[str, HandledMessage | None]:
     """Call the handler with a list of messages; return by ticket what `handle` returns."""
     handled: dict[str, HandledMessage | None] = {}
@@ -79,19 +80,19 @@ def handle_batch(
     values: list[Any] = []
     for each in taken:
         try:
-            values += unpacked(client(), [each.message])
+            values += unpacked(client, [each.message])
             read.append(each)
         except Exception as error:  # noqa: BLE001 - the other messages can be read
-            handled[each.ticket] = _failed(rules, each, None, error)
+            handled[each.ticket] = _failed(client, rules, each, None, error)
     if not read:
         return handled
     try:
         returned = _one_for_each(rules, rules.message_handler(list(values)), len(values))
-        outputs = [_outputs(rules, value) for value in returned]
+        outputs = [_outputs(client, rules, value) for value in returned]
     except Exception as error:  # noqa: BLE001 - the rules say what happens to each
         is_printed = False
         for each, value in zip(read, values, strict=True):
-            failed = _failed(rules, each, value, error, is_printed=is_printed)
+            failed = _failed(client, rules, each, value, error, is_printed=is_printed)
             handled[each.ticket] = failed
             is_printed = is_printed or failed is None
         return handled
@@ -115,6 +116,7 @@ def _one_for_each(rules: HandlerRules, returned: Any, count: int) -> list[Any]:
 
 
 def _failed(
+    client: Client,
     rules: HandlerRules,
     taken: TakenMessage,
     value: Any,
@@ -140,11 +142,13 @@ def _failed(
         if not is_printed:
             traceback.print_exception(error)
         return None
-    failure = _failure(rules, value, error, target)
+    failure = _failure(client, rules, value, error, target)
     return HandledMessage(taken.ticket, [(target, failure)], has_failed=True)
 
 
-def _outputs(rules: HandlerRules, returned: Any) -> list[tuple[Target, bytes | QueueMessage]]:
+def _outputs(
+    client: Client, rules: HandlerRules, returned: Any
+) -> list[tuple[Target, bytes | QueueMessage]]:
     if returned is None:
         return []
     values = returned if rules.iter_output else [returned]
@@ -160,7 +164,7 @@ def _outputs(rules: HandlerRules, returned: Any) -> list[tuple[Target, bytes | Q
         contents: dict[str, bytes] = {}
         for target in targets:
             if target.encoding not in contents:
-                contents[target.encoding] = encoded(client(), value, target.encoding, what)
+                contents[target.encoding] = encoded(client, value, target.encoding, what)
             outputs.append((target, contents[target.encoding]))
     return outputs
 
@@ -171,7 +175,9 @@ def _again(rules: HandlerRules, taken: TakenMessage, delay_s: float) -> HandledM
     return HandledMessage(taken.ticket, [(target, message)], has_failed=True)
 
 
-def _failure(rules: HandlerRules, value: Any, error: Exception, target: Target) -> bytes:
+def _failure(
+    client: Client, rules: HandlerRules, value: Any, error: Exception, target: Target
+) -> bytes:
     """Return the message for a queue of errors."""
     described = {
         "message": value,
@@ -183,12 +189,12 @@ def _failure(rules: HandlerRules, value: Any, error: Exception, target: Target) 
     if target.encoding == JSON:
         described["exception"] = text
     try:
-        return encoded(client(), described, target.encoding, "a failed message")
+        return encoded(client, described, target.encoding, "a failed message")
     except CloudException:
         # What cannot be sent as it is, the exception or the message, is described.
         described["exception"] = text
     try:
-        return encoded(client(), described, target.encoding, "a failed message")
+        return encoded(client, described, target.encoding, "a failed message")
     except CloudException:
         described["message"] = repr(value)
-        return encoded(client(), described, target.encoding, "a failed message")
+        return encoded(client, described, target.encoding, "a failed message")

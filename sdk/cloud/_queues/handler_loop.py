@@ -35,7 +35,7 @@ _FAILED_S: Final = 30.0
 """After how long a message is handled again that failed without a rule for it."""
 _SEND_EVERY_S: Final = 0.25
 """How much work is taken at once, and how long what is done waits for more, in seconds."""
-_MOST: Final = 400
+_MOST: Final = 800
 """Most messages that are taken at once."""
 _SEND_BYTES: Final = 4_000_000
 
@@ -177,9 +177,11 @@ class _Run:
     def _results(
         self, taken: Sequence[TakenMessage]
     ) -> Iterable[tuple[str, HandledMessage | None]]:
+        # Once for all of them: in a job, its token is looked up.
+        here = client()
         if self._rules.batch:
-            return handle_batch(self._rules, taken).items()
-        return ((each.ticket, handle(self._rules, each)) for each in taken)
+            return handle_batch(here, self._rules, taken).items()
+        return ((each.ticket, handle(here, self._rules, each)) for each in taken)
 
     def _send(self, done: list[HandledMessage], failed: Sequence[str]) -> None:
         """Push the outputs of messages and remove these; give back those that failed, for later."""

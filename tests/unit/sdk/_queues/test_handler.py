@@ -51,7 +51,7 @@ def value_of(client: Client, content: bytes) -> Any:
 
 def outputs(client: Client, chosen: HandlerRules, message: TakenMessage) -> list[Any]:
     """Return the queue and the value of each output."""
-    handled = handle(chosen, message)
+    handled = handle(client, chosen, message)
     assert handled is not None
     assert handled.ticket == "ticket"
     return [
@@ -84,7 +84,7 @@ def test_a_failure_without_a_rule_is_printed(
     client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The message is neither removed nor pushed."""
-    assert handle(rules(lambda x: 1 / x), taken(client, 0)) is None
+    assert handle(client, rules(lambda x: 1 / x), taken(client, 0)) is None
     assert "ZeroDivisionError: division by zero" in capsys.readouterr().err
 
 
@@ -99,7 +99,7 @@ def test_a_message_is_retried_as_it_is(client: Client) -> None:
     )
     message = taken(client, [], retries=1)
 
-    again = handle(chosen, message)
+    again = handle(client, chosen, message)
 
     assert again is not None
     assert again.outputs == [(Target("in", "", 9.0), replace(message.message, retries=2))]
@@ -117,7 +117,7 @@ def test_a_handler_may_raise_retry(client: Client) -> None:
         raise Retry(5, 1, f"{message} is busy")
 
     chosen = rules(busy, on_error={Exception: OUT, MaxRetryException: ERRORS})
-    first = handle(chosen, taken(client, "x"))
+    first = handle(client, chosen, taken(client, "x"))
 
     assert first is not None
     assert first.outputs[0][0] == Target("in", "", 5)
@@ -136,15 +136,17 @@ def batch(client: Client, *values: Any) -> list[TakenMessage]:
 def test_a_batch_has_an_output_for_each_message(client: Client) -> None:
     """None pushes nothing; without output queues it may return anything, and generators run."""
     ran = []
-    doubled = handle_batch(rules(lambda xs: [2 * x or None for x in xs]), batch(client, 0, 4))
+    doubled = handle_batch(
+        client, rules(lambda xs: [2 * x or None for x in xs]), batch(client, 0, 4)
+    )
 
     assert [[target for target, _ in each.outputs] for each in doubled.values() if each] == [
         [],
         [OUT],
     ]
-    assert all(handle_batch(rules(lambda xs: None), batch(client, 1, 2)).values())
+    assert all(handle_batch(client, rules(lambda xs: None), batch(client, 1, 2)).values())
     for returned in (lambda xs: 7, lambda xs: (ran.append(x) for x in xs)):
-        assert all(handle_batch(rules(returned, outputs=()), batch(client, 1, 2)).values())
+        assert all(handle_batch(client, rules(returned, outputs=()), batch(client, 1, 2)).values())
     assert ran == [1, 2]
 
 
@@ -159,15 +161,18 @@ def test_what_a_batch_raises_is_of_each_message(
     chosen = rules(divide, on_error={ArithmeticError: ERRORS})
     failed = [
         value_of(client, content)["message"]
-        for each in handle_batch(chosen, batch(client, 1, 0)).values()
+        for each in handle_batch(client, chosen, batch(client, 1, 0)).values()
         for _, content in (each.outputs if each else ())
         if isinstance(content, bytes)
     ]
     assert failed == [1, 0]
 
-    assert handle_batch(rules(divide), batch(client, 1, 0)) == {"0": None, "1": None}
+    assert handle_batch(client, rules(divide), batch(client, 1, 0)) == {"0": None, "1": None}
     assert capsys.readouterr().err.count("Traceback") == 1
-    assert handle_batch(rules(lambda xs: [1]), batch(client, 1, 2)) == {"0": None, "1": None}
+    assert handle_batch(client, rules(lambda xs: [1]), batch(client, 1, 2)) == {
+        "0": None,
+        "1": None,
+    }
     assert "returned 1 values for 2 messages" in capsys.readouterr().err
 
 
@@ -178,10 +183,10 @@ def test_a_message_that_cannot_be_read_does_not_spoil_its_batch(
     good, bad = batch(client, 1, 2)
     bad = replace(bad, message=replace(bad.message, pickled=b"?"))
 
-    handled = handle_batch(rules(list), [good, bad])
+    handled = handle_batch(client, rules(list), [good, bad])
 
     assert (handled["0"] is None, handled["1"] is None) == (False, True)
-    assert handle_batch(rules(list), [bad]) == {"1": None}
+    assert handle_batch(client, rules(list), [bad]) == {"1": None}
     assert "message" in capsys.readouterr().err
 
 
@@ -205,7 +210,7 @@ def test_errors_in_json(client: Client) -> None:
     """Exceptions are texts, and so is a message that JSON cannot hold."""
     chosen = rules(lambda x: 1 / 0, on_error={Exception: Target("errors", "json")})
 
-    handled = handle(chosen, taken(client, {1, 2}))
+    handled = handle(client, chosen, taken(client, {1, 2}))
 
     assert handled is not None
     failed = json.loads(handled.outputs[0][1])  # type: ignore[arg-type]
