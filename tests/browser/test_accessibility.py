@@ -22,6 +22,11 @@ LOOKS: list[dict[str, Any]] = [
 ]
 
 
+def scaled(x: float, times: int = 2, *, exact: bool = False, more: list[Any] | None = None) -> None:
+    """A function with parameters of several kinds."""
+    del x, times, exact, more
+
+
 def fill(client: Client) -> None:
     """Make one of each noun."""
     with current_client(client):
@@ -30,6 +35,7 @@ def fill(client: Client) -> None:
         cloud.bucket.putf("x", "folder/object")
         cloud.bucket.putf("x", "object")
         cloud.cron.register(dict, "nightly", "@daily")
+        cloud.rest.publish(scaled, "scaled")
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=["light", "dark-narrow"])
@@ -44,6 +50,7 @@ def test_pages_follow_the_guidelines(
     start = page.url.removesuffix("/jobs")
     paths = ["/jobs", f"/maps/{done[0]}", f"/jobs/{failed}", f"/jobs/{done[0]}", "/sign-in"]
     paths += ["/queues", "/bucket", "/volumes", "/crons", "/keys", "/usage"]
+    paths += ["/endpoints", "/endpoints/scaled"]
 
     found = {}
     for path in paths:

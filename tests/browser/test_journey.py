@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import cloud
 from playwright.sync_api import expect
+
+from tests.current_client import current_client
 
 if TYPE_CHECKING:
     from cloud._client.client import Client
@@ -56,6 +59,29 @@ def test_from_a_submit_to_a_kill(page: Page, client: Client) -> None:
     page.get_by_role("button", name="Kill").click()
     expect(page.locator("dd .status")).to_have_text("killed", timeout=20_000)
     expect(page.get_by_role("button", name="Delete")).to_be_visible()
+
+
+def _area(width: float, height: float = 1.0) -> float:
+    return width * height
+
+
+def test_a_published_function_is_called_by_its_form(page: Page, client: Client) -> None:
+    """What does not fit is said above the form, which keeps the fields; the result is shown."""
+    with current_client(client):
+        cloud.rest.publish(_area, "area")
+    page.get_by_role("link", name="Endpoints").click()
+    page.get_by_role("link", name="area", exact=True).click()
+    page.get_by_label("width").fill("2.5")
+    page.get_by_label("height").fill("much")
+    page.get_by_role("button", name="Call").click()
+    expect(page.get_by_role("alert")).to_have_text("The argument 'height' must be a number.")
+
+    assert page.get_by_label("width").input_value() == "2.5"
+    page.get_by_label("height").fill("4")
+    page.get_by_role("button", name="Call").click()
+
+    expect(page.locator("pre", has_text="10.0")).to_be_visible(timeout=20_000)
+    expect(page.locator("dd .status")).to_have_text("done")
 
 
 def test_chosen_rows_stay_chosen_while_the_list_changes(page: Page, client: Client) -> None:

@@ -55,9 +55,10 @@ def python(request: pytest.FixtureRequest) -> str:
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (directory / "ready").exists():
-            install = [installed, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            uv = [sys.executable, "-m", "uv", "--quiet"]
+            install = [*uv, "pip", "install", "--python", installed]
             for command in (
-                [found, "-m", "venv", "--clear", str(directory)],
+                [*uv, "venv", "--clear", "--seed", "--python", found, str(directory)],
                 [*install, "--editable", f"{ROOT}[cli,server]", "attrs", "numpy", "pydantic"],
             ):
                 subprocess.run(command, check=True, timeout=280)

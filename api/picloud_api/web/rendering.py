@@ -26,6 +26,7 @@ NAVIGATION: Final = (
     ("/bucket", "Bucket"),
     ("/volumes", "Volumes"),
     ("/crons", "Cron jobs"),
+    ("/endpoints", "Endpoints"),
     ("/keys", "Keys"),
     ("/usage", "Usage"),
 )

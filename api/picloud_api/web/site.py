@@ -11,6 +11,7 @@ from picloud_api.web import error_page
 from picloud_api.web.pages import (
     bucket,
     crons,
+    endpoints,
     job,
     job_map,
     jobs,
@@ -43,7 +44,9 @@ SECURITY_HEADERS: Final = {
 """The headers of every reply: no script, style or frame that is not a file of the site."""
 
 
-PAGES: Final = (sign_in, jobs, job_map, job, queues, bucket, volumes, crons, keys, usage)
+PAGES: Final = (
+    *(sign_in, jobs, job_map, job, queues, bucket, volumes, crons, endpoints, keys, usage),
+)
 
 
 class SecurityHeaders:

@@ -6,6 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from picloud_api.app import PAGES
+from picloud_api.web.rendering import NAVIGATION
 from picloud_api.web.site import SECURITY_HEADERS
 from picloud_model.job import State
 
@@ -31,6 +33,11 @@ async def test_every_reply_has_the_security_headers(api: ApiHarness) -> None:
             headers.items()
         )
     assert "unsafe" not in SECURITY_HEADERS["Content-Security-Policy"]
+
+
+def test_the_server_passes_requests_for_each_page_on() -> None:
+    """The pages that every page links to are there for browsers."""
+    assert {address.split("/")[1] for address, _ in NAVIGATION} <= PAGES
 
 
 async def test_the_dashboard_has_a_row_for_each_batch(api: ApiHarness) -> None:

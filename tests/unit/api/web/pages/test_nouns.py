@@ -12,6 +12,7 @@ from picloud_api.web.pages.bucket import UPLOAD_BYTES
 from picloud_model.wire.attachment import AttachRequest
 from picloud_model.wire.cron import CronSchedule, RegisterCronRequest
 from picloud_model.wire.queue import PushRequest, QueueMessage
+from picloud_model.wire.rest import Parameter, PublishRequest
 from picloud_model.wire.volume import CreateVolumeRequest
 
 from tests.unit.api.api_harness import ACCOUNT
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.unit.api.api_harness import ApiHarness
 
-PATHS = ["/queues", "/bucket", "/volumes", "/crons", "/keys", "/usage"]
+PATHS = ["/queues", "/bucket", "/volumes", "/crons", "/endpoints", "/keys", "/usage"]
 BOUNDARY = "-----------------------------8721"
 
 
@@ -160,6 +161,79 @@ async def test_a_cron_job_runs_once_for_each_form(api: ApiHarness) -> None:
 
     assert "There are no cron jobs." in (await browser.send("GET", "/crons")).text
     assert (await browser.send("POST", "/crons/run", form)).status == 404
+
+
+async def _publish(api: ApiHarness, *parameters: Parameter, takes_any: bool = False) -> None:
+    await api.use_cases.rest.endpoints.publish(
+        ACCOUNT,
+        PublishRequest(
+            label="area", job=_call(api, "area"), parameters=[*parameters], takes_any=takes_any
+        ),
+    )
+
+
+async def test_a_published_function_is_called_by_a_form(api: ApiHarness) -> None:
+    """A form that is sent twice is one job; what does not fit is shown again, and why."""
+    x = Parameter(name="x", kind="int")
+    flag = Parameter(name="form_token", kind="bool", required=False)
+    await _publish(api, x, flag, Parameter(name="y", kind="list", required=False))
+    browser = await WebPages(api).open()
+    page = await browser.send("GET", "/endpoints/area")
+    submit = re.search(r'name="submit_id" value="(\w+)"', page.text)
+    assert submit
+    form = f"submit_id={submit[1]}&form_token={page.token}"
+
+    wrong = await browser.send("POST", "/endpoints/area", f"{form}&argument-x=%3Cb%3E")
+    right = f"{form}&argument-x=5&argument-form_token=true&argument-y=[1]"
+    replies = [await browser.send("POST", "/endpoints/area", right) for _ in range(2)]
+
+    assert wrong.status == 400
+    assert "The argument &#39;x&#39; must be a whole number." in wrong.text
+    assert 'name="argument-x" value="&lt;b&gt;"' in wrong.text
+    assert len({reply.headers["location"] for reply in replies}) == 1
+    assert (await browser.send("GET", replies[0].headers["location"])).status == 200
+    assert 'href="/endpoints/area"' in (await browser.send("GET", "/endpoints")).text
+
+
+async def test_further_arguments_are_json(api: ApiHarness) -> None:
+    """A function that takes any arguments has a field for them; others have none."""
+    await _publish(api, takes_any=True)
+    browser = await WebPages(api).open()
+    page = await browser.send("GET", "/endpoints/area")
+    form = f"submit_id={uuid4().hex}&form_token={page.token}"
+
+    refused = await browser.send("POST", "/endpoints/area", f"{form}&more=[1]")
+    called = await browser.send("POST", "/endpoints/area", f'{form}&more={{"a": 1}}')
+    await _publish(api)
+
+    assert (refused.status, "must be an object of JSON" in refused.text) == (400, True)
+    assert called.status == 303
+    assert 'name="more"' in page.text
+    assert 'name="more"' not in (await browser.send("GET", "/endpoints/area")).text
+
+
+async def test_an_endpoint_is_rolled_back_and_removed(api: ApiHarness) -> None:
+    """Those of other accounts are not found."""
+    for _ in range(2):
+        await _publish(api)
+    browser = await WebPages(api).open()
+    token = f"form_token={await browser.token()}"
+    other = await WebPages(api).open((await owner_of_second_account(api)).holder)
+
+    assert (await other.send("GET", "/endpoints/area")).status == 404
+    await browser.send("POST", "/endpoints/area/rollback", f"version=1&{token}")
+    assert (await api.use_cases.rest.endpoints.info(ACCOUNT, "area")).version == 1
+    wrong = await browser.send("POST", "/endpoints/area/rollback", f"version=9&{token}")
+    unknown = await browser.send("POST", "/endpoints/area/explode", token)
+    described = await browser.send("GET", "/endpoints/area/openapi")
+    unsigned = await browser.send("POST", "/endpoints/area/remove", "")
+    await browser.send("POST", "/endpoints/area/remove", token)
+
+    assert [wrong.status, unknown.status, unsigned.status] == [404, 404, 403]
+    assert f"/r/{ACCOUNT}/area" in msgspec.json.decode(described.text)["paths"]
+    assert (await browser.send("GET", "/endpoints/area/explode")).status == 404
+    assert "There are no published functions." in (await browser.send("GET", "/endpoints")).text
+    assert (await browser.send("POST", "/endpoints/area/remove", token)).status == 404
 
 
 async def test_a_volume_is_shown_and_deleted(api: ApiHarness) -> None:

@@ -1,0 +1,178 @@
+"""`/endpoints`: the published functions of an account, each with a form that calls it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+import msgspec
+from picloud_model import wire
+from picloud_model.errors import ArgumentRefused, PathNotFound, TooLarge
+from picloud_model.wire.rest import EndpointRequest, InvokeRequest, RollbackRequest
+
+from picloud_api.errors import status_of
+from picloud_api.resources.endpoint_document import endpoint_document
+from picloud_api.web.rendering import go_to
+from picloud_api.web.visitor import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from falcon.asgi import App, Request, Response
+    from picloud_model.wire.rest import EndpointInfo, Parameter
+
+    from picloud_api.usecases.use_cases import UseCases
+    from picloud_api.web.rendering import Renderer
+    from picloud_api.web.visitor import Visitor, Visitors
+
+ARGUMENT: Final = "argument-"
+"""What the fields of arguments begin with: a parameter may be called as another field is."""
+_MORE: Final = "more"
+_JSON_KINDS: Final = ("any", "dict", "list")
+
+
+class EndpointsPage:
+    """The published functions of an account."""
+
+    def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
+        self._endpoints = use_cases.rest.endpoints
+        self._renderer = renderer
+        self._visitors = visitors
+
+    async def on_get(self, request: Request, response: Response) -> None:
+        """Show the functions."""
+        visitor = await self._visitors.of(request)
+        endpoints = (await self._endpoints.list(visitor.account)).endpoints
+        self._renderer.show(response, "endpoints.html", visitor, endpoints=endpoints)
+
+    async def on_get_one(self, request: Request, response: Response, label: str) -> None:
+        """Show a function, with a form for its arguments."""
+        visitor = await self._visitors.of(request)
+        endpoint = await self._endpoints.info(visitor.account, _label(label))
+        self._show(response, visitor, endpoint, {})
+
+    async def on_post_one(self, request: Request, response: Response, label: str) -> None:
+        """Call a function; the page of the job shows its result.
+
+        Arguments that do not fit are shown again, with what is wrong.
+        """
+        visitor = await self._visitors.of(request)
+        fields = await self._visitors.form(request, visitor)
+        endpoint = await self._endpoints.info(visitor.account, _label(label))
+        try:
+            given, texts = read_fields(endpoint.parameters, fields)
+            # The form has an id, so that sending it twice is one job.
+            values = {"label": label, "submit_id": text_of(fields, "submit_id"), "calls": [given]}
+            call = msgspec.convert(values, InvokeRequest)
+            invoked = await self._endpoints.invoke(visitor.account, call, texts)
+        except (ArgumentRefused, TooLarge) as error:
+            response.status = status_of(error)
+            self._show(response, visitor, endpoint, fields, error.message)
+            return
+        go_to(response, f"/jobs/{invoked.first}")
+
+    async def on_get_verb(
+        self, request: Request, response: Response, label: str, verb: str
+    ) -> None:
+        """Return the OpenAPI document of a function."""
+        visitor = await self._visitors.of(request)
+        if verb != "openapi":
+            raise PathNotFound
+        endpoint = await self._endpoints.info(visitor.account, _label(label))
+        response.content_type = wire.JSON
+        response.data = wire.encode(endpoint_document(endpoint), wire.JSON)
+
+    async def on_post_verb(
+        self, request: Request, response: Response, label: str, verb: str
+    ) -> None:
+        """Remove a function, or make another version of it the current one."""
+        visitor = await self._visitors.of(request)
+        fields = await self._visitors.form(request, visitor)
+        if verb == "remove":
+            await self._endpoints.remove(visitor.account, _label(label))
+            go_to(response, "/endpoints")
+        elif verb == "rollback":
+            values = {"label": label, "version": text_of(fields, "version")}
+            # Not strict: a number in a form is text.
+            wanted = msgspec.convert(values, RollbackRequest, strict=False)
+            await self._endpoints.rollback(visitor.account, wanted.label, wanted.version)
+            go_to(response, f"/endpoints/{label}")
+        else:
+            raise PathNotFound
+
+    def _show(
+        self,
+        response: Response,
+        visitor: Visitor,
+        endpoint: EndpointInfo,
+        fields: Mapping[str, list[str]],
+        problem: str = "",
+    ) -> None:
+        given = {each.name: text_of(fields, ARGUMENT + each.name) for each in endpoint.parameters}
+        self._renderer.show(
+            response,
+            "endpoint.html",
+            visitor,
+            endpoint=endpoint,
+            given=given,
+            more=text_of(fields, _MORE),
+            problem=problem,
+            prefix=ARGUMENT,
+            json_kinds=_JSON_KINDS,
+            new_id=uuid4().hex,
+        )
+
+
+def read_fields(
+    parameters: Sequence[Parameter], fields: Mapping[str, list[str]]
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return the arguments of a form: those that are values, and those that are text.
+
+    An optional parameter whose field is empty is left out. What may be any value of JSON, a list
+    or an object is read as JSON; other text stays text.
+
+    Raises:
+        ArgumentRefused: When the further arguments are not an object of JSON.
+
+    >>> from picloud_model.wire.rest import Parameter
+    >>> x, y = Parameter(name="x", kind="int"), Parameter(name="y", kind="list")
+    >>> read_fields([x, y], {"argument-x": ["5"], "argument-y": ["[1, 2]"]})
+    ({'y': [1, 2]}, {'x': ['5']})
+    """
+    given: dict[str, Any] = {}
+    texts: dict[str, list[str]] = {}
+    if more := text_of(fields, _MORE).strip():
+        given = _json(more)
+        if not isinstance(given, dict):
+            raise ArgumentRefused('The further arguments must be an object of JSON: {"name": 1}.')
+    for each in parameters:
+        text = text_of(fields, ARGUMENT + each.name)
+        if not text and not each.required:
+            continue
+        if each.kind in _JSON_KINDS or (each.nullable and text.strip() == "null"):
+            given[each.name] = _json(text)
+        else:
+            texts[each.name] = [text]
+    return given, texts
+
+
+def _json(text: str) -> Any:
+    """Return the value of a text that is JSON, else the text."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text
+
+
+def _label(text: str) -> str:
+    return msgspec.convert({"label": text}, EndpointRequest).label
+
+
+def add_to(
+    app: App[Request, Response], use_cases: UseCases, renderer: Renderer, visitors: Visitors
+) -> None:
+    """Add the pages to the application."""
+    page = EndpointsPage(use_cases, renderer, visitors)
+    app.add_route("/endpoints", page)
+    app.add_route("/endpoints/{label}", page, suffix="one")
+    app.add_route("/endpoints/{label}/{verb}", page, suffix="verb")
