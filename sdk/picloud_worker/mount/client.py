@@ -100,7 +100,13 @@ class MountClient:
         if put.target:
             self._upload(put.target, whole)
         elif put.upload:
-            self._write_parts(key, whole, put)
+            PartsUpload(self, key, put, file).finish(size)
+
+    def begin(self, key: str, file: IO[bytes]) -> PartsUpload:
+        """Begin to store a file of which more will be written, as an object that has parts."""
+        request = bucket.PutObjectRequest(key=key, size=bucket.WHOLE_OBJECT_BYTES + 1, md5="")
+        put = self._post("/v1/bucket/put", request, bucket.ObjectPut)
+        return PartsUpload(self, key, put, file)
 
     def names(self, prefix: str) -> Iterator[bucket.ListedObject | str]:
         """Yield the objects and folders whose names begin with a prefix."""
@@ -166,43 +172,90 @@ class MountClient:
         )
         return self._post("/v1/bucket/list", request, bucket.ObjectsListed)
 
-    def _write_parts(self, key: str, whole: FilePart, put: bucket.ObjectPut) -> None:
-        starts = range(0, whole.size, put.part_bytes)
-        sizes = [min(put.part_bytes, whole.size - start) for start in starts]
-        parts = [HashedPart(whole.file, *span) for span in zip(starts, sizes, strict=True)]
-        threads = self._threads()
-        sent: list[Future[str]] = []
-        try:
-            sent = [
-                threads.submit(self._write_part, key, put.upload, number, part)
-                for number, part in enumerate(parts, 1)
-            ]
-            # Without an MD5 of the whole, which would take as long again as those of the parts.
-            finish = bucket.FinishUploadRequest(
-                key=key, upload=put.upload, parts=[part.result() for part in sent]
-            )
-            self._post("/v1/bucket/finish", finish, bucket.ObjectDescription)
-        except BaseException:
-            for part_sent in sent:
-                part_sent.cancel()
-            abort = bucket.AbortUploadRequest(key=key, upload=put.upload)
-            with contextlib.suppress(PiCloudError):  # the first error says more
-                self._post("/v1/bucket/abort", abort, Answer)
-            raise
-
-    def _write_part(self, key: str, upload: str, number: int, part: HashedPart) -> str:
+    def send_part(self, key: str, upload: str, number: int, part: HashedPart) -> str:
+        """Send a part of an upload; return its MD5."""
         request = bucket.PutPartRequest(key=key, upload=upload, number=number, size=part.size)
         target = self._post("/v1/bucket/parts", request, bucket.PartTarget).target
         self._upload(target, part)
         return part.md5
 
-    def _threads(self) -> ThreadPoolExecutor:
+    def finish(self, key: str, upload: str, md5s: list[str]) -> None:
+        """Store the object whose parts were sent."""
+        # Without an MD5 of the whole, which would take as long again as those of the parts.
+        request = bucket.FinishUploadRequest(key=key, upload=upload, parts=md5s)
+        self._post("/v1/bucket/finish", request, bucket.ObjectDescription)
+
+    def abort(self, key: str, upload: str) -> None:
+        """Give up an upload."""
+        self._post("/v1/bucket/abort", bucket.AbortUploadRequest(key=key, upload=upload), Answer)
+
+    def threads(self) -> ThreadPoolExecutor:
+        """Return what sends the parts of all files."""
         with self._lock:
             if self._pool is None:
                 from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few need it
 
                 self._pool = ThreadPoolExecutor(_THREADS, "picloud-mount")
             return self._pool
+
+
+class PartsUpload:
+    """An upload in parts, of which some may be sent before the last ones are written.
+
+    Args:
+        client: Sends them.
+        key: Of the object, which is stored by `finish`.
+        put: The server's answer to the request to store it.
+        file: Its bytes. They must not change once their part is sent.
+    """
+
+    def __init__(
+        self, client: MountClient, key: str, put: bucket.ObjectPut, file: IO[bytes]
+    ) -> None:
+        self.key = key
+        self._client = client
+        self._put = put
+        self._file = file
+        self._sent: list[Future[str]] = []
+
+    def send(self, size: int) -> None:
+        """Begin to send all parts that are complete once the file has so many bytes."""
+        while (len(self._sent) + 1) * self._put.part_bytes <= size:
+            self._send(self._put.part_bytes)
+
+    def have_failed(self) -> bool:
+        """Whether a part could not be sent."""
+        return any(part.done() and part.exception() is not None for part in self._sent)
+
+    def finish(self, size: int) -> None:
+        """Send what is left of a file of so many bytes, and store the object.
+
+        Raises:
+            PiCloudError: When that fails; then the upload is given up.
+        """
+        try:
+            self.send(size)
+            if (left := size - len(self._sent) * self._put.part_bytes) > 0:
+                self._send(left)
+            md5s = [part.result() for part in self._sent]
+            self._client.finish(self.key, self._put.upload, md5s)
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Give up the upload; afterwards the file is not read any longer."""
+        for part in self._sent:
+            if not part.cancel():
+                part.exception()
+        with contextlib.suppress(PiCloudError):  # an earlier error says more
+            self._client.abort(self.key, self._put.upload)
+
+    def _send(self, size: int) -> None:
+        number = len(self._sent) + 1
+        part = HashedPart(self._file, (number - 1) * self._put.part_bytes, size)
+        send_part, threads = self._client.send_part, self._client.threads()
+        self._sent.append(threads.submit(send_part, self.key, self._put.upload, number, part))
 
 
 def _range(opened: bucket.OpenedObject, start: int, end: int) -> dict[str, str]:

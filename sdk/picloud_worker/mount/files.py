@@ -9,14 +9,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from picloud_model.errors import Unavailable
+from picloud_model.errors import PiCloudError, Unavailable, UploadNotFound
+from picloud_model.wire.bucket import MAX_PARTS, PART_BYTES, WHOLE_OBJECT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from picloud_model.wire.bucket import OpenedObject
 
-    from picloud_worker.mount.client import MountClient
+    from picloud_worker.mount.client import MountClient, PartsUpload
 
 FIRST_BYTES: Final = 128 * 1024
 """How many bytes are requested at least; by a reader in sequence twice as many each time."""
@@ -25,6 +26,7 @@ _WHOLE_BYTES: Final = 1024 * 1024
 MOST_BYTES: Final = 64 * 1024 * 1024
 """How many bytes are requested at most. Fewer would cost the S3 server more time a byte."""
 _COPY: Final = 4 * 1024 * 1024
+_OUT_OF_SEQUENCE: Final = -1
 
 
 class OpenFile(Protocol):
@@ -152,6 +154,9 @@ class Reader:
 class Writer:
     """A file that is open for writing: a copy, which `upload` stores if it was changed.
 
+    Of a large file that is written from its beginning on, parts are sent meanwhile. Nobody sees
+    them before `upload`; a write to an earlier place makes them useless.
+
     Args:
         client: Stores it.
         key: Where.
@@ -169,6 +174,9 @@ class Writer:
         self._lock = threading.Lock()
         self._headers: dict[str, str] = {}
         self._dirty = empty
+        self._written = 0 if empty else _OUT_OF_SEQUENCE
+        """How many bytes were written in sequence, from the beginning on."""
+        self._parts: PartsUpload | None = None
         self.modified = time.time()
         self._file = tempfile.TemporaryFile(dir=directory, buffering=0)  # noqa: SIM115
         try:
@@ -191,13 +199,18 @@ class Writer:
         """Write to the copy."""
         with self._lock:
             # The kernel's idea of the end may be older than this copy.
-            at = self.size if self._appends else offset
+            at = start = self.size if self._appends else offset
+            if start != self._written:
+                self._give_up()
             rest = memoryview(data)
             self._dirty = True
             self.modified = time.time()
             while rest:
                 written = os.pwrite(self._file.fileno(), rest, at)
                 at, rest = at + written, rest[written:]
+            if start == self._written:
+                self._written = at
+                self._send_parts()
         return len(data)
 
     def truncate(self, length: int) -> None:
@@ -205,20 +218,58 @@ class Writer:
         with self._lock:
             if length != self.size:
                 self._dirty = True
+                self._give_up()
                 os.ftruncate(self._file.fileno(), length)
+                self._written = 0 if length == 0 else _OUT_OF_SEQUENCE
 
     def upload(self) -> bool:
         """Store the copy, if it was changed since it was stored; return whether it was."""
         with self._lock:
             if not self._dirty:
                 return False
-            self._client.write(self.key, self._file, self.size, self._headers)
+            if not self._finish_parts():
+                self._client.write(self.key, self._file, self.size, self._headers)
             self._dirty = False
             return True
 
     def close(self) -> None:
         """Remove the copy."""
+        with self._lock:
+            self._give_up()
         self._file.close()
+
+    def _send_parts(self) -> None:
+        """Send the parts that are complete, of a file that is too long for a single request."""
+        if self._parts is None and self._written > WHOLE_OBJECT_BYTES and not self._headers:
+            try:
+                self._parts = self._client.begin(self.key, self._file)
+            except PiCloudError:
+                self._written = _OUT_OF_SEQUENCE  # `upload` tries again, and reports the error
+        if self._parts is not None:
+            if self._written > PART_BYTES * MAX_PARTS:
+                self._give_up()  # longer files have longer parts
+            else:
+                self._parts.send(self._written)
+
+    def _finish_parts(self) -> bool:
+        """Store the file by the parts that were sent; return whether it is stored."""
+        parts = self._parts
+        if parts is None or parts.key != self.key or parts.have_failed():  # or it was renamed
+            self._give_up()
+            return False
+        self._parts, self._written = None, _OUT_OF_SEQUENCE
+        try:
+            parts.finish(self.size)
+        except UploadNotFound:
+            return False  # it took more than a day to write the file
+        return True
+
+    def _give_up(self) -> None:
+        """Send no parts of this file before it is uploaded."""
+        parts, self._parts = self._parts, None
+        self._written = _OUT_OF_SEQUENCE
+        if parts is not None:
+            parts.abort()
 
     def _download(self) -> None:
         opened = self._client.open(self.key)

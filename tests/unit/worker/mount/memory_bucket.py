@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import IO, TYPE_CHECKING, Any, Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from picloud_model.errors import ObjectChanged, ObjectNotFound, Unavailable
 from picloud_model.wire.bucket import (
+    PART_BYTES,
     ListedObject,
     ObjectDescription,
+    ObjectPut,
     OpenedObject,
     PathFound,
 )
+from picloud_worker.mount.client import PartsUpload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from picloud_worker.api.file_part import HashedPart
+    from picloud_worker.mount.client import MountClient
 
 
 PIECE: Final = 1024 * 1024
@@ -26,7 +33,10 @@ class MemoryBucket:
 
     def __init__(self, **objects: bytes) -> None:
         self.objects = dict(objects)
-        self.read_bytes = self.writes = 0
+        self.read_bytes = self.writes = self.uploads = 0
+        self.parts: dict[tuple[str, int], bytes] = {}
+        """The bytes of parts that were sent, by upload and number."""
+        self._threads = ThreadPoolExecutor(1)
         self.is_away = False
         self.breaks_after = -1
 
@@ -64,6 +74,32 @@ class MemoryBucket:
             raise Unavailable
         self.writes += 1
         self.objects[key] = os.pread(file.fileno(), size, 0) if size else b""
+
+    def begin(self, key: str, file: IO[bytes]) -> PartsUpload:
+        """See `MountClient.begin`."""
+        self.uploads += 1
+        put = ObjectPut(upload=str(self.uploads), part_bytes=PART_BYTES)
+        return PartsUpload(cast("MountClient", self), key, put, file)
+
+    def send_part(self, key: str, upload: str, number: int, part: HashedPart) -> str:
+        """See `MountClient.send_part`."""
+        if self.is_away:
+            raise Unavailable
+        self.parts[upload, number] = b"".join(part.pieces())
+        return part.md5
+
+    def finish(self, key: str, upload: str, md5s: list[str]) -> None:
+        """See `MountClient.finish`."""
+        parts = [self.parts.pop((upload, number)) for number in range(1, len(md5s) + 1)]
+        self.objects[key] = b"".join(parts)
+
+    def abort(self, key: str, upload: str) -> None:
+        """See `MountClient.abort`."""
+        self.parts = {name: data for name, data in self.parts.items() if name[0] != upload}
+
+    def threads(self) -> ThreadPoolExecutor:
+        """See `MountClient.threads`."""
+        return self._threads
 
     def names(self, prefix: str) -> Iterator[ListedObject | str]:
         """See `MountClient.names`."""

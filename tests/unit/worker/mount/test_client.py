@@ -13,6 +13,8 @@ from picloud_model.errors import ObjectChanged
 from picloud_model.wire import bucket
 from picloud_worker.mount.client import MountClient
 
+from tests.polling import until
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -160,6 +162,24 @@ def test_a_large_file_is_sent_in_parts() -> None:
     (finish,) = api.finished
     assert finish.parts == [api.sent[number] for number in (1, 2, 3)]
     assert (finish.md5, api.sizes) == ("", {1: part, 2: part, 3: 10})
+
+
+def test_parts_are_sent_before_the_file_is_complete() -> None:
+    """Only whole ones; the rest follows when the file is finished."""
+    api = PartsApi(4)
+
+    with tempfile.TemporaryFile(buffering=0) as file:
+        upload = client(api).begin("a", file)
+        file.write(b"abcdefghi")
+        upload.send(9)
+        upload.send(9)
+        until(lambda: len(api.sent) == 2, "two parts are sent")
+        file.write(b"jkl")
+        upload.finish(12)
+
+    (finish,) = api.finished
+    assert finish.parts == [api.sent[number] for number in (1, 2, 3)]
+    assert (api.sizes, upload.have_failed()) == ({1: 4, 2: 4, 3: 4}, False)
 
 
 def test_a_listing_goes_on_after_its_last_name() -> None:

@@ -11,6 +11,7 @@ import pytest
 from picloud_model.errors import ObjectChanged, Unavailable
 from picloud_worker.mount.files import FIRST_BYTES, Reader, Writer
 
+from tests.polling import until
 from tests.unit.worker.mount.memory_bucket import MemoryBucket
 
 if TYPE_CHECKING:
@@ -154,3 +155,60 @@ def test_what_was_not_stored_is_stored_later(tmp_path: Path) -> None:
         file.upload()
 
     assert bucket.objects == {"a": b""}
+
+
+def written(file: Writer, mib: int) -> bytes:
+    """Write a file from its beginning on; return what it has."""
+    blocks = [os.urandom(1024) * 1024 for _ in range(mib)]
+    for number, block in enumerate(blocks):
+        file.write(block, number * len(block))
+    return b"".join(blocks)
+
+
+def test_parts_of_a_large_file_are_sent_while_it_is_written(tmp_path: Path) -> None:
+    """The object is stored by its upload only; what follows is another version."""
+    bucket = MemoryBucket()
+    with opened(bucket, tmp_path, empty=True) as file:
+        data = written(file, 100)
+        until(lambda: len(bucket.parts) == 6, "six parts of 16 MiB are sent")
+        assert not bucket.objects
+
+        assert file.upload()
+
+        assert (bucket.objects, bucket.writes, bucket.uploads) == ({"a": data}, 0, 1)
+        file.write(b"more", len(data))
+        assert file.upload()
+
+    assert bucket.objects == {"a": data + b"more"}
+    assert not bucket.parts
+
+
+@pytest.mark.parametrize("change", ["back", "ahead", "cut", "renamed", "failed", "closed"])
+def test_parts_that_were_sent_too_early_are_given_up(tmp_path: Path, change: str) -> None:
+    """The whole file is then sent when it is uploaded, and nothing is left of its parts."""
+    bucket = MemoryBucket()
+    with opened(bucket, tmp_path, empty=True) as file:
+        bucket.is_away = change == "failed"
+        data = bytearray(written(file, 81))
+        assert bucket.uploads == 1
+        if change == "back":
+            data[5:8] = b"new"
+            file.write(b"new", 5)
+        elif change == "ahead":
+            data += b"\0ab"
+            file.write(b"ab", len(data) - 2)
+        elif change == "cut":
+            del data[70_000_000:]
+            file.truncate(len(data))
+        elif change == "renamed":
+            file.key = "b"
+        elif change == "failed":
+            assert file._parts is not None
+            until(file._parts.have_failed, "a part could not be sent")
+            bucket.is_away = False
+        if change != "closed":
+            assert file.upload()
+
+    stored = {} if change == "closed" else {file.key: bytes(data)}
+    assert bucket.objects == stored
+    assert (bucket.writes, bucket.parts) == (len(stored), {})
