@@ -176,7 +176,8 @@ def mkdir(volume_path: str, parents: bool = False) -> None:
         above = path.path.rpartition("/")[0]
         if above and not parents and (above not in entries or entries[above].kind != FOLDER):
             raise CloudException(
-                f"{path.name}:{above} is not a directory; `parents` makes those that are missing."
+                f"{path.name}:{above} is not a directory: `parents=True`, or `-p` on the command "
+                "line, makes those that are missing."
             )
         if existing is not None:
             return {}
@@ -259,7 +260,9 @@ def rm(volume_path: str, recursive: bool = False) -> None:
         if entry is None:
             raise CloudException(_missing(path))
         if entry.kind == FOLDER and not recursive:
-            raise CloudException(f"{path} is a directory: remove it with `recursive`.")
+            raise CloudException(
+                f"{path} is a directory: `recursive=True`, or `-r` on the command line, removes it."
+            )
         below = f"{path.path}/"
         return dict.fromkeys(
             each for each in entries if each == path.path or each.startswith(below)

@@ -154,8 +154,8 @@ class Reader:
 class Writer:
     """A file that is open for writing: a copy, which `upload` stores if it was changed.
 
-    Of a large file that is written from its beginning on, parts are sent meanwhile. Nobody sees
-    them before `upload`; a write to an earlier place makes them useless.
+    Of a large file that is written from its beginning on, parts are sent meanwhile. They are not
+    part of any object before `upload`; a write to an earlier place makes them useless.
 
     Args:
         client: Stores it.

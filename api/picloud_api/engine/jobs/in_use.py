@@ -65,5 +65,6 @@ async def _jobs_using(view: View, account: str, uses: Callable[[Header], bool]) 
 def _named(jids: Sequence[Range]) -> str:
     shown = [str(first) if first == last else f"{first}-{last}" for first, last in jids[:_NAMED]]
     others = " and others" if len(jids) > _NAMED else ""
-    jobs = "job" if len(jids) == 1 and jids[0][0] == jids[0][1] else "jobs"
-    return f"{jobs} {', '.join(shown)}{others}: wait until they have ended, or kill them."
+    if len(jids) == 1 and jids[0][0] == jids[0][1]:
+        return f"job {jids[0][0]}: wait until it has ended, or kill it."
+    return f"jobs {', '.join(shown)}{others}: wait until they have ended, or kill them."

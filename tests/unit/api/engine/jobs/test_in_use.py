@@ -31,3 +31,13 @@ async def test_unfinished_jobs_that_use_a_volume_are_found(api: ApiHarness) -> N
 
     await refuse_in_use(view, ACCOUNT, "It", lambda header: "a" in header.options.vols)
     await volumes.delete(ACCOUNT, "a")
+
+
+async def test_one_job_that_uses_a_volume_is_named(api: ApiHarness) -> None:
+    """The error says what to do with it."""
+    volumes = api.use_cases.storage.volumes
+    await volumes.create(ACCOUNT, CreateVolumeRequest(name="a", mount_path="/data"))
+    await api.submit(1, vols=["a"])
+
+    with pytest.raises(RequestRefused, match="by job 1: wait until it has ended, or kill it"):
+        await volumes.delete(ACCOUNT, "a")
