@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,12 +94,20 @@ def test_a_bar_shows_how_far_a_map_is(stack: Stack, client: Client, tmp_path: Pa
     """The bar is on standard error if that is a terminal, and disappears when the jobs
     have ended.
     """
-    jids = client.map(lambda x: __import__("time").sleep(0.8) or x, range(6))
+
+    def opened(path: str) -> None:
+        while not Path(path).exists():
+            time.sleep(0.01)
+
+    gate = stack.shared / f"gate-{tmp_path.name}"
+    jids = client.map(opened, [str(gate)] * 6)
 
     with begun(stack, tmp_path, "join", f"{jids[0]}-{jids[-1]}") as terminal:
+        terminal.until_shown(" 0/6 ")
+        gate.touch()
         assert terminal.until_ended() == 0
 
-    assert re.search(r"\d/6", ESCAPE.sub("", terminal.shown))
+    assert terminal.shown.endswith("\r\x1b[2K")
 
 
 def test_a_pipe_gets_data_and_nothing_else(stack: Stack, client: Client, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ def du(json: AsJson = False) -> None:
 
     "job records" are states, and arguments, results and output of up to 256 KiB; a deleted job
     keeps a short one. "blobs" are larger values, your modules, and finished maps that were moved
-    out of the state store. Objects in buckets are not counted.
+    out of the state store; what only deleted jobs had is removed after a day. Objects in buckets
+    are not counted.
 
     \b
     Examples:

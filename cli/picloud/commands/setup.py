@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
@@ -18,7 +20,7 @@ from picloud import output
 from picloud.completion import values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from picloud.server_choice import ServerChoice
 
@@ -32,6 +34,11 @@ _UnusedSecret: TypeAlias = Annotated[
 _T = TypeVar("_T")
 _USUAL_NAME = "default"
 _USUAL_URL = "http://127.0.0.1:8787"
+_ADVICE = (
+    (re.compile(r"; set one with `picloud setup`.*"), "; check that you have copied all of it."),
+    (re.compile(r"; start one with .*"), "; check the address, or start one with `picloud up`."),
+)
+"""What errors advise elsewhere, such as to run this very command, and what they advise here."""
 
 
 def setup(
@@ -88,13 +95,16 @@ def setup(
     profiles.check_name(name)
     text = api_key or choice.api_key or settings.api_key
     key = sys.stdin.readline().strip() if text == "-" else text
-    store(_verified(url or settings.url, key), name, default=default)
+    known = profiles.read(profiles.path(settings))
+    earlier = known.profiles.get(name) or known.profiles.get(known.default or "")
+    suggested = earlier.url if earlier else _USUAL_URL
+    store(_verified(url or settings.url, key, suggested), name, default=default)
 
 
-def _verified(url: str | None, key: str | None) -> ServerAddress:
+def _verified(url: str | None, key: str | None, suggested: str) -> ServerAddress:
     """Return an address and a key that a server accepts; on a terminal, ask for missing ones."""
     if url is None:
-        url = _retried(lambda: _reached(_ask("Server", "--url", shown=_USUAL_URL)))
+        url = _retried(lambda: _reached(_ask("Server", "--url", shown=suggested)))
     elif key is None:
         _reached(url)
     if key is None:
@@ -123,7 +133,8 @@ def _reached(url: str) -> str:
     """
     transport = Transport(ServerAddress(url, ""), Config())
     try:
-        check_server(transport)
+        with _advised():
+            check_server(transport)
     finally:
         transport.close()
     return url
@@ -143,9 +154,22 @@ def _verify(address: ServerAddress) -> None:
     """
     client = Client(address, Config())
     try:
-        client.check_key()
+        with _advised():
+            client.check_key()
     finally:
         client.close()
+
+
+@contextlib.contextmanager
+def _advised() -> Iterator[None]:
+    """Let errors advise what helps here."""
+    try:
+        yield
+    except CloudException as error:
+        text = str(error)
+        for elsewhere, here in _ADVICE:
+            text = elsewhere.sub(here, text)
+        raise type(error)(text) from None
 
 
 def _retried(step: Callable[[], _T]) -> _T:

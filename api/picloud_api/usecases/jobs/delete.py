@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 MOST_DELETED: Final = 20_000
 """After how many jobs a request that deletes all of them is answered; the next one goes on."""
 _SCANNED: Final = 256
+_DELETED: Final = int(Flag.DELETED)
 _INFOS: Final = dict[int, Content]
 
 
@@ -71,12 +72,15 @@ class DeleteJobs:
             await asyncio.gather(*(self._remove_function(account, batch) for batch in some))
         return Deleted(count=count)
 
-    async def delete_finished(self, account: str, before: float = inf) -> Deleted:
+    async def delete_finished(
+        self, account: str, before: float = inf, most: int = MOST_DELETED
+    ) -> Deleted:
         """Delete the jobs of an account that ended before a time, as many as a request may take.
 
         Args:
             account: Whose jobs.
             before: Seconds since the epoch; every finished job by default.
+            most: After how many jobs to stop, at the end of a page.
         """
         count, after, prefix = 0, "", layout.header(account, "")
         # Not by the view, which would keep every header in memory.
@@ -85,22 +89,29 @@ class DeleteJobs:
                 header: Header = layout.decode(entry.key, entry.value)
                 # The function of a batch goes with the last of its jobs.
                 if header.function != Content() and header.created_at < before:
-                    count += await self._delete_of(account, Header.parse(entry.key).batch, before)
-                if count >= MOST_DELETED:
+                    batch = Header.parse(entry.key).batch
+                    count += await self._delete_of(account, batch, before, most - count)
+                if count >= most:
                     return Deleted(count=count, more=True)
             after = entries[-1].key
         return Deleted(count=count)
 
-    async def _delete_of(self, account: str, batch: str, before: float) -> int:
-        """Delete the jobs of a batch that ended before a time; return how many."""
+    async def _delete_of(self, account: str, batch: str, before: float, most: int) -> int:
+        """Delete jobs of a batch that ended before a time, until there are enough; return how many.
+
+        What is left of a batch keeps its function, so that the next request goes on with it.
+        """
         header: Header | None = await self._commits.view.get(layout.header(account, batch))
         count = 0
         for number in range(header.pages if header else 0):
+            if count >= most:
+                return count
             page_id = layout.PageId(account, batch, number)
-            page: Page | None = await self._commits.view.fresh(layout.page(page_id))
-            ended = [] if page is None else _ended_before(page, before)
-            if ended:
-                count += await self._delete_in(page_id, ended)
+            async with self._turns.of(account):  # a map of a million jobs has a thousand pages
+                page: Page | None = await self._commits.view.fresh(layout.page(page_id))
+                ended = [] if page is None else _ended_before(page, before)
+                if ended:
+                    count += await self._delete_in(page_id, ended)
         if count:
             await self._remove_function(account, batch)
         return count
@@ -125,7 +136,7 @@ class DeleteJobs:
         """Flag jobs of a page as deleted; return how many were not before."""
         name = layout.page(page_id)
         page = await draft.get(name)
-        undeleted = [index for index in indexes if not page.flags[index] & Flag.DELETED]
+        undeleted = [index for index in indexes if not page.flags[index] & _DELETED]
         own = await draft.edit(name) if undeleted else None
         if own is None:
             return 0
@@ -162,6 +173,8 @@ class DeleteJobs:
         base = page_id.page * PAGE_JOBS
         for part in header.parts:
             first = part.first - base
+            if first >= PAGE_JOBS or first + part.count <= 0:
+                continue  # nearly all parts of a large map are of other pages
             items = [index - first for index in indexes if first <= index < first + part.count]
             if items and not part.content.digest:
                 name = layout.arguments(page_id.account, page_id.batch, part.first)
@@ -174,7 +187,7 @@ class DeleteJobs:
         for number in range(header.pages):
             page_id = layout.PageId(account, batch, number)
             page: Page = await self._commits.view.get(layout.page(page_id))
-            if not all(flags & Flag.DELETED for flags in page.flags):
+            if not all(flags & _DELETED for flags in page.flags):
                 return
         await self._commits.run(partial(_blank_function, name=name))
 
@@ -184,9 +197,8 @@ def _ended_before(page: Page, before: float) -> list[int]:
     return [
         index
         for index in range(len(page))
-        if page.ended(index)
-        and page.finished[index] < before
-        and not page.flags[index] & Flag.DELETED
+        # The quickest test first: a request reads what earlier ones have deleted of a large map.
+        if not page.flags[index] & _DELETED and page.finished[index] < before and page.ended(index)
     ]
 
 
@@ -195,7 +207,7 @@ def _kept(page: Page) -> set[tuple[int, int]]:
     return {
         (page.pack[index], page.item[index])
         for index in range(len(page))
-        if not page.flags[index] & Flag.DELETED
+        if not page.flags[index] & _DELETED
     }
 
 

@@ -105,7 +105,8 @@ def test_a_key_the_server_does_not_know_is_not_kept(
     outcome = run("setup", "--url", f"{url}/one", "--api-key", KEY)
 
     assert outcome.exit_code == exits.OTHER
-    assert outcome.stderr.startswith("error: The server does not know this API key; set one with")
+    expected = "error: The server does not know this API key; check that you have copied all of it."
+    assert outcome.stderr == f"{expected}\n"
     assert not (home / "profiles.toml").exists()
 
 
@@ -140,6 +141,13 @@ def test_a_usage_error_is_one_line(
     assert message in outcome.stderr
     assert len(outcome.stderr.splitlines()) == 1
     assert not (home / "profiles.toml").exists()
+
+
+def test_an_address_without_a_server_may_be_wrong(run: Callable[..., Any]) -> None:
+    """The advice is not to run this very command."""
+    outcome = run("setup", "--url", "http://127.0.0.1:9", "--api-key", KEY)
+
+    assert "(Connection refused); check the address, or start one with `" in outcome.stderr
 
 
 def test_the_address_is_looked_at_before_the_key(run: Callable[..., Any], url: str) -> None:

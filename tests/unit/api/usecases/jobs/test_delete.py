@@ -179,3 +179,20 @@ async def test_all_finished_jobs_are_deleted(api: ApiHarness) -> None:
         await api.statuses(done)
     assert (await api.use_cases.jobs.delete.delete_finished(ACCOUNT)).count == 0
     assert (await api.use_cases.jobs.delete.delete_finished("a0000002")).count == 0
+
+
+async def test_a_large_map_is_deleted_by_several_requests(api: ApiHarness) -> None:
+    """Each stops at the end of a page; the function goes with the last job."""
+    await run_printing(api, 2500)
+    delete = api.use_cases.jobs.delete.delete_finished
+
+    deleted = [await delete(ACCOUNT, most=1000) for _ in range(4)]
+
+    assert [(each.count, each.more) for each in deleted] == [
+        (1000, True),
+        (1000, True),
+        (500, False),
+        (0, False),
+    ]
+    (header,) = (await api.server.context.commits.view.scan("batches/")).values()
+    assert header.function == wire.Content()
