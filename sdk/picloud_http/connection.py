@@ -33,6 +33,9 @@ _OPTIONS: Final = (
 """A peer that has vanished is detected within 10 s, where the system supports it."""
 
 
+_PLAIN: Final = "the server speaks http and not https: write its URL with http://"
+
+
 class CertificateRefusedError(OSError):
     """No TLS connection was made: another attempt cannot succeed."""
 
@@ -155,6 +158,8 @@ def _secured(connected: socket.socket, host: str) -> socket.socket:
     try:
         return ssl.create_default_context().wrap_socket(connected, server_hostname=host)
     except ssl.SSLError as error:
+        if error.reason == "WRONG_VERSION_NUMBER":  # what came was no record of TLS
+            raise CertificateRefusedError(error.errno, _PLAIN) from error
         raise CertificateRefusedError(error.errno, error.strerror or str(error)) from error
 
 

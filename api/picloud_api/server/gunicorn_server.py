@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 import structlog
@@ -25,10 +25,13 @@ from uvicorn_worker import UvicornWorker
 from picloud_api.app import Application
 from picloud_api.server.affinity import AccountAffinity
 from picloud_api.server.handoff import HandoffServer
+from picloud_api.server.log_stream import LogStream
 from picloud_api.server.start_check import start_problem
 from picloud_api.wiring import end_slots
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from picloud_api.settings import ServerSettings
 
 _log = structlog.get_logger()
@@ -197,5 +200,5 @@ def _set_up_logging(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             number if isinstance(number, int) else logging.WARNING
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", LogStream(sys.stderr))),
     )

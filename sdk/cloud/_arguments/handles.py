@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
+from cloud._config.configuration import FromCaller, config
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -120,7 +122,11 @@ class OwnedJids(Sequence[OwnedJid]):
     def __getitem__(self, index: slice) -> Any: ...
     def __getitem__(self, index: int | slice) -> Any:
         if not isinstance(index, slice):
-            return self._kind(self._span[index])
+            try:
+                return self._kind(self._span[index])
+            except IndexError:
+                with FromCaller(config):
+                    raise IndexError(f"there are {len(self)} jobs, numbered from 0") from None
         part = self._span[index]
         return type(self)(part, self._kind) if part.step == 1 else [self._kind(j) for j in part]
 

@@ -90,7 +90,10 @@ def read(file: Path) -> Profiles:
     except FileNotFoundError:
         return Profiles()
     except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
-        raise CloudException(f"The profiles in {file} cannot be read: {error}.") from error
+        raise CloudException(
+            f"The profiles in {file} cannot be read: {error}. Correct the file, or remove it "
+            "and run `picloud up` or `picloud setup`, which write it."
+        ) from error
 
 
 def _refuse_foreign(file: Path) -> None:

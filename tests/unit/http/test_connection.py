@@ -105,6 +105,16 @@ def test_a_certificate_that_nobody_trusts_is_refused(tmp_path: Path) -> None:
     assert served == []
 
 
+def test_a_server_without_tls_is_named() -> None:
+    """Where a URL begins with https by mistake, the error says so."""
+    with (
+        listening(1) as (url, _),
+        closing(Connection(url.replace("http:", "https:"))) as connection,
+        pytest.raises(CertificateRefusedError, match="http and not https"),
+    ):
+        ask(connection)
+
+
 @pytest.mark.parametrize("value", ["a\r\nb: c", "a\nb: c", "a\r"])
 def test_no_header_becomes_two(value: str) -> None:
     """A line break in a header or the path is refused."""

@@ -46,6 +46,16 @@ def test_consecutive_jids_are_a_sequence_like_a_range() -> None:
     assert not OwnedJids(range(0), Jid)
 
 
+def test_an_index_that_is_too_large_is_the_callers() -> None:
+    """The traceback ends where the program asked for it."""
+    with pytest.raises(IndexError, match="there are 5 jobs") as caught:
+        JIDS[5]
+
+    assert [frame.name for frame in caught.traceback] == [
+        "test_an_index_that_is_too_large_is_the_callers"
+    ]
+
+
 def test_a_part_of_them_is_of_the_same_type() -> None:
     """A slice with a step, which is not consecutive, is a list."""
     assert isinstance(JIDS[1:3], OwnedJids)

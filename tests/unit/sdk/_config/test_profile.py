@@ -81,11 +81,11 @@ def test_an_unknown_profile_is_told_with_the_known(file: Path) -> None:
 
 @pytest.mark.parametrize("text", ["[", "profiles = 3", "[profiles.a]\nurl = 1", "\xff"])
 def test_a_broken_file_is_told(file: Path, text: str) -> None:
-    """The message names the file."""
+    """The message names the file, and what to do."""
     file.parent.mkdir(parents=True)
     file.write_text(text, "latin-1")
 
-    with pytest.raises(CloudException, match=r"profiles\.toml cannot be read"):
+    with pytest.raises(CloudException, match=r"profiles\.toml cannot be read: .*remove it"):
         profile.read(file)
 
 
