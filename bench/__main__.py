@@ -10,6 +10,7 @@ the table. A peer whose run takes longer than a minute runs once.
     python -m bench --contenders embedded loky    # without the servers of the HashiCorp stack
     python -m bench --only map1m                  # a million jobs in one map: not in the usual run
     python -m bench --json results.json
+    python -m bench --history bench/history.jsonl # and say what moved since the last entry
 
 `python -m bench.transfers`, `python -m bench.scale`, `python -m bench.soak` and `python -m
 bench.hops` measure more; each has a --help of its own.
@@ -30,7 +31,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from bench import environments
+from bench import environments, history
 from bench.measures import MEASURES, ROWS, USUAL, Row
 from bench.progress import Progress
 from bench.registry import CONTENDERS, OURS
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=USUAL)
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--json", type=Path, default=Path("bench/results/latest.json"))
+    parser.add_argument("--history", type=Path, help="add the ratios to a file of JSON lines")
     parser.add_argument("--one", nargs=2, metavar=("CONTENDER", "MEASURE"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
@@ -65,6 +67,8 @@ def main() -> None:
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
     chosen.json.write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
     print(f"{report.text()}\n\nEvery run: {chosen.json}")
+    if chosen.history:
+        print(history.record(report, chosen.history))
     if any(what.split(",")[0] in OURS for what in report.absent):
         sys.exit(1)
 

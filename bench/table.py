@@ -47,7 +47,7 @@ class Report(NamedTuple):
                     "medians": {name: _finite(self.median(row, name)) for name in self.contenders},
                     "ahead": {
                         ours: {peer: _finite(ratio) for peer, ratio in ratios.items()}
-                        for ours in self._ours()
+                        for ours in self.ours()
                         if (ratios := self.ahead(row, ours))
                     },
                 }
@@ -69,11 +69,12 @@ class Report(NamedTuple):
     def text(self) -> str:
         """Return all of it as text."""
         parts = [self.machine, "", self._medians()]
-        parts += [ratios for ours in self._ours() if (ratios := self._ratios(ours))]
+        parts += [ratios for ours in self.ours() if (ratios := self._ratios(ours))]
         parts += [f"not measured: {what}: {why}" for what, why in sorted(self.absent.items())]
         return "\n".join(parts)
 
-    def _ours(self) -> list[str]:
+    def ours(self) -> list[str]:
+        """Return those of the contenders that are this project."""
         return [name for name in self.contenders if name in OURS]
 
     def _medians(self) -> str:
