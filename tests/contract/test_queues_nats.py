@@ -212,6 +212,34 @@ async def test_a_killed_server_comes_back_with_all_messages() -> None:
         await queues.close()
 
 
+async def test_a_push_that_a_full_server_cuts_is_repeated_whole() -> None:
+    """The server keeps the beginning of the batch; no message is lost when it is pushed again."""
+    bodies = [b"%d" % number * 300 for number in range(100, 500)]
+    with running.nats(store_bytes=1_000_000) as server:
+        queues, full = NatsQueues(NatsAccess(server.address, token=server.token)), new_name()
+        await queues.create(full)
+        for ids in ((), [f"id{number}" for number in range(400)]):
+            queue = new_name()
+            await queues.create(queue)
+            await push(queues, full, *[b"x" * 1000] * 800)
+            with pytest.raises((TimeoutError, Unavailable)):
+                # The server does not answer.
+                await asyncio.wait_for(queues.push(queue, "cut", bodies, ids=ids), 1.0)
+            assert 0 < (await queues.counts(queue)).ready < 400
+            with pytest.raises(Unavailable, match="too little disk"):
+                await queues.push(queue, "cut", bodies, ids=ids)
+
+            await queues.purge(full)
+            await queues.push(queue, "cut", bodies, ids=ids)
+            found = [each.body for each in await take(queues, queue)]
+            while len(found) < 400:
+                found += [each.body for each in await take(queues, queue)]
+            assert {*found} == {*bodies}
+            assert not ids or len(found) <= 401
+            await queues.delete(queue)
+        await queues.close()
+
+
 async def test_a_queue_of_an_earlier_version_can_be_used(nats_server: running.Nats) -> None:
     """Its stream has other settings, which are changed when it is made again or first needed."""
     access = NatsAccess(nats_server.address, token=nats_server.token)

@@ -21,8 +21,13 @@ class Nats:
 
 
 @contextlib.contextmanager
-def nats() -> Iterator[Nats]:
-    """Run one NATS server; its data outlives `process.kill()` and `process.start()`."""
+def nats(store_bytes: int | None = None) -> Iterator[Nats]:
+    """Run one NATS server; its data outlives `process.kill()` and `process.start()`.
+
+    Args:
+        store_bytes: How much it stores on disk; by default as much as there is room.
+    """
+    room = {} if store_bytes is None else {"max_file_store": store_bytes}
     with scratch("nats") as directory:
         port, monitor = free_ports(2)
         token = secrets.token_hex(16)
@@ -35,7 +40,11 @@ def nats() -> Iterator[Nats]:
                     "server_name": f"nats-{port}",
                     "max_payload": 8 * 1024 * 1024,
                     "authorization": {"token": token},
-                    "jetstream": {"store_dir": str(directory / "data"), "sync_interval": "always"},
+                    "jetstream": {
+                        "store_dir": str(directory / "data"),
+                        "sync_interval": "always",
+                        **room,
+                    },
                 }
             )
         )

@@ -93,9 +93,11 @@ class NatsGateway:
     ) -> bool:
         """Store messages of one stream, all or none; return whether a stream takes them.
 
-        A batch costs as few syncs of the disk for 1,000 messages as for two. Its first message has
+        A batch costs as few syncs of the disk for 1,000 messages as for two. Its last message has
         the id, by which the server refuses the whole batch when it is repeated; a repeated single
-        message is confirmed, and not stored.
+        message is confirmed, and not stored. A server whose store becomes full in the middle of a
+        batch keeps its beginning, and does not answer: with the last message alone, the id is that
+        of a whole batch.
 
         Args:
             messages: The subject, the body and the headers of each, up to 1,000.
@@ -104,7 +106,8 @@ class NatsGateway:
         Raises:
             TooLarge: When a message is larger than the server takes.
             ApiRefusal: When JetStream refuses them.
-            Unavailable: When it does not answer; a repetition stores nothing twice.
+            Unavailable: When it does not answer; a repetition stores nothing twice, unless the
+                store was full.
         """
         client = await self._connected()
         self._refuse_too_large(client, messages)
@@ -115,7 +118,7 @@ class NatsGateway:
                 own = {**headers, **batch}
                 if batch:
                     own["Nats-Batch-Sequence"] = str(number)
-                if number == 1 and message_id:
+                if number == len(messages) and message_id:
                     own["Nats-Msg-Id"] = message_id
                 if number < len(messages):
                     await client.publish(subject, body, headers=own)

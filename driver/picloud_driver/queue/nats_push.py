@@ -63,7 +63,8 @@ async def push_new(
             batch = [
                 each
                 for at in positions
-                for each in ((f"{ids_of(queue)}{ids[at]}", b"", _NEW_ID), messages[at])
+                # The message first: a batch that a full store cuts has no id without its message.
+                for each in (messages[at], (f"{ids_of(queue)}{ids[at]}", b"", _NEW_ID))
             ]
             try:
                 if not await gateway.publish_batch(batch):
