@@ -154,6 +154,21 @@ def test_bytes_come_back_as_they_were(picloud: Callable[..., Exited]) -> None:
     assert picloud("result", "--raw", jid).data == b"\xff\x00\x1b[31m"
 
 
+def test_files_of_a_map_come_back_as_they_were(picloud: Callable[..., Exited]) -> None:
+    """Empty, without a newline at the end, and of any bytes: a pipe gets what each job wrote."""
+    contents = ["", "a", r"a\n\n", r"\377\000\r\n"]
+
+    made = picloud(
+        *("mapexec", "--json", "--return-file", "out"),
+        *("-n", f"content={','.join(contents)}", "printf {content} > out"),
+    )
+
+    jids = json.loads(made.out)["jids"]
+    assert [picloud("result", str(jid)).data for jid in jids] == [
+        *(b"", b"a", b"a\n\n", b"\xff\x00\r\n")
+    ]
+
+
 def test_jids_of_all_kinds_in_one_go(picloud: Callable[..., Exited]) -> None:
     """The promise: "you can use a combination of ranges and single jids"."""
     jids = json.loads(picloud("mapexec", "--json", "-n", "a=1,2,3,4", "echo {a}").out)["jids"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
@@ -12,9 +13,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cloud
 import pytest
 from cloud import CloudException
 from picloud_worker.restore.check_schedule import CLEAN_CHECKS
+
+from tests.current_client import current_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,6 +104,58 @@ def test_what_a_job_leaves_set_is_restored(single: Client) -> None:
     assert single.info(spoiled, "pilog")[spoiled]["pilog"].splitlines()[-1] == (
         "restored after the job: working directory, umask, alarm, standard streams, os.environ"
     )
+
+
+SPOILS = """\
+import os, resource, signal, sys, cloud
+def spoil():
+    os.chdir("/")
+    os.umask(0)
+    os.environ["GREETING"] = "hello"
+    sys.stdin = sys.stdout = None
+    signal.alarm(3600)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+def found():
+    os.umask(mask := os.umask(0))
+    kept = signal.getsignal(2), signal.pthread_sigmask(0, ()), resource.getrlimit(7)
+    return os.getpid(), os.getcwd(), mask, os.environ.get("GREETING"), signal.getitimer(0), kept
+before, _, after = [cloud.result(cloud.call(job), 60) for job in (found, spoil, found)]
+print("found as it was" if before == after else f"{before} became {after}")
+"""
+SEEN_BY_COMMANDS = "pwd; umask; ulimit -n; echo $GREETING; grep Sig[BIC] /proc/self/status; cat"
+
+
+def test_programs_of_all_kinds_find_the_process_as_it_was(
+    begin: Callable[..., Stack], tmp_path: Path
+) -> None:
+    """Modules run by `-m`, `-c` and notebooks, and commands in a slot that ran Python before."""
+    (tmp_path / "spoils.py").write_text(SPOILS)
+    (tmp_path / "cells.py").write_text(
+        SPOILS.replace("\ndef", "\n\ndef").replace("\nbef", "\n\nbef")
+    )
+    ipython = ["-m", "IPython", "--no-banner", "--simple-prompt"]
+    ways = [["-m", "spoils"], ["-c", SPOILS], ipython]
+    stack = begin(slots=1)
+    with contextlib.closing(stack.client()) as opened, current_client(opened):
+        read = [cloud.result(cloud.shell.execute(SEEN_BY_COMMANDS, {}), WAIT_S)]
+
+        for way in ways:
+            done = subprocess.run(
+                [sys.executable, *way],
+                cwd=tmp_path,
+                env=stack.environment() | {"IPYTHONDIR": str(tmp_path / "ipython")},
+                input=(tmp_path / "cells.py").read_text() if way is ipython else "",
+                capture_output=True,
+                text=True,
+                timeout=WAIT_S,
+                check=False,
+            )
+            assert "found as it was" in done.stdout, (way, done.stdout, done.stderr)
+            read.append(cloud.result(cloud.shell.execute(SEEN_BY_COMMANDS, {}), WAIT_S))
+
+    assert len({*read}) == 1, read
 
 
 def test_what_a_trusted_function_leaves_set_is_restored_before_the_next_job(single: Client) -> None:

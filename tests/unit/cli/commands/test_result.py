@@ -162,11 +162,23 @@ def test_data_in_a_pipe_is_untouched(run: Callable[..., Any], server: FakeServer
     assert run("result", "1").stdout == "\x1b[31mred"
 
 
+@pytest.mark.parametrize("options", [(), ("--raw",)])
+@pytest.mark.parametrize(
+    "value", [b"\xff\x00\r\n", b"", b"\n", b"no newline", "", "no newline", "é\r\n\n", "\ufeff"]
+)
 def test_a_single_result_goes_into_a_pipe_as_it_is(
-    run: Callable[..., Any], server: FakeServer
+    run: Callable[..., Any], server: FakeServer, value: str | bytes, options: tuple[str, ...]
 ) -> None:
-    """Bytes too, and without a newline: `picloud result 1 > plot.png`."""
+    """Text and bytes, with the newlines they have and no other: `picloud result 1 > plot.png`."""
+    server.done(1, value)
+
+    shown = run("result", "1", *options).stdout_bytes
+
+    assert shown == (value if isinstance(value, bytes) else value.encode())
+
+
+def test_bytes_have_no_json(run: Callable[..., Any], server: FakeServer) -> None:
+    """JSON has no such value."""
     server.done(1, b"\xff\x00")
 
-    assert run("result", "1").stdout_bytes == b"\xff\x00"
     assert run("result", "1", "--json").exit_code == exits.OTHER
