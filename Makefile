@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp words imgpipeline test test-infra check bench scale processes soak neighbour faults hops servers images docs reference pages browser vendor clean
+.PHONY: help demo demo-embedded demo-hashicorp words imgpipeline test test-infra check bench scale processes soak neighbour faults hops servers images pythons docs reference pages browser vendor clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -39,7 +39,7 @@ imgpipeline: $(VENV)/.developers ## Make images in a pipeline of queues, on a st
 words: $(VENV)/.users ## Put files, map over them and sort what jobs found, on a stack of its own
 	@$(BIN)/python examples/words.py
 
-test: $(VENV)/.developers servers images ## Install what the tests need and run them all
+test: $(VENV)/.developers servers images pythons ## Install what the tests need and run them all
 	@# In two processes at once: the end-to-end tests and the pages wait more than they compute.
 	@$(BIN)/python -m pytest --durations 20 $(WAITING) & waiting=$$!; \
 	$(BIN)/python -m pytest --durations 20 $(addprefix --ignore ,$(WAITING)) --override-ini cache_dir=.pytest_cache/others; others=$$?; \
@@ -85,6 +85,9 @@ servers: $(BIN)/python ## Get the real servers the tests run against (built once
 
 images: $(VENV)/.developers ## Build the image that slots run in, where they are isolated (once, then cached)
 	@$(BIN)/python -m tests.servers.image
+
+pythons: $(VENV)/.developers ## Fetch Python 3.14 of Debian for tests/corpus, where it can be had (once, then cached)
+	@$(BIN)/python -m tests.corpus.debian_python
 
 docs: $(VENV)/.developers ## Run every example in the documentation
 	@$(BIN)/python -m pytest --no-header docs tests/docs

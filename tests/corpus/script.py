@@ -7,7 +7,6 @@ All cases run at the same time, each in a job of its own.
 from __future__ import annotations
 
 import json
-import os
 import re
 import traceback
 from typing import TYPE_CHECKING, Any, Final
@@ -22,9 +21,6 @@ TIMEOUT_S: Final = 120.0
 _waiting: dict[str, tuple[int, Callable[[Any], object]]] = {}
 _failures: dict[str, str] = {}
 _passed: list[str] = []
-
-if os.environ.get("CORPUS_SIMULATOR"):
-    cloud.start_simulator()
 
 
 class Same:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import platformdirs
 import pytest
 
+from tests.corpus import debian_python
 from tests.corpus.conftest import PROGRAMS, ROOT, failures
 from tests.e2e.stacks import EmbeddedStack
 
@@ -19,16 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NEWER: Final = [f"3.{minor}" for minor in (11, 12, 13, 14) if sys.version_info[:2] != (3, minor)]
+PACKAGES: Final = ("--editable", f"{ROOT}[cli,server]", "attrs", "numpy", "pydantic")
 CACHE: Final = Path(platformdirs.user_cache_dir("picloud")) / "pythons"
 
 
 def interpreter(version: str) -> str | None:
-    """The path of a Python of this version, on PATH or where pyenv and uv put them."""
+    """The path of a Python of this version: on PATH, of pyenv, uv, or `make pythons`."""
     homes = (Path.home() / ".pyenv/versions", Path.home() / ".local/share/uv/python")
     candidates = [f"python{version}"]
     candidates += [
         str(python) for home in homes for python in sorted(home.glob(f"*{version}*/bin/python"))
     ]
+    candidates += [str(debian_python.PYTHON)]
     for python in candidates:
         code = "import sys; print('.'.join(map(str, sys.version_info[:2])))"
         try:
@@ -56,10 +59,9 @@ def python(request: pytest.FixtureRequest) -> str:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (directory / "ready").exists():
             uv = [sys.executable, "-m", "uv", "--quiet"]
-            install = [*uv, "pip", "install", "--python", installed]
             for command in (
                 [*uv, "venv", "--clear", "--seed", "--python", found, str(directory)],
-                [*install, "--editable", f"{ROOT}[cli,server]", "attrs", "numpy", "pydantic"],
+                [*uv, "pip", "install", "--python", installed, *PACKAGES],
             ):
                 subprocess.run(command, check=True, timeout=280)
             (directory / "ready").touch()
@@ -67,9 +69,19 @@ def python(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
+def own_server(python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+    """A server that runs on this Python, for all programs."""
+    stack = EmbeddedStack(tmp_path_factory.mktemp("stack"), python)
+    stack.start()
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
-    """A server that runs on the Python of the tests."""
-    stack = EmbeddedStack(tmp_path_factory.mktemp("stack"))
+    """A server that runs on the Python of the tests, and has all others on its PATH."""
+    folder = str(debian_python.PYTHON.parent)
+    stack = EmbeddedStack(tmp_path_factory.mktemp("stack"), folder=folder)
     stack.start()
     yield stack
     stack.stop()
@@ -103,7 +115,7 @@ def test_jobs_run_in_the_python_that_they_come_from(python: str, server: Embedde
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
 def test_functions_do_in_a_job_what_they_do_at_home(
-    python: str, program: Path, tmp_path: Path
+    python: str, own_server: EmbeddedStack, program: Path, tmp_path: Path
 ) -> None:
     """Each case of a program gives in its job what is right, on this Python as well."""
-    assert failures(python, program, tmp_path, CORPUS_SIMULATOR="1") == {}
+    assert failures(python, program, tmp_path, **own_server.environment()) == {}

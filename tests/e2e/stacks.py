@@ -151,8 +151,10 @@ class EmbeddedStack(Stack):
 
     name = "embedded"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, python: str = sys.executable, folder: str = "") -> None:
         self.url = self.key = ""
+        self._python = python
+        self._path = os.pathsep.join(filter(None, (os.environ.get("PATH", os.defpath), folder)))
         self.data = root / "data"
         self.shared = root / "shared"
         self.shared.mkdir()
@@ -263,11 +265,11 @@ class EmbeddedStack(Stack):
         chosen = {"--data": self.data, "--port": self._port}
         chosen |= {"--slots": self._options.slots, "--idle": self._options.idle_s}
         arguments = [str(part) for pair in chosen.items() for part in pair]
-        return [sys.executable, "-P", *program, *arguments]
+        return [self._python, "-P", *program, *arguments]
 
     def _environment(self) -> Mapping[str, str]:
         inherited = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
-        chosen = {"PICLOUD_CRASHPOINT": self._options.crashpoint}
+        chosen = {"PICLOUD_CRASHPOINT": self._options.crashpoint, "PATH": self._path}
         if self._options.object_bytes:
             chosen["PICLOUD_MAX_OBJECT_BYTES"] = str(self._options.object_bytes)
         return inherited | chosen
