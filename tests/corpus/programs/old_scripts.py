@@ -4,9 +4,11 @@ import csv
 import functools
 import io
 import itertools
+import json
 import math
 import operator
 import os
+import pickle
 import random
 import re
 import string
@@ -15,6 +17,11 @@ import time
 from collections import Counter, defaultdict
 
 import cloud
+import cloud.cloud
+import cloud.cloudconfig
+import cloud.pool_interface
+import cloud.util
+from cloud.serialization.cloudpickle import dumps
 
 from tests.corpus.script import check, finish, that
 
@@ -145,10 +152,49 @@ jid = cloud.call(time.sleep, 60)
 cloud.kill(jid)
 cloud.join(jid, ignore_errors=True)
 that("kill", cloud.status(jid) == "killed")
+jids_of_kill = [jid]
 jid = cloud.call(lambda: print("to stdout") or sys.stderr.write("to stderr\n"), _label="mine")
 cloud.join(jid)
 that("output", "to stdout" in cloud.info(jid, "stdout")[jid]["stdout"])
 that("delete", cloud.delete(jid) is None or True)
+
+# As the original's help said
+pairs = sorted(cloud.iresult_unordered(bad))
+that("pairs without errors", pairs == [(bad[0], 10), (bad[2], 2)])
+that("the most in parallel", [*cloud.iresult(first, num_in_parallel=0)] == [1, 4, 9])
+one = cloud.call(square, 9)
+more = cloud.map(square, [7, 8])
+that("ranges and jids", cloud.result([first, one, more]) == [1, 4, 9, 81, 49, 64])
+that("status of ranges and jids", cloud.status([first, one, bad])[-2:] == ["error", "done"])
+slow = cloud.map(time.sleep, [60, 60])
+try:
+    cloud.join([one, *slow, *more], timeout=0.1)
+except cloud.CloudTimeoutError as error:
+    that("which jobs are left", [*error.jid] == [*slow])
+cloud.kill(slow)
+late = cloud.call(time.sleep, 60, _max_runtime=0.001)
+cloud.join(late, ignore_errors=True)
+that("too long", (cloud.status(late), cloud.info(late)[late]["status"]) == ("killed", "killed"))
+that("why", [cloud.info(each, "cause")[each]["cause"] for each in (late, jids_of_kill[0])]
+     == ["time limit", "killed"])  # fmt: skip
+used = cloud.info(one, ["cputime.user", "cputime.system", "memory.max_usage"])[one]
+that("use of a short job", used["memory.max_usage"] > 0 and used["cputime.system"] >= 0
+     and used["cputime.user"] >= 0)  # fmt: skip
+
+# What they import and set
+pickled = dumps(lambda number: number + k)
+check("a pickle of theirs", lambda text: pickle.loads(text)(1), pickled, want=3)
+that("exceptions", cloud.cloud.CloudException is cloud.CloudException)
+that("a pool", cloud.pool_interface.map(square, [2, 3]) == [4, 9])
+that("account", isinstance(cloud.account.list_keys("user", "password"), list))
+cloud.set_dependency_whitelist(["json"])
+check("a list of modules", lambda: json.dumps([1]), want="[1]")
+cloud.config.mp_cache_size_limit = 5
+cloud.config.commit()
+that("a setting without effect", cloud.config.mp_cache_size_limit == 5)
+known = cloud.connection_info()
+cloud.setkey(os.environ["PICLOUD_API_KEY"], None, restart=True, immutable=True)
+that("a key that is set again", cloud.connection_info() == known)
 
 # What scripts send
 check("keywords", lambda **given: sorted(given), a=1, b=2, want=["a", "b"])

@@ -57,6 +57,21 @@ def test_setup_keeps_what_the_server_has_confirmed(
     assert stat.S_IMODE((home / "profiles.toml").stat().st_mode) == 0o600
 
 
+def test_setup_takes_the_email_and_password_of_old_scripts(
+    run: Callable[..., Any], home: Path, url: str
+) -> None:
+    """The key says whose account it is; neither is stored or shown."""
+    account = ("-e", "me@example.org", "-p", "very secret")
+
+    outcome = run("setup", *account, "--url", f"{url}/one", "--api-key", KEY)
+
+    assert (outcome.exit_code, outcome.stdout) == (exits.OK, "")
+    stored = (home / "profiles.toml").read_text() + outcome.stderr
+    assert "very secret" not in stored
+    assert "example.org" not in stored
+    assert kept(home).profiles["default"] == profile.Profile(f"{url}/one", KEY)
+
+
 def test_several_profiles(run: Callable[..., Any], home: Path, url: str) -> None:
     """Each under its name; the last one set up is the usual one unless that is not wanted."""
     run("setup", "--url", f"{url}/one", "--api-key", KEY)
