@@ -212,8 +212,9 @@ def _patches(places: tuple[Place, ...]) -> list[tuple[_Attribute, Any, Any]]:
 def _contents_of(name: str) -> _Contents:
     """Return what a module holds of those; search again if it or the main program has grown."""
     modules = sys.modules
-    scope = getattr(modules.get(name), "__dict__", None)
-    if not scope:
+    try:
+        scope = modules[name].__dict__
+    except (KeyError, AttributeError):
         return _NOTHING
     of_main = len(modules["__main__"].__dict__)
     cached = _contents.get(name)

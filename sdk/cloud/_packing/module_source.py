@@ -7,7 +7,7 @@ import os
 import sys
 import sysconfig
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -72,6 +72,7 @@ class _Allowed:
 def allow_only(names: Iterable[str] | None) -> None:
     """Let only these modules travel, and what is inside them; None for all."""
     _Allowed.names = None if names is None else frozenset(names)
+    may_be_local.cache_clear()
 
 
 def allowed() -> frozenset[str] | None:
@@ -79,6 +80,7 @@ def allowed() -> frozenset[str] | None:
     return _Allowed.names
 
 
+@lru_cache(maxsize=10_000)
 def may_be_local(name: object) -> bool:
     """Whether a module's name alone leaves open that it is the user's own.
 
