@@ -2,8 +2,8 @@
 
 python -m tests.corpus.debian_python
 
-Its packages are unpacked, not installed. They need a newer C library than most machines have, so
-that the program is told where its own is.
+Its packages are unpacked, not installed. They need a newer C library than most machines have: the
+program is changed to use the one that is unpacked with it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NEEDED: Final = ("apt-get", "dpkg")
 
 
 def main() -> int:
-    """Fetch it, unless it is there; a machine that cannot is told why, and that is no error."""
+    """Fetch it, unless it is there; print why where that is impossible, which is not an error."""
     if PYTHON.exists():
         return 0
     missing = [program for program in NEEDED if shutil.which(program) is None]
