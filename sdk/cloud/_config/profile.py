@@ -16,7 +16,6 @@ import os
 import re
 import stat
 import tempfile
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -84,6 +83,8 @@ def read(file: Path) -> Profiles:
     Raises:
         CloudException: When the file cannot be read or is malformed, or others may write to it.
     """
+    import tomllib  # noqa: PLC0415 - help pages, and clients with an address, read no profiles
+
     try:
         _refuse_foreign(file)
         return msgspec.convert(tomllib.loads(file.read_text("utf-8")), Profiles)
