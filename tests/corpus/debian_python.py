@@ -45,6 +45,8 @@ def main() -> int:
     except subprocess.CalledProcessError as error:
         last = (error.stderr or error.stdout).strip().splitlines()[-1:]
         print(f"Python {VERSION} is not fetched: {error.cmd[0]}: {''.join(last)}")
+    except (subprocess.TimeoutExpired, OSError, ValueError) as error:  # a slow or changed mirror
+        print(f"Python {VERSION} is not fetched: {error}")
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return 0
