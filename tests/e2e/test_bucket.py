@@ -263,6 +263,11 @@ def test_an_object_that_changes_is_not_mixed(prefix: str) -> None:
 
     with pytest.raises(CloudException, match="was replaced or removed while it was read"):
         opened.read()
+    removed = bucket.getf("big", prefix)
+    assert removed.read(10) == b"b" * 10
+    bucket.remove("big", prefix)
+    with pytest.raises(CloudException, match="was replaced or removed while it was read"):
+        removed.read()
 
 
 def test_a_sync_sends_only_what_differs(prefix: str, tmp_path: Path) -> None:

@@ -34,7 +34,9 @@ FIRST_BYTES: Final = 64 * 1024
 """How many bytes a stream requests first; each time twice as many, up to `PIECE_BYTES`."""
 _FRESH_S: Final = 600.0
 """How long an address of bytes is used: less than a presigned URL is valid."""
-_FORBIDDEN, _CHANGED, _PAST_THE_END = 403, 412, 416
+_FORBIDDEN, _NOT_FOUND, _CHANGED, _PAST_THE_END = 403, 404, 412, 416
+_GONE: Final = (_FORBIDDEN, _NOT_FOUND, _CHANGED, _PAST_THE_END)
+"""What a request for bytes is answered with when its version no longer exists."""
 
 
 class FileRange:
@@ -115,14 +117,13 @@ class OpenedVersion:
         if reply.status == _FORBIDDEN:
             self._renew()
             reply = self._request(start, end, target)
-        if reply.status in (_FORBIDDEN, _CHANGED, _PAST_THE_END):
+        if reply.status in _GONE:
             self._changed()
         return reply
 
     def _request(self, start: int, end: int, target: FileRange | None) -> HttpReply:
         headers = {"Range": f"bytes={start}-{end - 1}", "If-Match": f'"{self.object.etag}"'}
-        accept = (_FORBIDDEN, _CHANGED, _PAST_THE_END)
-        return self._transport.read(self._url, headers, accept, target)
+        return self._transport.read(self._url, headers, _GONE, target)
 
     def _open(self) -> wire.OpenedObject:
         body = wire.OpenObjectRequest(key=self.key)
