@@ -71,7 +71,7 @@ class IdleMount:
 
     @classmethod
     def mount(cls, owner: tuple[int, int]) -> Self:
-        """Mount in the namespace of this process, in place of what was mounted there before.
+        """Mount in the namespace of this process, over what was mounted there before.
 
         Raises:
             OSError: When the system refuses.
@@ -81,7 +81,7 @@ class IdleMount:
         try:
             options = f"fd={device},rootmode=40000,user_id={uid},group_id={gid}"
             options = f"{options},max_read={REQUEST_BYTES}"
-            namespace.mount_fuse("picloud", MOUNT_POINT, "fuse.bucket", options)
+            namespace.mount_fuse("picloud", MOUNT_POINT, "fuse.bucket", options, over_others=True)
             with read_ahead.devices() as devices:
                 read_ahead.set_read_ahead(MOUNT_POINT, REQUEST_BYTES, devices)
             first = os.read(device, REQUEST_BYTES)

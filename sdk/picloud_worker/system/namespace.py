@@ -82,7 +82,9 @@ def join_process(pid: int) -> None:
         os.close(target)
 
 
-def mount_fuse(source: str, target: str, kind: str, options: str) -> None:
+def mount_fuse(
+    source: str, target: str, kind: str, options: str, *, over_others: bool = False
+) -> None:
     """Mount a file system that a process serves, instead of one that was mounted there before.
 
     Args:
@@ -90,12 +92,14 @@ def mount_fuse(source: str, target: str, kind: str, options: str) -> None:
         target: The mount point.
         kind: Like "fuse.bucket".
         options: With the descriptor of the opened device.
+        over_others: Whether what was mounted there before stays below, so that no program finds
+            the directory of the machine for a moment.
 
     Raises:
         OSError: When the system refuses.
     """
     with contextlib.suppress(OSError):
-        while True:
+        while not over_others:
             _call("umount2", os.fsencode(target), _DETACH | _NO_FOLLOW)
     flags = _NO_SUID | _NO_DEVICES
     _call("mount", source.encode(), os.fsencode(target), kind.encode(), flags, options.encode())
