@@ -46,3 +46,15 @@ def hint(name: str, known: Iterable[str]) -> str:
         return f"; use {_HERE[name]}."
     near = get_close_matches(name, known, 1, 0.7)
     return f"; did you mean cloud.{near[0]}?" if near else "."
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of the sentence that there is no such argument or option.
+
+    >>> nearest("label", ["_label", "_env"])
+    '; did you mean _label?'
+    >>> nearest("x", ["_label"])
+    '.'
+    """
+    near = get_close_matches(name, known, 1, 0.6)
+    return f"; did you mean {near[0]}?" if near else "."

@@ -43,7 +43,9 @@ def recipe(source: Any) -> Recipe:
     try:
         return _recipe(tomllib.loads(path.read_text(encoding="utf-8")), path.parent)
     except OSError as error:
-        raise CloudException(f"{path}: {error.strerror or error}.") from None
+        raise CloudException(
+            f"{path}: {error.strerror or error}. A recipe is a dict or the path of a TOML file."
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CloudValueError(f"{path} is not valid TOML: {error}.") from None
 

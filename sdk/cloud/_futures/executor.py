@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 from picloud_model.job import ENDED, Status
 
+from cloud._arguments.names import nearest
 from cloud._arguments.option_values import whole
-from cloud._arguments.options import split_options
+from cloud._arguments.options import NAMES, split_options
 from cloud._client.current import client
 from cloud._config.border import BORDER, of_users
-from cloud.errors import CloudException, CloudTypeError, raised_for
+from cloud.errors import CloudException, CloudTypeError, CloudValueError, raised_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,6 +51,7 @@ class Executor(FuturesExecutor):
     1024 1 2 3
     """
 
+    @of_users
     def __init__(
         self,
         max_workers: int | None = None,
@@ -59,7 +61,8 @@ class Executor(FuturesExecutor):
         **options: Any,
     ) -> None:
         if wrong := [name for name in options if not name.startswith("_")]:
-            raise CloudTypeError(f"Executor has no argument {wrong[0]!r}.")
+            known = ("max_workers", "processes", "initializer", "initargs", *NAMES)
+            raise CloudTypeError(f"There is no argument {wrong[0]!r}{nearest(wrong[0], known)}")
         if initializer is not None and not callable(initializer):
             raise CloudTypeError(f"initializer must be a function, not {initializer!r:.80}.")
         self._max_workers = max_workers or os.cpu_count() or 1
@@ -115,7 +118,7 @@ class Executor(FuturesExecutor):
         """
         size = whole(chunksize)
         if size is None or size < 1:
-            raise ValueError("chunksize must be >= 1.")
+            raise CloudValueError("chunksize must be >= 1.")
         used = self._used()
         items = list(zip(*iterables, strict=False))
         if not items:

@@ -6,20 +6,21 @@ import functools
 import itertools
 import operator
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from msgspec.structs import replace
 
 from cloud._arguments import signature_check
 from cloud._arguments.iterables import check_iterables
 from cloud._arguments.jids import check_owner
-from cloud._arguments.options import split_options
+from cloud._arguments.names import nearest
+from cloud._arguments.options import NAMES, split_options
 from cloud._client.current import client
 from cloud._config.border import of_users
 from cloud._futures.retry_policy import read_policy, run_again
 from cloud._futures.reuse import read_rule
 from cloud._packing.packer import name_of
-from cloud.errors import CloudTypeError
+from cloud.errors import CloudTypeError, CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from cloud._futures.retry_policy import RetryPolicy
     from cloud._jobs.job import Job, Jobs
 
+_OPTIONS: Final = NAMES | {"_retries", "_key", "_cache"}
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -65,6 +67,10 @@ def job(func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     if func is not None:
         return JobFunction(func, {})
+    for name in options:
+        if f"_{name}" not in _OPTIONS:
+            known = [each[1:] for each in _OPTIONS]
+            raise CloudValueError(f"cloud.job has no option {name!r}{nearest(name, known)}")
     chosen = {f"_{name}": value for name, value in options.items()}
     _read(chosen, job)
     return functools.partial(JobFunction, options=chosen)

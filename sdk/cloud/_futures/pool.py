@@ -16,7 +16,7 @@ from cloud._config.border import of_users
 from cloud._futures.completed import wait
 from cloud._futures.executor import Executor
 from cloud._jobs.job import Jobs
-from cloud.errors import CloudTimeoutError
+from cloud.errors import CloudTimeoutError, CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -91,6 +91,7 @@ class JobPool:
     ([1, 2], 1024)
     """
 
+    @of_users
     def __init__(
         self,
         processes: int | None = None,
@@ -227,7 +228,7 @@ class JobPool:
             ValueError: Before `close` or `terminate`.
         """
         if not self._is_closed:
-            raise ValueError("Pool is still running: call close or terminate first.")
+            raise CloudValueError("Pool is still running: call close or terminate first.")
         self._executor.shutdown()
 
     def __enter__(self) -> Self:
@@ -242,14 +243,16 @@ class JobPool:
         self._check_open()
         size = whole(1 if chunksize is None else chunksize)
         if size is None or size < 1:
-            raise ValueError(f"chunksize must be a whole number from 1, not {chunksize!r:.80}.")
+            raise CloudValueError(
+                f"chunksize must be a whole number from 1, not {chunksize!r:.80}."
+            )
         jobs = self._executor.submit_chunks(func, list(items), size)
         self._jobs.append(jobs)
         return jobs
 
     def _check_open(self) -> None:
         if self._is_closed:
-            raise ValueError("Pool not running: it was closed or terminated.")
+            raise CloudValueError("Pool not running: it was closed or terminated.")
 
 
 class PoolResult:
@@ -305,7 +308,7 @@ class PoolResult:
         shown = self._jobs.status
         statuses = {shown} if isinstance(shown, str) else {*shown}
         if not statuses <= ENDED:
-            raise ValueError("The jobs have not ended.")
+            raise CloudValueError("The jobs have not ended.")
         return statuses <= {Status.DONE}
 
     def _call_back(

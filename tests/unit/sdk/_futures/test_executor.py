@@ -47,6 +47,8 @@ def test_keyword_arguments_are_the_function_s(server: FakeServer) -> None:
     "wrong", [{"label": "x"}, {"_labl": "x"}, {"initializer": 7}, {"mp_context": None}]
 )
 def test_bad_arguments_are_refused(wrong: dict[str, Any]) -> None:
-    """When the executor is made."""
-    with pytest.raises((CloudException, CloudTypeError)):
+    """When the executor is made; no frame of the SDK is shown."""
+    with pytest.raises((CloudException, CloudTypeError)) as caught:
         cloud.Executor(**wrong)
+
+    assert len(caught.traceback) == 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloud
 import pytest
-from cloud import CloudException, CloudTypeError
+from cloud import CloudException, CloudTypeError, CloudValueError
 
 if TYPE_CHECKING:
     from tests.unit.sdk.fake_server import FakeServer
@@ -60,6 +60,13 @@ def test_bad_options_are_refused(wrong: dict[str, Any]) -> None:
     """Where the function is decorated."""
     with pytest.raises(CloudException):
         cloud.job(**wrong)
+
+
+@pytest.mark.parametrize("name", ["labl", "_label"])
+def test_a_misspelt_option_is_guessed(name: str) -> None:
+    """The error has the name as `cloud.job` takes it, without an underscore."""
+    with pytest.raises(CloudValueError, match=rf"no option '{name}'; did you mean label\?"):
+        cloud.job(**{name: "x"})
 
 
 def test_bad_calls_are_refused(server: FakeServer) -> None:

@@ -49,8 +49,18 @@ def test_a_closed_pool_takes_no_functions(server: FakeServer) -> None:
 @pytest.mark.parametrize("wrong", [{"label": "x"}, {"_labl": "x"}, {"initializer": 7}])
 def test_bad_arguments_are_refused(wrong: dict[str, Any]) -> None:
     """When the pool is made."""
-    with pytest.raises((CloudException, CloudTypeError)):
+    with pytest.raises((CloudException, CloudTypeError)) as caught:
         cloud.Pool(**wrong)
+
+    assert len(caught.traceback) == 1
+
+
+def test_a_misspelt_argument_is_guessed() -> None:
+    """Those of the pool, and options without their underscore."""
+    with pytest.raises(CloudTypeError, match=r"'proceses'; did you mean processes\?"):
+        cloud.Pool(proceses=3)
+    with pytest.raises(CloudTypeError, match=r"'label'; did you mean _label\?"):
+        cloud.Pool(label="x")
 
 
 def test_bad_chunks_are_refused() -> None:
