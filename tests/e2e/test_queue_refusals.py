@@ -101,7 +101,7 @@ def test_bad_commands_are_refused(q: CloudQueue, picloud: Callable[..., Exited])
         (("create", "a b"), "'a b' is not a valid queue name"),
         (("push", q.name, "1", "--delay", "1e9"), "delay is a number of seconds, 0 to 31,622,400"),
         (("pop", q.name, "-n", "0"), "it must be 1 or more"),
-        (("attach", q.name, "-o", q.name, "cat"), "pass allow_cycle=True"),
+        (("attach", q.name, "-o", q.name, "cat"), "--allow-cycle on the command line"),
         (("attach", q.name, "--readers-per-job", "0", "cat"), "readers_per_job is 1 to 128"),
         (("delete", q.name), "detach it first"),
         (("count", "missing"), "There is no queue 'missing'"),

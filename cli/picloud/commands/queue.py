@@ -199,10 +199,7 @@ def attach(
     error_queue: Annotated[
         str | None,
         typer.Option(
-            "--errors",
-            metavar="NAME",
-            help="Queue for failures.",
-            autocompletion=queues.names,
+            "--errors", metavar="NAME", help="Queue for failures.", autocompletion=queues.names
         ),
     ] = None,
     max_parallel_jobs: MaxJobs = 1,
@@ -212,6 +209,9 @@ def attach(
     ] = 1,
     per_second: PerSecond = None,
     in_flight: InFlight = None,
+    allow_cycle: Annotated[
+        bool, typer.Option("--allow-cycle", help="Allow NAME itself as an output queue.")
+    ] = False,
 ) -> None:
     """Run a command for each message.
 
@@ -237,6 +237,7 @@ def attach(
         max_per_second=per_second,
         max_in_flight=in_flight,
         on_error=on_error,
+        allow_cycle=allow_cycle,
     )
 
 

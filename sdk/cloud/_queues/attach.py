@@ -134,12 +134,15 @@ def _rules(queue: str, handler: Any, options: AttachOptions) -> HandlerRules:
             f"A handler is a function of a message, or an object with a method message_handler, "
             f"not {handler!r:.80}."
         )
-    signature_check.check(method, (None,), {})
+    try:
+        signature_check.check(method, (None,), {})
+    except CloudTypeError as error:
+        raise CloudTypeError(f"A handler gets one argument, the message: {error}") from None
     outputs = _outputs(options.output_queues)
     if not options.allow_cycle and queue in _names(outputs):
         raise CloudValueError(
-            f"The handler of {queue!r} would push into its own queue; pass allow_cycle=True if it "
-            "is to."
+            f"The handler of {queue!r} would push into its own queue; pass allow_cycle=True, or "
+            "--allow-cycle on the command line, if it is to."
         )
     retry_on = arguments.exceptions("retry_on", options.retry_on)
     if retry_on and (options.max_retries is None or options.retry_delay is None):

@@ -30,7 +30,7 @@ class Handler:
 @pytest.mark.parametrize(
     ("handler", "chosen", "message"),
     [
-        (lambda x, y: x, {}, "does not take these arguments"),
+        (lambda x, y: x, {}, "A handler gets one argument, the message: .* missing"),
         (7, {}, "A handler is a function of a message"),
         (Handler, {}, "A handler is a function of a message"),
         (identity, {"output_queues": "q"}, "push into its own queue; pass allow_cycle=True"),
