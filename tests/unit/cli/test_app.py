@@ -168,3 +168,17 @@ def test_the_errors_of_a_group_are_in_the_first_line() -> None:
     error = CloudException(group, jid=8, summary="ExceptionGroup: two: ValueError: a")
 
     assert message_of(error) == f"Job 8: ExceptionGroup: two: ValueError: a\n{group}"
+
+
+def test_an_installation_without_the_command_s_packages_says_how_to_get_them() -> None:
+    """`pip install picloud` is for programs, and installs neither Typer nor Rich."""
+    source = "import sys; sys.modules['typer'] = None; from picloud.__main__ import main; main()"
+
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: The command needs packages of its own: pip install 'picloud[cli]'.\n"
+    )
