@@ -165,7 +165,7 @@ def _state(
     modules: list[Any] = submodules(attributes, reachable)
     modules.extend(sys.modules[name] for name in names.imports if is_dynamic(sys.modules.get(name)))
     if context.for_jobs and context.extras:
-        codecs = _codecs().of_program()
+        codecs = _codecs().of_program(type(context))
         if codecs:
             modules.append(_Registered(codecs))
             context.has_extras = True

@@ -9,9 +9,12 @@ import codecs
 import encodings
 import gc
 import sys
+import threading
+import warnings
 
 # A job may have others in `codecs`, which note what it registers itself.
 from _codecs import lookup_error, register, register_error, unregister
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -19,7 +22,12 @@ if TYPE_CHECKING:
 
     _Handler = Callable[[UnicodeError], Any]
 
-_ABSENT: Final = object()
+_OF_PYTHON: Final = frozenset(
+    (
+        *("strict", "ignore", "replace", "xmlcharrefreplace", "backslashreplace", "namereplace"),
+        *("surrogatepass", "surrogateescape"),
+    )
+)
 _REGISTERING: Final = frozenset(
     map(id, (codecs, codecs.register, codecs.register_error, register, register_error))
 )
@@ -36,6 +44,9 @@ class CodecTable:
         self._of_main = 0
         self._registers = False
         self._tables: tuple[list[Any], dict[str, Any]] | None = None
+        self._lock = threading.RLock()
+        self._trying = False
+        self._tried: dict[int, tuple[Any, bool]] = {}
 
     def __reduce__(self) -> str:
         return "CODECS"
@@ -70,16 +81,38 @@ class CodecTable:
 
         register_error(name, before or unknown)
 
-    def of_program(self) -> dict[Any, Any]:
-        """Return what the program has registered, by its name here."""
+    def of_program(self, pickler: Any) -> dict[Any, Any]:
+        """Return what the program has registered, by its name here.
+
+        Args:
+            pickler: The class of the pickler that it is sent by.
+        """
         if not self._is_used():
             return self._made
         from picloud_pickle.patches import search  # noqa: PLC0415 - most programs have no codecs
 
         functions, handlers = self._tables = self._tables or _tables()
         found = {each: each for each in functions if search.is_of_program(each)}
-        found |= {name: each for name, each in handlers.items() if search.is_of_program(each)}
-        return found | self._made
+        for name, each in handlers.items():
+            renamed = name not in _OF_PYTHON and type(each) is BuiltinFunctionType
+            if renamed or search.is_of_program(each):
+                found[name] = each
+        return {
+            name: each for name, each in found.items() if self._can_travel(each, pickler)
+        } | self._made
+
+    def _can_travel(self, value: Any, pickler: Any) -> bool:
+        """Whether a value can be pickled: one that cannot is left out, with a warning."""
+        with self._lock:
+            if self._trying:
+                return False  # in the pickle of the one that is being tried
+            if id(value) not in self._tried:
+                self._trying = True
+                try:
+                    self._tried[id(value)] = (value, _is_sent(value, pickler))
+                finally:
+                    self._trying = False
+            return self._tried[id(value)][1]
 
     def _is_used(self) -> bool:
         """Whether the main program knows how to register a codec: to look for them takes longer."""
@@ -91,6 +124,20 @@ class CodecTable:
 
 
 CODECS: Final = CodecTable()
+
+
+def _is_sent(value: Any, pickler: Any) -> bool:
+    try:
+        pickler().pickled(value)
+    except Exception as error:  # noqa: BLE001 - whatever its parts raise
+        name = getattr(value, "__qualname__", type(value).__qualname__)
+        warnings.warn(
+            f"{name}, which is registered with codecs, cannot be sent: {error}. Jobs will not know "
+            "its encodings.",
+            stacklevel=2,
+        )
+        return False
+    return True
 
 
 def _tables() -> tuple[list[Any], dict[str, Any]]:

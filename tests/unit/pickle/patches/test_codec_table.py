@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import codecs
 import sys
+import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from picloud_pickle.patches.applied import AppliedPatches, Patch
 from picloud_pickle.patches.codec_table import CODECS, CodecTable
+from picloud_pickle.pickler import Pickler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,14 +46,15 @@ def test_what_a_program_registers_is_found(main: ModuleType) -> None:
     codecs.register_error("of_program", handler)
     codecs.register_error("of_others", codecs.ignore_errors)
 
-    unknown = table.of_program()
+    unknown = table.of_program(Pickler)
     main.c = codecs  # type: ignore[attr-defined]
-    found = table.of_program()
+    found = table.of_program(Pickler)
     codecs.unregister(search)
 
     assert unknown == {}
-    assert found == {search: search, "of_program": handler}
-    assert search not in table.of_program()
+    renamed = {"of_others": codecs.ignore_errors}
+    assert found == {search: search, "of_program": handler} | renamed
+    assert search not in table.of_program(Pickler)
 
 
 def test_they_are_registered_for_a_job_and_gone_after_it() -> None:
@@ -61,15 +64,39 @@ def test_they_are_registered_for_a_job_and_gone_after_it() -> None:
 
     applied.make(Patch(CODECS, name, value) for name, value in patches)
     during = "é".encode("of_program"), b"\xff".decode(errors="of_a_job")
-    replaced, sent = codecs.lookup_error("replace"), dict(CODECS.of_program())
+    replaced, sent = codecs.lookup_error("replace"), dict(CODECS.of_program(Pickler))
     applied.undo()
 
     assert during == (b"\xe9", "?")
     assert replaced is handler
     assert sent == dict(patches)
     assert codecs.lookup_error("replace") is codecs.replace_errors
-    assert CODECS.of_program() == {}
+    assert CODECS.of_program(Pickler) == {}
     with pytest.raises(LookupError, match="unknown encoding: of_program"):
         "é".encode("of_program")
     with pytest.raises(LookupError, match="unknown error handler name 'of_a_job'"):
         b"\xff".decode(errors="of_a_job")
+
+
+def test_what_cannot_be_sent_is_left_out_with_a_warning(main: ModuleType) -> None:
+    """Once; the others are sent all the same."""
+    table, lock = CodecTable(), threading.Lock()
+    main.c = codecs  # type: ignore[attr-defined]
+
+    def locked(name: str) -> Any:
+        with lock:
+            return search(name)
+
+    locked.__module__ = locked.__globals__["__name__"]
+    codecs.register(search)
+    codecs.register(locked)
+
+    with pytest.warns(UserWarning, match="locked, which is registered with codecs, cannot be sent"):
+        found = table.of_program(Pickler)
+    again = table.of_program(Pickler)
+    codecs.unregister(locked)
+    codecs.unregister(search)
+
+    assert search in found
+    assert locked not in found
+    assert again == found
