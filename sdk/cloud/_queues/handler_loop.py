@@ -35,8 +35,8 @@ _FAILED_S: Final = 30.0
 """After how long a message is handled again that failed without a rule for it."""
 _SEND_EVERY_S: Final = 0.25
 """How much work is taken at once, and how long what is done waits for more, in seconds."""
-_MOST: Final = 800
-"""Most messages that are taken at once."""
+_MOST: Final = 400
+"""Most messages taken at once; so many may be pushed twice if NATS or the API is killed."""
 _SEND_BYTES: Final = 4_000_000
 
 
