@@ -21,13 +21,13 @@ from cloudpickle.cloudpickle import (
     _get_or_create_tracker_id,
 )
 
-from picloud_pickle import copies, wrappers
+from picloud_pickle import copies, rebuild, wrappers
 from picloud_pickle.functions import (
     annotation_names,
     annotations_of,
     type_names,
 )
-from picloud_pickle.reference import by_reference
+from picloud_pickle.reference import Unsendable, by_reference
 from picloud_pickle.source_lines import lines_of_class
 
 if TYPE_CHECKING:
@@ -85,7 +85,25 @@ def reduced(context: PicklingContext, kind: type) -> Any:
         from picloud_pickle.instances import structs  # noqa: PLC0415 - few programs define one
 
         return structs.reduced(kind, attributes_of(kind), _others(context, kind))
+    if not kind.__flags__ & rebuild.HEAP_TYPE:
+        return _built_in(kind)
     return _by_value(context, kind)
+
+
+def _built_in(kind: type) -> Any:
+    """Return the reduction of a class that Python is built with, and that has no name of its own.
+
+    Raises:
+        Unsendable: If no module has it.
+    """
+    for name in ("_collections_abc", "types"):
+        for attribute, value in vars(sys.modules[name]).items():
+            if value is kind:
+                return rebuild.module_attribute, (name, attribute)
+    raise Unsendable(
+        f"is the built-in class '{kind.__name__}', which no module has by its name; "
+        "use it inside the function"
+    )
 
 
 def _others(context: PicklingContext, kind: type) -> dict[str, Any]:

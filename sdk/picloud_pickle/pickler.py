@@ -188,6 +188,12 @@ def _context_manager(context: PicklingContext, value: Any) -> Any:
     return context_managers.reduced(context, value)
 
 
+def _library_object(context: PicklingContext, value: Any) -> Any:
+    from picloud_pickle.instances import library_objects  # noqa: PLC0415 - as above
+
+    return library_objects.reduced(context, value)
+
+
 def _process_object(context: PicklingContext, value: Any) -> Any:
     from picloud_pickle.live import process_objects  # noqa: PLC0415 - as above
 
@@ -243,6 +249,8 @@ _BY_NAME: Final[dict[str, Reducer]] = {
     "contextlib._GeneratorContextManagerBase": _context_manager,
     "pydantic._internal._validate_call.ValidateCallWrapper": typing_objects.validated_reduced,
     "numpy.ufunc": builtin_values.ufunc_reduced,
+    "_struct.Struct": _library_object,
+    "json.decoder.JSONDecoder": _library_object,
 }
 """How instances of classes that are rarely imported are reduced, and of those derived from them."""
 

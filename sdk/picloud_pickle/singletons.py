@@ -44,6 +44,8 @@ _sought: list[int] = []
 def global_reducer(kind: type) -> Callable[[PicklingContext, Any], Any] | None:
     """Return the reducer of a class whose instances may be global objects of a module, or None."""
     named = _GLOBALS.get(f"{kind.__module__}.{kind.__qualname__}")
+    if kind.__module__ == "sys":  # `version_info`, `float_info`: their classes have no names
+        named = (("sys", kind.__qualname__),)
     if named is None:
         names = _stateless_globals(kind)
         if not names:

@@ -31,13 +31,17 @@ _NOT_CARRIED: Final = frozenset(("lock", "_method_cache"))
 
 
 class _Contents(NamedTuple):
-    """The dispatchers of a module, and the places where the program has put something."""
+    """The dispatchers of a module, the places where the program has put something, and from where.
+
+    `registrars` are modules of the program that register something with it when they are imported.
+    """
 
     dispatchers: tuple[Any, ...]
     places: tuple[Place, ...]
+    registrars: tuple[str, ...]
 
 
-_NOTHING: Final = _Contents((), ())
+_NOTHING: Final = _Contents((), (), ())
 _contents: dict[str, tuple[int, int, _Contents]] = {}
 """Those of each module, after how many names it and the main program had when they were sought."""
 
@@ -175,8 +179,28 @@ def by_name(context: PicklingContext, module: str, name: str = "") -> Any:
     contents = _contents_of(module)
     if contents is _NOTHING:
         return NotImplemented
-    registrations, importers = [], set()
-    for dispatcher in contents.dispatchers:
+    registrations, importers = _registrations(module, contents.dispatchers)
+    patches: list[tuple[_Attribute, Any, Any]] = []
+    if contents.places and context.for_jobs and context.extras:
+        patches = _patches(contents.places)
+        context.has_extras = True
+    value: Any = _Attribute(module, name, patches)
+    if registrations or importers:
+        context.modules |= importers
+        imports = [_Attribute(each, "") for each in sorted(importers)]
+        value = Reduced((rebuild.registered, (value, registrations, imports)))
+    elif not (patches or contents.registrars):
+        return NotImplemented
+    return _after_imports(context, contents.registrars, value).__reduce__()
+
+
+def _registrations(
+    module: str, dispatchers: tuple[Any, ...]
+) -> tuple[list[tuple[_Attribute, Any]], set[str]]:
+    """Return what the program has registered with dispatchers, and which modules have done so."""
+    registrations: list[tuple[_Attribute, Any]] = []
+    importers: set[str] = set()
+    for dispatcher in dispatchers:
         implementations = {}
         for kind, implementation in dispatcher.registry.items():
             origin = str(getattr(implementation, "__module__", None))
@@ -187,16 +211,18 @@ def by_name(context: PicklingContext, module: str, name: str = "") -> Any:
         if implementations:
             attribute = _Attribute(dispatcher.__module__, dispatcher.__qualname__)
             registrations.append((attribute, implementations))
-    patches: list[tuple[_Attribute, Any, Any]] = []
-    if contents.places and context.for_jobs and context.extras:
-        patches = _patches(contents.places)
-        context.has_extras = True
-    value = _Attribute(module, name, patches)
-    if registrations or importers:
-        context.modules |= importers
-        imports = [_Attribute(each, "") for each in sorted(importers)]
-        return rebuild.registered, (value, registrations, imports)
-    return value.__reduce__() if patches else NotImplemented
+    return registrations, importers
+
+
+def _after_imports(context: PicklingContext, modules: tuple[str, ...], value: Any) -> Any:
+    """Return what stands for a value, for which some modules are imported before it is loaded."""
+    if not modules:
+        return value
+    from picloud_pickle.patches import registries  # noqa: PLC0415 - not for `import cloud`
+
+    context.modules.update(modules)
+    imports = [_Attribute(each, "") for each in modules]
+    return Reduced((registries.after_imports, (imports, value)))
 
 
 def _patches(places: tuple[Place, ...]) -> list[tuple[_Attribute, Any, Any]]:
@@ -229,7 +255,7 @@ def _contents_of(name: str) -> _Contents:
                 if type(each) is FunctionType and each.__code__ is _DISPATCHER
             ]
         )
-        contents = _Contents(dispatchers, search.places(name, scope))
+        contents = _Contents(dispatchers, *search.contents(name, scope))
         cached = len(scope), of_main, contents if any(contents) else _NOTHING
         _contents[name] = cached
     return cached[2]

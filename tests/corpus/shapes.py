@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import random
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MISSING: Final = object()
 """What tells a missing argument from None."""
@@ -13,10 +16,54 @@ TABLE: Final[dict[str, Any]] = {}
 """What programs register here."""
 
 
+PLUGINS: Final[dict[str, Callable[[int], int]]] = {}
+HOOKS: Final[list[Callable[[int], int]]] = []
+"""What other modules and programs register by decorators."""
+
+
 class Registry:
     """Counts what was registered."""
 
     kinds: tuple[str, ...] = ()
+
+
+class Plugin:
+    """Knows the classes that are derived from it."""
+
+    known: ClassVar[dict[str, type[Plugin]]] = {}
+    in_order: ClassVar[list[type[Plugin]]] = []
+
+    def __init_subclass__(cls) -> None:
+        """Remember a class."""
+        Plugin.known[cls.__name__] = cls
+        Plugin.in_order.append(cls)
+
+
+def plugin(function: Callable[[int], int]) -> Callable[[int], int]:
+    """Register a function by its name."""
+    PLUGINS[function.__name__] = function
+    return function
+
+
+def hook(function: Callable[[int], int]) -> Callable[[int], int]:
+    """Register a function that is called in turn."""
+    HOOKS.append(function)
+    return function
+
+
+def hooked(x: int) -> list[int]:
+    """Return what each hook makes of a number."""
+    return [each(x) for each in HOOKS]
+
+
+def plugged(name: str, x: int) -> int:
+    """Return what a plugin makes of a number."""
+    return PLUGINS[name](x)
+
+
+def known() -> list[str]:
+    """Return the names of the classes that are known."""
+    return [each.__name__ for each in Plugin.in_order if Plugin.known[each.__name__] is each]
 
 
 @functools.singledispatch

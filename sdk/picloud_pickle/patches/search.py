@@ -21,6 +21,7 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from picloud_pickle.patches import registries
 from picloud_pickle.reference import MAIN, is_dynamic
 
 if TYPE_CHECKING:
@@ -71,35 +72,104 @@ _known: dict[str, bool] = {}
 """Which modules are of the program."""
 
 
-def places(module: str, scope: Mapping[str, Any]) -> tuple[Place, ...]:
+class Contents(NamedTuple):
+    """What the program has put into a module, and which of its modules register something there."""
+
+    places: tuple[Place, ...]
+    registrars: tuple[str, ...]
+
+
+_NOTHING: Final = Contents((), ())
+
+
+def contents(module: str, scope: Mapping[str, Any]) -> Contents:
     """Return the places in a module that hold functions or classes of the program.
 
-    >>> import json
-    >>> json.JSONEncoder.shout = type("Shout", (), {"__module__": "__main__"})
-    >>> places("json", vars(json))
-    (Place(module='json', path='JSONEncoder', name='shout'),)
-    >>> del json.JSONEncoder.shout
+    >>> import textwrap
+    >>> textwrap.TextWrapper.shout = type("Shout", (), {"__module__": "__main__"})
+    >>> contents("textwrap", vars(textwrap)).places
+    (Place(module='textwrap', path='TextWrapper', name='shout'),)
+    >>> del textwrap.TextWrapper.shout
     """
     top = module.partition(".")[0]
     if top in _NOT_SEARCHED or module in MAIN:
-        return ()
+        return _NOTHING
     # Modules of the program refer to each other as they are imported; the script is not imported.
-    is_origin = _is_main if _is_of_program(module) else _is_of_program
-    found: list[Place] = []
+    search = _Search(module, scope)
+    is_origin = search.is_origin
     for name, value in _foreign(scope):
         kind = type(value)
         if kind is dict:
-            found.extend(_in_table(Place(module, name, ""), value, is_origin))
-        elif kind is FunctionType or isinstance(value, type):
-            if kind is not FunctionType and _is_in(value.__module__, module, top):
-                found.extend(Place(module, name, each) for each in _in_class(value, is_origin))
-            elif _has_origin(value, is_origin):
-                found.append(Place(module, "", name))
-            else:
-                _clean.note(value)
+            search.table(name, value)
+        elif kind is not FunctionType and not isinstance(value, type):
+            continue
+        elif kind is not FunctionType and _is_in(value.__module__, module, top):
+            search.class_(name, value)
+        elif _has_origin(value, is_origin):
+            search.places.append(Place(module, "", name))
+        else:
+            _clean.note(value)
     for owner, path in _LISTS.get(module, ()):
-        found.extend(_in_list(Place(owner, path, ""), is_origin))
-    return tuple(found)
+        search.places.extend(_in_list(Place(owner, path, ""), is_origin))
+    found = search.registrars() if search.is_own else ()  # its lists are searched as well
+    return Contents((*search.places,), found)
+
+
+class _Search:
+    """The search of one module: what was found, and its tables and lists."""
+
+    __slots__ = ("is_origin", "is_own", "module", "places", "scope", "tables")
+
+    def __init__(self, module: str, scope: Mapping[str, Any]) -> None:
+        self.module = module
+        self.scope = scope
+        self.is_own = _is_of_program(module)
+        self.is_origin: _IsOrigin = _is_main if self.is_own else _is_of_program
+        self.places: list[Place] = []
+        self.tables: list[Any] = []
+
+    def table(self, path: str, table: dict[Any, Any]) -> None:
+        """Search a table of the module, or of a class in it."""
+        if not path.startswith("__") and _may_hold(table):
+            self.places.extend(_in_table(Place(self.module, path, ""), table, self.is_origin))
+            self.tables.append(table)
+
+    def listed(self, path: str, values: list[Any]) -> None:
+        """Search a list of the module, or of a class in it."""
+        self.places.extend(_in_list(Place(self.module, path, ""), self.is_origin))
+        self.tables.append(values)
+
+    def class_(self, name: str, kind: type) -> None:
+        """Search a class of the module."""
+        inner = registries.of_class(kind) if self.is_own else ()
+        for each, table in inner:
+            (self.table if type(table) is dict else self.listed)(f"{name}.{each}", table)
+        home = self.scope if kind.__module__ == self.module else _home(kind, self.is_origin)
+        members = _in_class(kind, home, self.is_origin)
+        if members:
+            self.places.extend(Place(self.module, name, each) for each in members)
+        elif not inner:
+            _clean.note(kind)
+
+    def registrars(self) -> tuple[str, ...]:
+        """Return which modules of the program have registered something here."""
+        for name, values in registries.of_module(self.scope):
+            self.listed(name, values)
+        if not self.tables:
+            return ()
+        return registries.registrars(self.module, self.scope, self.tables, _is_other)
+
+
+def _is_other(name: object) -> bool:
+    """Whether a module is one of the user's own, and not the main program's."""
+    return name not in MAIN and _is_of_program(name)
+
+
+def _may_hold(table: dict[Any, Any]) -> bool:
+    # Most tables hold plain values only, which C finds out by itself.
+    return not (
+        _PLAIN.issuperset(map(type, [*table.values()])) and _PLAIN.issuperset(map(type, [*table]))
+    )
 
 
 def _foreign(scope: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -116,10 +186,7 @@ def _foreign(scope: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _in_table(place: Place, table: dict[Any, Any], is_origin: _IsOrigin) -> Iterator[Place]:
-    if place.path.startswith("__") or len(table) > _WIDEST:
-        return
-    # Most tables hold plain values only, which C finds out by itself.
-    if _PLAIN.issuperset(map(type, [*table.values()])) and _PLAIN.issuperset(map(type, [*table])):
+    if len(table) > _WIDEST:
         return
     for key, value in list(table.items()):
         if (type(value) not in _PLAIN and _has_origin(value, is_origin)) or (
@@ -139,21 +206,17 @@ def _is_in(name: object, module: str, top: str) -> bool:
     return name == module or str(name).partition(".")[0] == top
 
 
-def _in_class(kind: type, is_origin: _IsOrigin) -> list[str]:
-    """Return the names of the members of a class that are of the program."""
+def _in_class(kind: type, home: object, is_origin: _IsOrigin) -> list[str]:
+    """Return the names of the members of a class that are of the program, and not of its home."""
     if not kind.__flags__ & _HEAP_TYPE:
         return []
-    home = _home(kind, is_origin)
-    found = [
+    return [
         name
         for name, value in [*kind.__dict__.items()]
         if (of := type(value)) not in _PLAIN
         and (of is not FunctionType or value.__globals__ is not home)
         and (_has_origin(value, is_origin) or _holds(value, is_origin))
     ]
-    if not found:
-        _clean.note(kind)
-    return found
 
 
 def _home(kind: type, is_origin: _IsOrigin) -> object:

@@ -288,4 +288,31 @@ else:
     check("accessor of a new frame", lambda: pd.DataFrame({"x": [4.0]}).own.mean(), want=4.0)
     check("accessor of a column", lambda given: given.x.own.doubled(), frame, want=[2.0, 6.0])
     check("accessor of a result", lambda: frame, holds=lambda given: given.own.mean() == 2.0)
+
+# What a module collects of others, which register with it when they are imported, and of the program
+check("plugin of another module", shapes.plugged, "tripled", 2, want=6, **always)
+check("hooks of another module", shapes.hooked, 2, want=[3], **always)
+check("classes of another module", shapes.known, want=["Shaped"], **always)
+
+
+@shapes.plugin
+def doubled(x):
+    return 2 * x
+
+
+@shapes.hook
+def lowered(x):
+    return x - 1
+
+
+class Own(shapes.Plugin):
+    pass
+
+
+check("plugin", shapes.plugged, "doubled", 2, want=4, **always)
+check("plugin by its module", lambda name: shapes.plugged(name, 3), "doubled", want=6, **always)
+check("hooks", shapes.hooked, 2, want=[3, 1], **always)
+check("hooks in a slot", shapes.hooked, 2, want=[3, 1])
+check("classes", shapes.known, want=["Shaped", "Own"], **always)
+check("one of the classes", lambda: shapes.Plugin.known["Own"] is Own, want=True)
 finish()

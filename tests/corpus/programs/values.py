@@ -13,11 +13,13 @@ import fractions
 import inspect
 import io
 import itertools
+import json
 import logging
 import math
 import operator
 import pathlib
 import re
+import struct
 import sys
 import tempfile
 import types
@@ -563,4 +565,36 @@ else:
     )
     travels("dtype", np.dtype("f8"), lambda given: given == np.float64)
     travels("masked array", np.ma.array([1, 2], mask=[0, 1]), lambda given: given.sum() == 1)
+
+# Objects of Python itself, and parts in C
+for name in ("version_info", "float_info", "int_info", "hash_info", "thread_info", "flags"):
+    value = getattr(sys, name)
+    travels(f"sys.{name}", value, lambda given, name=name: given == getattr(sys, name))
+
+
+class Named(struct.Struct):
+    def __init__(self, form):
+        super().__init__(form)
+        self.fields = ("a", "b")
+
+
+class Decoder(json.JSONDecoder):
+    def __init__(self):
+        super().__init__(object_hook=self.made)
+
+    def made(self, given):
+        return sorted(given)
+
+
+header = struct.Struct("<IH")
+travels("struct.Struct", header, lambda given: given.pack(1, 2) == b"\1\0\0\0\2\0")
+travels("method of a Struct", header.unpack, lambda given: given(header.pack(1, 2)) == (1, 2))
+travels("derived Struct", Named("<i"), lambda given: (given.size, given.fields) == (4, ("a", "b")))
+travels("JSONDecoder", json.JSONDecoder(), lambda given: given.decode("[1]") == [1])
+travels("derived JSONDecoder", Decoder(), lambda given: given.decode('{"b": 1}') == ["b"])
+for kind in (type({}.keys()), type(iter([])), type(iter(range(3))), types.GeneratorType):
+    travels(f"class {kind.__name__}", kind, lambda given, kind=kind: given is kind)
+refused(
+    "class without a name", len, type(iter(int, 1)), message="built-in class 'callable_iterator'"
+)
 finish()

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_pickle.patches.search import Place, content, places
+from picloud_pickle.patches.search import Place, content, contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def module() -> Iterator[ModuleType]:
 
 def found(module: ModuleType) -> set[tuple[str, object]]:
     """Return the paths and names of what is found in a module."""
-    return {(place.path, place.name) for place in places(module.__name__, vars(module))}
+    return {(place.path, place.name) for place in contents(module.__name__, vars(module)).places}
 
 
 def test_what_is_in_classes_tables_and_the_module_itself(module: ModuleType) -> None:
@@ -67,7 +67,7 @@ def test_what_is_in_classes_tables_and_the_module_itself(module: ModuleType) -> 
 def test_a_module_that_was_left_alone_has_none(module: ModuleType) -> None:
     """Its own functions and classes are not the program's; neither are those of the library."""
     assert found(module) == set()
-    assert places("json", vars(json)) == places("shutil", vars(shutil)) == ()
+    assert contents("json", vars(json)) == contents("shutil", vars(shutil)) == ((), ())
 
 
 def test_modules_of_the_program_give_what_the_script_has_put_there_only(module: ModuleType) -> None:
