@@ -37,13 +37,13 @@ def of_class(kind: type) -> list[tuple[str, Any]]:
     ]
 
 
-def of_module(scope: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return the lists of a module that may hold what others register, by their names."""
-    return [
-        (name, value)
-        for name, value in [*scope.items()]
-        if type(value) is list and not _PLAIN.issuperset(map(type, value))
-    ]
+def is_plain(values: list[Any]) -> bool:
+    """Return whether a list holds nothing that a module registers.
+
+    >>> is_plain([1, "a"]), is_plain([len])
+    (True, False)
+    """
+    return _PLAIN.issuperset(map(type, values))
 
 
 def registrars(

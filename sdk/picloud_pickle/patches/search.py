@@ -50,6 +50,8 @@ _PLAIN: Final = frozenset(
         *(MemberDescriptorType, BuiltinFunctionType, ModuleType),
     )
 )
+_IGNORED: Final = _PLAIN - {list}
+"""What a module holds that is not searched."""
 _LISTS: Final = {"pandas": (("pandas.core.dtypes.base", "_registry.dtypes"),)}
 """Lists in which a package keeps what programs register with it: modules and paths."""
 _FEW: Final = 8
@@ -101,6 +103,9 @@ def contents(module: str, scope: Mapping[str, Any]) -> Contents:
         kind = type(value)
         if kind is dict:
             search.table(name, value)
+        elif kind is list:
+            if search.is_own and not registries.is_plain(value):
+                search.listed(name, value)
         elif kind is not FunctionType and not isinstance(value, type):
             continue
         elif kind is not FunctionType and _is_in(value.__module__, module, top):
@@ -111,8 +116,7 @@ def contents(module: str, scope: Mapping[str, Any]) -> Contents:
             _clean.note(value)
     for owner, path in _LISTS.get(module, ()):
         search.places.extend(_in_list(Place(owner, path, ""), is_origin))
-    found = search.registrars() if search.is_own else ()  # its lists are searched as well
-    return Contents((*search.places,), found)
+    return Contents((*search.places,), search.registrars() if search.is_own else ())
 
 
 class _Search:
@@ -153,8 +157,6 @@ class _Search:
 
     def registrars(self) -> tuple[str, ...]:
         """Return which modules of the program have registered something here."""
-        for name, values in registries.of_module(self.scope):
-            self.listed(name, values)
         if not self.tables:
             return ()
         return registries.registrars(self.module, self.scope, self.tables, _is_other)
@@ -179,7 +181,7 @@ def _foreign(scope: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [
         (name, value)
         for name, value in [*scope.items()]
-        if (kind := type(value)) not in _PLAIN
+        if (kind := type(value)) not in _IGNORED
         and (kind is not FunctionType or value.__globals__ is not scope)
         and clean.get(id(value)) is not value
     ]
