@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 STACK ?= embedded
 RUNS ?= 5
 JOBS ?= 1000000
+SOURCES := sdk cli api driver jobspecs tests
 WAITING := tests/e2e tests/docs docs
 
 # bash, for `pipefail`: an installation that fails ends make, though its output goes through awk.
@@ -40,6 +41,8 @@ words: $(VENV)/.users ## Put files, map over them and sort what jobs found, on a
 	@$(BIN)/python examples/words.py
 
 test: $(VENV)/.developers servers images pythons ## Install what the tests need and run them all
+	@# Hundreds of programs are started, also where the environment forbids them to keep bytecode.
+	@$(BIN)/python -m compileall -q $(SOURCES)
 	@# In two processes at once: the end-to-end tests and the pages wait more than they compute.
 	@$(BIN)/python -m pytest --durations 20 $(WAITING) & waiting=$$!; \
 	$(BIN)/python -m pytest --durations 20 $(addprefix --ignore ,$(WAITING)) --override-ini cache_dir=.pytest_cache/others; others=$$?; \

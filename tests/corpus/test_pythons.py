@@ -61,7 +61,7 @@ def python(request: pytest.FixtureRequest) -> str:
             uv = [sys.executable, "-m", "uv", "--quiet"]
             for command in (
                 [*uv, "venv", "--clear", "--seed", "--python", found, str(directory)],
-                [*uv, "pip", "install", "--python", installed, *PACKAGES],
+                [*uv, "pip", "install", "--compile-bytecode", "--python", installed, *PACKAGES],
             ):
                 subprocess.run(command, check=True, timeout=280)
             (directory / "ready").touch()
