@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PIECE: Final = 256 * 1024
-"""Several threads keep one each: with 1 MiB the mount of a bucket has 5 MB more at its peak."""
+"""How much is read at once: several threads keep one each."""
 
 
 class FilePart(msgspec.Struct, frozen=True):
