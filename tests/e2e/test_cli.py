@@ -256,13 +256,12 @@ def test_an_unknown_key_is_one_line(stack: Stack, tmp_path: Path) -> None:
     wrong = "pk_0123456789ab_" + "s" * 43
     environment = stack.environment() | {"PICLOUD_CONFIG_DIR": str(tmp_path)}
 
-    for arguments in (("status", "1"), ("setup", "--profile", "x")):
+    advice = {("status", "1"): "set one with `picloud setup`", ("setup", "--profile", "x"): "check"}
+    for arguments, what_to_do in advice.items():
         done = run(environment | {"PICLOUD_API_KEY": wrong}, *arguments)
 
         assert (done.code, done.out) == (1, "")
-        assert done.err.startswith(
-            "error: The server does not know this API key; set one with `picloud"
-        )
+        assert done.err.startswith(f"error: The server does not know this API key; {what_to_do}")
         assert len(done.err.splitlines()) == 1
         assert "s" * 43 not in done.err
     assert not (tmp_path / "profiles.toml").exists()

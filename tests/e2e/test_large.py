@@ -130,7 +130,7 @@ def test_large_results_come_back(client: Client, size: int) -> None:
 
 def test_a_result_over_the_limit_is_an_error_with_its_size(client: Client) -> None:
     """A result of more than 128 MiB is refused in the slot, with its size; nothing is sent."""
-    with pytest.raises(CloudException, match=r"141557769 bytes pickled.*134217728"):
+    with pytest.raises(CloudException, match=r"141,557,769 bytes pickled.*134,217,728"):
         client.result(client.call(bytes, 135 * 1024 * 1024), WAIT_S)
 
     assert client.result(client.call(abs, -1), WAIT_S) == 1
