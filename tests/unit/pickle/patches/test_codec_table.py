@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import gc
 import sys
 import threading
 from types import ModuleType
@@ -30,6 +31,8 @@ def handler(error: UnicodeError) -> Any:
 @pytest.fixture
 def main() -> Iterator[ModuleType]:
     """A main program, which these functions are of."""
+    # A server that ran in this process has frozen its objects: what holds them is not found then.
+    gc.unfreeze()
     before, made = sys.modules["__main__"], ModuleType("__main__")
     sys.modules["__main__"] = made
     for function in (search, handler):
