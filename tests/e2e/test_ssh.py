@@ -75,8 +75,9 @@ def test_a_shell_in_a_terminal(stack: Stack, tmp_path: Path, jid: int) -> None:
         terminal.type("stty size; echo $GREETING-$PICLOUD_JID\n")
         terminal.until_shown("24 91")
         terminal.until_shown(f"hello-{jid}")
-        terminal.type("sleep 1000\n")
-        terminal.until_shown("sleep 1000")
+        # The terminal shows what is typed, too, but `begun` only when the command has the terminal.
+        terminal.type("""sh -c 'echo be""gun; exec sleep 1000'\n""")
+        terminal.until_shown("begun")
         terminal.press_ctrl_c()
         terminal.type("exit 5\n")
         assert terminal.until_ended() == 5
