@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloud._client.current import client
 from cloud._jobs.listing import paged
+from picloud_model.ranges import format_jids
 
 from picloud import units
 from picloud.tables import StatusCounts
@@ -29,7 +30,7 @@ def read(request: BatchesRequest, limit: int) -> Iterator[ListedBatch]:
 
 def shown_jids(batch: ListedBatch) -> str:
     """Return the jids of a batch in the form that every command reads."""
-    return units.format_jids(batch.jids)
+    return format_jids(batch.jids)
 
 
 def shown_status(batch: ListedBatch) -> object:

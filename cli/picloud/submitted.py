@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import cloud
+from picloud_model.ranges import format_jids
 
-from picloud import output, results, units
+from picloud import output, results
 
 
 def show(jids: range, *, json: bool) -> None:
@@ -21,4 +22,4 @@ def show(jids: range, *, json: bool) -> None:
     elif json:
         output.as_json({"jids": list(jids)})
     else:
-        output.text(units.format_jids(jids))
+        output.text(format_jids(jids))

@@ -56,12 +56,3 @@ def iso(at: float) -> str:
     '1970-01-01T00:00:00+00:00'
     """
     return datetime.fromtimestamp(at, UTC).isoformat()
-
-
-def format_jids(jids: range) -> str:
-    """Return jids in the form that every command reads.
-
-    >>> format_jids(range(7, 8)), format_jids(range(7, 10))
-    ('7', '7-9')
-    """
-    return str(jids[0]) if len(jids) == 1 else f"{jids[0]}-{jids[-1]}"

@@ -93,6 +93,15 @@ def parse(text: str) -> list[Range]:
     return [_part(part.strip()) for part in text.split(",")]
 
 
+def format_jids(jids: range) -> str:
+    """Return consecutive jids in the form that every command reads.
+
+    >>> format_jids(range(7, 8)), format_jids(range(7, 10))
+    ('7', '7-9')
+    """
+    return str(jids[0]) if len(jids) == 1 else f"{jids[0]}-{jids[-1]}"
+
+
 def _part(part: str) -> Range:
     first, dash, last = part.partition("-")
     if not (first.isascii() and first.isdigit()) or (

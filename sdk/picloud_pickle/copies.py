@@ -25,12 +25,11 @@ from cloudpickle.cloudpickle import (
 )
 
 from picloud_pickle import source_lines
-from picloud_pickle.reference import note_loaded
+from picloud_pickle.reference import PLAIN, note_loaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PLAIN: Final = frozenset((int, float, str, bytes, bool, complex, type(None)))
 _CACHE: Final = type(functools.lru_cache(len))
 _UNKNOWN: Final = "unknown"
 _HOOK: Final = "__init_subclass__"
@@ -113,7 +112,7 @@ def _functions(value: Any) -> tuple[Any, ...]:
 def _token(name: str, value: Any) -> object:
     """Return what stays equal while an attribute stays as it is."""
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in PLAIN:
         return kind, value
     if kind is _CACHE:
         return _cache_token(value.__wrapped__, [])

@@ -22,6 +22,7 @@ import cloudpickle.cloudpickle
 from cloudpickle.cloudpickle import _make_empty_cell, _make_function, _whichmodule
 
 from picloud_pickle import copies, rebuild, wrappers
+from picloud_pickle.names import READERS
 from picloud_pickle.reference import MAIN, by_reference, is_dynamic
 from picloud_pickle.source_lines import lines_of
 
@@ -36,14 +37,6 @@ _GLOBAL_IN_CLASS: Final = _GLOBAL | {"LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 """A class body looks into its own names first and then into the globals."""
 _GETTERS: Final = frozenset(("getattr", "attrgetter"))
 """What takes the names of attributes as text."""
-_READERS: Final = frozenset(
-    (
-        *("eval", "exec", "globals", "query", "modules", "__main__", "timeit", "Timer", "repeat"),
-        *("runctx", "evaluate", "ols", "wls", "gls", "glm", "logit", "probit", "poisson"),
-        *("mixedlm", "dmatrix", "dmatrices"),
-    )
-)
-"""What may look up globals by a text: `names.texts` says how."""
 _FUTURE_ANNOTATIONS: Final = 0x1000000
 _MODULE_NAMES: Final = ("__package__", "__name__", "__path__", "__file__")
 _LAMBDA: Final = "<lambda>"
@@ -233,7 +226,7 @@ def _read(code: CodeType) -> CodeNames:
         attributes |= names.attributes
         texts |= names.texts
         last = max(last, names.last_line)
-    if not attributes.isdisjoint(_READERS):
+    if not attributes.isdisjoint(READERS):
         from picloud_pickle.names.texts import names_in_texts  # noqa: PLC0415 - few functions do so
 
         constants = [*_constants(code.co_consts)]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 MAIN: Final = frozenset(("__main__", "__mp_main__"))
 """Names of the main program, which no other process can import."""
+PLAIN: Final = frozenset((int, float, complex, str, bytes, bool, type(None)))
+"""Kinds of values that lead to no others."""
 
 _main: dict[str, Any] | None = None
 _brought: dict[str, Any] = {}
@@ -149,3 +151,8 @@ def note_loaded(name: str, value: Any, used: Mapping[str, Any], *, certain: bool
                 _main[name] = value
             else:
                 _main.setdefault(name, value)
+
+
+def lacks_setstate(kind: Any) -> bool:
+    """Whether loading an instance would ask the class's `__getattr__` for `__setstate__`."""
+    return hasattr(kind, "__getattr__") and not hasattr(kind, "__setstate__")

@@ -10,7 +10,14 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from picloud_pickle import rebuild
-from picloud_pickle.reference import MAIN, by_reference, is_dynamic, is_importable
+from picloud_pickle.reference import (
+    MAIN,
+    PLAIN,
+    by_reference,
+    is_dynamic,
+    is_importable,
+    lacks_setstate,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +39,6 @@ _CONSTANTS: Final = (
     ("optparse", "SUPPRESS_USAGE"),
 )
 """Texts and tuples of parsers that they compare by identity."""
-_PLAIN: Final = frozenset((int, float, complex, str, bytes, bool, type(None)))
 _CONTAINERS: Final = frozenset((list, tuple, set, frozenset, dict))
 _REDUCTIONS: Final = frozenset(("__reduce__", "__reduce_ex__"))
 _STATES: Final = frozenset(("__getstate__", "__setstate__"))
@@ -146,8 +152,7 @@ def program_object_reduced(context: PicklingContext, value: Any) -> Any:
 
 
 def _usual_reduced(kind: Any, value: Any) -> Any:
-    lacks_setstate = hasattr(kind, "__getattr__") and not hasattr(kind, "__setstate__")
-    return _without_setstate(value) if lacks_setstate else NotImplemented
+    return _without_setstate(value) if lacks_setstate(kind) else NotImplemented
 
 
 def _unusual_reduced(kind: Any, value: Any) -> Any:
@@ -169,26 +174,25 @@ def _may_be_unusual(kind: Any, value: Any) -> bool:
     # What is hashed while its attributes are loaded, as a node in sets of its neighbours.
     for each in scope.values():
         of = type(each)
-        if of not in _PLAIN and (of.__flags__ & rebuild.HEAP_TYPE or not _holds_plain(each, of)):
+        if of not in PLAIN and (of.__flags__ & rebuild.HEAP_TYPE or not _holds_plain(each, of)):
             return True
     return False
 
 
 def _holds_plain(value: Any, kind: type) -> bool:
     """Whether what is in a container cannot lead back to an object that holds it."""
-    if kind is dict and not _PLAIN.issuperset(map(type, value.values())):
+    if kind is dict and not PLAIN.issuperset(map(type, value.values())):
         return False
-    return kind not in _CONTAINERS or _PLAIN.issuperset(map(type, value))
+    return kind not in _CONTAINERS or PLAIN.issuperset(map(type, value))
 
 
 def named_reducer(kind: Any) -> Callable[[PicklingContext, Any], Any] | None:
     """Return the reducer of a module's class whose instances need one, else None."""
     if isinstance(kind.__reduce__, FunctionType) and not issubclass(kind, Enum):
         return _named_object_reduced
-    lacks_setstate = hasattr(kind, "__getattr__") and not hasattr(kind, "__setstate__")
     if _has_own_reduction(kind):
         return None
-    if lacks_setstate:
+    if lacks_setstate(kind):
         return _lazy_object_reduced
     if issubclass(kind, dict):
         return _dict_reduced

@@ -12,9 +12,8 @@ from cloud._client.client import Client
 from cloud._config.configuration import Config
 from cloud._http.transport import ServerAddress
 from picloud_model.job import State
+from picloud_model.ranges import format_jids
 from picloud_model.wire import BatchesRequest, ListedBatch
-
-from picloud.units import format_jids
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -57,7 +57,8 @@ class _Border:
             _show_lines(error.__traceback__)
             _clean(error)
             return
-        if not isinstance(error, (CloudException, KeyboardInterrupt)):
+        is_ours = isinstance(error, (CloudException, KeyboardInterrupt))
+        if not is_ours:
             users = _users_part(error.__traceback__)
             if users is not None:  # raised by a generator or another function that was passed in
                 error.__traceback__ = users
@@ -65,7 +66,6 @@ class _Border:
         # A call that does not fit the function's parameters fails in the frame of the border.
         trace = error.__traceback__
         misfit = isinstance(error, TypeError) and trace is not None and trace.tb_next is None
-        is_ours = isinstance(error, (CloudException, KeyboardInterrupt))
         # There are two classes of this name, and most programs have imported neither.
         if misfit or is_ours or type(error).__name__ == "CancelledError":
             error.__traceback__ = None

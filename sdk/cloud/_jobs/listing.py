@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 from picloud_model import wire
 from picloud_model.job import Status
+from picloud_model.ranges import format_jids
 
 from cloud._arguments.option_values import whole
 from cloud._packing.packer import name_of
@@ -45,7 +46,7 @@ class SubmittedJobs(msgspec.Struct, frozen=True, kw_only=True):
         from cloud._display.job_row import counted  # noqa: PLC0415 - few scripts show rows
 
         label = f" {self.label!r}" if self.label else ""
-        shown = f"{jids_text(self.jids)} {self.function}{label}: {counted(self.statuses)}"
+        shown = f"{format_jids(self.jids)} {self.function}{label}: {counted(self.statuses)}"
         return f"<{shown}, {self.created:%Y-%m-%d %H:%M:%S} UTC>"
 
 
@@ -58,7 +59,7 @@ class ListedJobs(list[SubmittedJobs]):
         return job_table(
             [
                 {
-                    "jids": jids_text(row.jids),
+                    "jids": format_jids(row.jids),
                     "status": counted(row.statuses),
                     "function": row.function,
                     "label": row.label,
@@ -108,11 +109,6 @@ def read_jobs(transport: Transport, wanted: JobFilter, limit: int) -> ListedJobs
         return answer.batches, answer.more
 
     return ListedJobs(map(_row, paged(fetch, wanted.request(datetime.now(UTC)), most)))
-
-
-def jids_text(jids: range) -> str:
-    """Return the jids of a call or map as commands take them: 7, 8-10."""
-    return f"{jids[0]}" if len(jids) == 1 else f"{jids[0]}-{jids[-1]}"
 
 
 def paged(

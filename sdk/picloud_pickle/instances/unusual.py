@@ -13,8 +13,8 @@ from types import FunctionType
 from typing import Any, Final
 
 from picloud_pickle import rebuild
+from picloud_pickle.reference import PLAIN, lacks_setstate
 
-_PLAIN: Final = frozenset((int, float, complex, str, bytes, bool, type(None)))
 _NEW_ARGUMENTS: Final = ("__getnewargs__", "__getnewargs_ex__")
 
 
@@ -30,7 +30,7 @@ def reduced(value: Any) -> Any:
     setter = rebuild.fill_object if lacks_setstate(kind) and state is not None else None
     if _is_made_otherwise(kind) or value.__class__ is not kind:
         return make_instance, arguments, state, items, pairs, setter
-    if items is None and pairs is None and type(state) is dict and is_hashed(kind):
+    if items is None and pairs is None and type(state) is dict and _is_hashed(kind):
         early, late = _split(state)
         if early and late:
             return make_with, (kind, early), late, None, None, setter
@@ -44,16 +44,11 @@ def _is_made_otherwise(kind: Any) -> bool:
     )
 
 
-def is_hashed(kind: Any) -> bool:
+def _is_hashed(kind: Any) -> bool:
     """Whether a class computes its hash itself, and leaves its attributes to pickle."""
     return isinstance(kind.__hash__, FunctionType) and not (
         hasattr(kind, "__setstate__") or isinstance(kind.__getstate__, FunctionType)
     )
-
-
-def lacks_setstate(kind: Any) -> bool:
-    """Whether loading would ask the class's `__getattr__` for `__setstate__`."""
-    return hasattr(kind, "__getattr__") and not hasattr(kind, "__setstate__")
 
 
 def _split(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -66,7 +61,7 @@ def _is_plain(value: Any) -> bool:
     kind = type(value)
     if kind is tuple or kind is frozenset:
         return all(map(_is_plain, value))
-    return kind in _PLAIN or isinstance(value, Enum)
+    return kind in PLAIN or isinstance(value, Enum)
 
 
 def make_instance(kind: Any, *content: Any) -> Any:

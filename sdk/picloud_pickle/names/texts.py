@@ -11,18 +11,12 @@ import re
 from types import CodeType
 from typing import TYPE_CHECKING, Final
 
+from picloud_pickle.names import EVALUATE, GLOBALS, MAIN, MODULES, TAKE_CODE, TAKE_FORMULA
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MAIN: Final = "__main__"
 _OWN_NAME: Final = "__name__"
-_EVALUATE: Final = frozenset(("eval", "exec"))
-"""Built-in functions that take code as text."""
-_TAKE_CODE: Final = frozenset(("timeit", "Timer", "repeat", "runctx", "evaluate"))
-_TAKE_FORMULA: Final = frozenset(
-    ("ols", "wls", "gls", "glm", "logit", "probit", "poisson", "mixedlm", "dmatrix", "dmatrices")
-)
-"""Functions of numexpr, profilers and statsmodels that read the globals of their caller."""
 _LONGEST: Final = 2_000
 _MARKED: Final = re.compile(r"@([^\W\d]\w*)")
 """How pandas marks names of its caller."""
@@ -50,13 +44,13 @@ def names_in_texts(
     called = set(variables)
     if reads_main(called, imports, attributes, texts):
         found |= attributes.union(filter(str.isidentifier, texts))
-    if "globals" in called:
+    if GLOBALS in called:
         found.update(filter(str.isidentifier, texts))
         found.update(name for text in texts for name in _FIELD.findall(text))
     found.update(name for text in texts for name in _MARKED.findall(text))
-    if called & _EVALUATE or attributes & (_TAKE_CODE | _TAKE_FORMULA):
+    if called & EVALUATE or attributes & (TAKE_CODE | TAKE_FORMULA):
         for text in texts:
-            code = _compiled(text.replace("~", "+") if attributes & _TAKE_FORMULA else text)
+            code = _compiled(text.replace("~", "+") if attributes & TAKE_FORMULA else text)
             if code is not None:
                 for name, is_global in _names(code):
                     mentioned.add(name)
@@ -71,7 +65,7 @@ def reads_main(
     """Whether code uses the main program as a module."""
     if MAIN in imports or MAIN in variables:
         return True
-    return "modules" in attributes and (MAIN in texts or _OWN_NAME in variables)
+    return MODULES in attributes and (MAIN in texts or _OWN_NAME in variables)
 
 
 def _compiled(text: str) -> CodeType | None:

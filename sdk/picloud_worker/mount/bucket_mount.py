@@ -65,6 +65,8 @@ class BucketMount:
         self._idle = idle
         self._is_own = idle is not None
         """Whether the mount is in a namespace of this slot, with which it ends."""
+        self._has_directory = container is None and not self._is_own
+        """Whether the bucket is in a directory that is made for it, and not at `MOUNT_POINT`."""
         self._selector: selectors.BaseSelector = selectors.DefaultSelector()
         self._at = ""
         self.server: MountServer | None = None
@@ -86,8 +88,7 @@ class BucketMount:
                 return BucketMounted(reason=_IGNORED)
         if server is None or server.is_lost:
             self._end_server()
-            is_checked = self._container is not None or self._is_own
-            reason = "" if is_checked else obstacle()
+            reason = obstacle() if self._has_directory else ""
             if reason:
                 return BucketMounted(reason=f"The bucket cannot be mounted here: {reason}.")
             server = self._begin()
@@ -109,7 +110,7 @@ class BucketMount:
         if server is None:
             return
         server.close(_END_S)
-        if self._container is None and not self._is_own:
+        if self._has_directory:
             _unmount(self._at)
 
     def _take_idle(self) -> IdleMount | None:
@@ -125,7 +126,7 @@ class BucketMount:
             self.use(self._selector)
 
     def _begin(self) -> MountServer:
-        if self._container is None and not self._is_own:
+        if self._has_directory:
             _remove_leftovers()
             self._at = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
         else:

@@ -1,6 +1,6 @@
 """When a process is compared with what it was: after each job, or after some quick ones together.
 
-A comparison takes about 20 microseconds, which is more than a quick job. So once the jobs of a
+A comparison takes about 25 microseconds, which is more than a quick job. So once the jobs of a
 function have left nothing behind for a while, it is made only every two milliseconds while such
 jobs follow each other, and after the last job at hand was reported.
 """

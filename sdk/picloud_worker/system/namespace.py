@@ -98,9 +98,10 @@ def mount_fuse(
     Raises:
         OSError: When the system refuses.
     """
-    with contextlib.suppress(OSError):
-        while not over_others:
-            _call("umount2", os.fsencode(target), _DETACH | _NO_FOLLOW)
+    if not over_others:
+        with contextlib.suppress(OSError):
+            while True:
+                _call("umount2", os.fsencode(target), _DETACH | _NO_FOLLOW)
     flags = _NO_SUID | _NO_DEVICES
     _call("mount", source.encode(), os.fsencode(target), kind.encode(), flags, options.encode())
 

@@ -109,16 +109,25 @@ def _converted(parameter: Parameter, value: Any) -> Any:
         raise ArgumentRefused(message, field=parameter.name) from None
 
 
+def json_or_text(text: str) -> Any:
+    """Return the value of a text that is JSON, else the text.
+
+    >>> json_or_text("[1]"), json_or_text("one")
+    ([1], 'one')
+    """
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text
+
+
 def _read_text(kind: str, text: str) -> Any:
     if kind in {"any", "str", "text"}:
         return text
     if kind == "list":
         return [text]
     if kind == "dict":
-        try:
-            return msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError):
-            return text
+        return json_or_text(text)
     try:
         return msgspec.convert(text, _KINDS[kind][0], strict=False)
     except (msgspec.ValidationError, OverflowError):

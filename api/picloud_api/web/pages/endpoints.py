@@ -12,6 +12,7 @@ from picloud_model.wire.rest import EndpointRequest, InvokeRequest, RollbackRequ
 
 from picloud_api.errors import status_of
 from picloud_api.resources.endpoint_document import endpoint_document
+from picloud_api.usecases.rest.call_arguments import json_or_text
 from picloud_api.web.rendering import go_to
 from picloud_api.web.visitor import text_of
 
@@ -142,7 +143,7 @@ def read_fields(
     given: dict[str, Any] = {}
     texts: dict[str, list[str]] = {}
     if more := text_of(fields, _MORE).strip():
-        given = _json(more)
+        given = json_or_text(more)
         if not isinstance(given, dict):
             raise ArgumentRefused('The further arguments must be an object of JSON: {"name": 1}.')
     for each in parameters:
@@ -150,18 +151,10 @@ def read_fields(
         if not text and not each.required:
             continue
         if each.kind in _JSON_KINDS or (each.nullable and text.strip() == "null"):
-            given[each.name] = _json(text)
+            given[each.name] = json_or_text(text)
         else:
             texts[each.name] = [text]
     return given, texts
-
-
-def _json(text: str) -> Any:
-    """Return the value of a text that is JSON, else the text."""
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return text
 
 
 def _label(text: str) -> str:
