@@ -214,7 +214,8 @@ def _on_machines(settings: ServerSettings, url: str) -> _NomadSlots:
     images = _venvs(settings)
 
     def in_image(site: SlotSite, image: str) -> SlotSite:
-        worker = (images.interpreter(image), *site.worker[1:])
+        shells = ("--shell-python", site.worker[0])
+        worker = (images.interpreter(image), *site.worker[1:], *shells)
         return msgspec.structs.replace(site, worker=worker)
 
     return _NomadSlots(site, images, in_image)

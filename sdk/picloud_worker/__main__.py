@@ -58,7 +58,7 @@ def main() -> Exit:
         return Exit.BROKEN
     # First, for all other processes of the slot see what is mounted.
     idle = None if options.drops else IdleMount.begin((os.getuid(), os.getgid()))
-    zygote = ZygoteClient.start(home, runs_as, options.environment)
+    zygote = ZygoteClient.start(home, runs_as, options.environment, options.shell_python)
     process_lifetime.hide_memory()
     on_end(stop)
     try:

@@ -18,7 +18,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     `proof_fd` is an inherited file descriptor with the slot's proof. `drops` is for root in a
     container: children then run as a user `empN`, without capabilities. `mount_fd` is a directory
     through which a container asks the machine to mount its bucket. `environment` is the directory
-    of a virtual environment whose packages jobs have; "" for those of this Python.
+    of a virtual environment whose packages jobs have; "" for those of this Python. `shell_python`
+    is the Python of shell servers, "" for this one: an environment has no SSH server.
     """
 
     url: str
@@ -28,6 +29,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     drops: bool = False
     mount_fd: int | None = None
     environment: str = ""
+    shell_python: str = ""
     crashpoint: str = ""
 
 
@@ -49,6 +51,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> WorkerSett
     parser.add_argument("--drop", action="store_true", help="run jobs as a user emp1, emp2, ...")
     parser.add_argument("--mount-fd", type=int, help="directory where the machine is asked")
     parser.add_argument("--environment", default="", help="directory with the packages of jobs")
+    parser.add_argument("--shell-python", default="", help="Python of shell servers")
     options = parser.parse_args(arguments)
     return WorkerSettings(
         url=options.url,
@@ -58,5 +61,6 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> WorkerSett
         drops=options.drop,
         mount_fd=options.mount_fd,
         environment=options.environment,
+        shell_python=options.shell_python,
         crashpoint=environment.get("PICLOUD_CRASHPOINT", ""),
     )

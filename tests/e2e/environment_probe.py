@@ -34,6 +34,12 @@ def ask_in_jobs(base: str) -> Any:
     return cloud.result(jids, timeout=60)
 
 
+def wait_only(path: str) -> str:
+    """Wait for a file, then return where the Python of a job is."""
+    until(Path(path).exists, "the test goes on")
+    return prefix()
+
+
 def wait_for(path: str) -> Any:
     """Wait for a file, then return what a job finds in its environment."""
     until(Path(path).exists, "the test goes on")

@@ -12,7 +12,7 @@ import pytest
 from cloud import CloudException, environment
 
 from tests.current_client import current_client
-from tests.e2e.environment_probe import ask, ask_answer, ask_in_jobs, prefix, wait_for
+from tests.e2e.environment_probe import ask, ask_answer, ask_in_jobs, prefix, wait_for, wait_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,6 +166,24 @@ def test_jobs_run_with_the_packages_of_the_program(
     )
 
     assert (done.stdout, done.stderr) == (f"{where}\nmade for _env='auto'\n", "")
+
+
+@pytest.mark.parametrize("stack", ["embedded", "hashicorp"], indirect=True)
+def test_a_shell_in_an_environment(
+    client: Client, stack: Stack, picloud: Callable[..., Exited]
+) -> None:
+    """The environment needs no SSH server; `python` in the shell is its own."""
+    with current_client(client):
+        environment.build("bare", {"files": {}}, show=len)
+        go = stack.shared / "the-shell-has-closed"
+        go.unlink(missing_ok=True)
+        jid = client.call(wait_only, str(go), _env="bare")
+
+        shown = picloud("ssh", str(jid), "python", "-c", "'import sys; print(sys.prefix)'")
+
+        go.touch()
+        assert shown.out == client.result(jid, WAIT_S) + "\n", shown.err
+        environment.delete("bare")
 
 
 @pytest.mark.containers(only=True)

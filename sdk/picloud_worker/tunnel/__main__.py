@@ -1,4 +1,4 @@
-"""`python -m picloud_worker.tunnel PID`: serve shells of the job that a process runs, by SSH."""
+"""`python -m picloud_worker.tunnel PID PYTHON`: serve shells of the job of a process, by SSH."""
 
 from __future__ import annotations
 
@@ -22,10 +22,14 @@ _MISSING = (
 )
 
 
-def main(job: int) -> None:
+def main(job: int, python: str) -> None:
     """Serve one connection, then wait for what its shells have left running, as ssh does.
 
     All of that ends when this process does, at the latest with the job.
+
+    Args:
+        job: The process id of the child that runs the job.
+        python: The interpreter of the slot, which shells find first.
     """
     order = ShellOrder.read(_ORDER)
     with socket.socket(fileno=_STREAM) as stream:
@@ -35,7 +39,7 @@ def main(job: int) -> None:
             stream.sendall(_MISSING)
             return
         variables = shell_order.environment(job, order.variables)
-        path = own_python_first(variables.get("PATH", os.defpath), sys.executable)
+        path = own_python_first(variables.get("PATH", os.defpath), python)
         environment = {**variables, "PATH": path}
         with announcement(variables.get("PICLOUD_LINE", "")) as announced:
             asyncio.run(ssh_server.serve(stream, order.ssh, environment, announced.close))
@@ -56,4 +60,4 @@ def announcement(name: str) -> socket.socket:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2])

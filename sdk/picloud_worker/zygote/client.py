@@ -47,13 +47,16 @@ class ZygoteClient:
         self._indexes: set[int] = set()
 
     @classmethod
-    def start(cls, home: Path, user: User | None = None, environment: str = "") -> Self:
+    def start(
+        cls, home: Path, user: User | None = None, environment: str = "", shell_python: str = ""
+    ) -> Self:
         """Fork the zygote, before there are threads or secrets in this process.
 
         Args:
             home: The directory in which children run.
             user: The user of the children; None for the user of this process.
             environment: The virtual environment of the children; "" for that of this process.
+            shell_python: The interpreter of shell servers; "" for that of this process.
         """
         scoreboard = Scoreboard()
         ours, theirs = socket.socketpair()
@@ -61,7 +64,7 @@ class ZygoteClient:
         parent = os.getpid()
         if os.fork() == 0:
             ours.close()
-            setup = process.ChildSetup(str(home), user, socket_prefix, environment)
+            setup = process.ChildSetup(str(home), user, socket_prefix, environment, shell_python)
             process.become_zygote(theirs, parent, scoreboard, setup)
         theirs.close()
         return cls(ours, scoreboard, socket_prefix, user.uid if user else _own_uid())

@@ -49,13 +49,15 @@ class ChildSetup(NamedTuple):
     """What all children have in common.
 
     Their directory, their user (None for that of the zygote), what the names of their job sockets
-    start with, and their virtual environment ("" for that of the zygote).
+    start with, their virtual environment ("" for that of the zygote), and the interpreter of shell
+    servers ("" as well).
     """
 
     home: str
     user: User | None
     socket_prefix: str
     environment: str = ""
+    shell_python: str = ""
 
 
 class Zygote:
@@ -190,7 +192,8 @@ class Zygote:
                 pid = os.fork()
         if pid == 0:
             try:
-                become_shell_server(zygote, job, descriptors, self._setup.user)
+                setup = self._setup
+                become_shell_server(zygote, job, descriptors, setup.user, setup.shell_python)
             finally:
                 os._exit(1)
         for descriptor in descriptors:

@@ -26,7 +26,7 @@ _ABOVE: Final = 10
 
 
 def become_shell_server(
-    zygote: int, job: int, descriptors: Sequence[int], user: User | None
+    zygote: int, job: int, descriptors: Sequence[int], user: User | None, python: str
 ) -> NoReturn:
     """Replace this process by `python -m picloud_worker.tunnel`; never returns.
 
@@ -35,6 +35,7 @@ def become_shell_server(
         job: The process id of the child that runs the job.
         descriptors: The stream to the client, and the order.
         user: The user of the job; None for that of the zygote.
+        python: The interpreter of the server; "" for that of the zygote.
 
     Raises:
         OSError: When the system refuses; the process must exit then.
@@ -59,5 +60,6 @@ def become_shell_server(
     for source, target in ((null, 0), (null, 1), (null, 2), (stream, STREAM), (order, ORDER)):
         os.dup2(source, target)
     os.closerange(ORDER + 1, os.sysconf("SC_OPEN_MAX"))
-    command = [sys.executable, "-P", "-m", "picloud_worker.tunnel", str(job)]
-    os.execve(sys.executable, command, {})  # noqa: S606 - no shell is wanted
+    program = python or sys.executable
+    command = [program, "-P", "-m", "picloud_worker.tunnel", str(job), sys.executable]
+    os.execve(program, command, {})  # noqa: S606 - no shell is wanted

@@ -90,6 +90,7 @@ class LocalScheduler(SchedulerPort):
         self._root = root
         self._url = api_url
         self._slots = slots
+        self._python = python
         self._command = tuple(command or _worker(python))
         self._interpreter = interpreter
         self._environment = slot_environment(environment or {})
@@ -221,7 +222,8 @@ class LocalScheduler(SchedulerPort):
         if self._interpreter is None:
             message = "This server runs jobs in its own Python only; leave out the environment."
             raise RequestRefused(message, field="image")
-        return _worker(self._interpreter(pool.image))
+        # Shells are served by the server's own installation: an image has no SSH server.
+        return (*_worker(self._interpreter(pool.image)), "--shell-python", self._python)
 
     def _launch(self, placement: Placement, slot: tuple[str, ...]) -> None:
         place = placement.place
