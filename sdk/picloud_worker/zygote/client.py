@@ -64,7 +64,13 @@ class ZygoteClient:
         parent = os.getpid()
         if os.fork() == 0:
             ours.close()
-            setup = process.ChildSetup(str(home), user, socket_prefix, environment, shell_python)
+            setup = process.ChildSetup(
+                home=str(home),
+                user=user,
+                socket_prefix=socket_prefix,
+                environment=environment,
+                shell_python=shell_python,
+            )
             process.become_zygote(theirs, parent, scoreboard, setup)
         theirs.close()
         return cls(ours, scoreboard, socket_prefix, user.uid if user else _own_uid())
