@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp words imgpipeline test test-infra check bench scale processes soak neighbour faults hops servers images pythons docs reference pages browser vendor clean
+.PHONY: help demo demo-embedded demo-hashicorp words imgpipeline test test-infra check bench scale processes soak neighbour faults hops servers images pythons docs reference pages browser vendor lock audit release clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +14,8 @@ WAITING := tests/e2e tests/docs docs
 # bash, for `pipefail`: an installation that fails ends make, though its output goes through awk.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
-INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --editable
+# The versions that this commit was tested with, whatever was published since.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --constraint constraints.txt --editable
 define SHOW_PACKAGES
 awk '/^Collecting / { sub(/[^A-Za-z0-9_.-].*/, "", $$2); printf " %s", $$2; fflush() } \
   /^Installing collected/ { printf "\n  unpacking ..."; fflush() } \
@@ -108,6 +109,16 @@ browser: $(VENV)/.browser ## Use the web pages in a real Chromium, as people do
 vendor: $(VENV)/.developers ## Fetch the scripts of the web pages from npm, at the versions in api/vendored.py
 	@$(BIN)/python api/vendored.py
 
+lock: $(VENV)/.developers ## Take the newest versions of all packages into constraints.txt, for everybody who runs make
+	@$(BIN)/python -m uv pip compile pyproject.toml --all-extras --universal --upgrade --quiet \
+	  --no-header --no-annotate --no-emit-index-url --output-file constraints.txt
+
+audit: $(VENV)/.release ## Look up known weaknesses of the packages in constraints.txt
+	@$(BIN)/python -m pip_audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
+
+release: $(VENV)/.release ## Build the files of a release into dist/; SIGN_WITH=KEY signs them
+	@$(BIN)/python release/build.py $(addprefix --sign-with ,$(SIGN_WITH))
+
 clean: ## Remove the environment and what tools left behind
 	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
@@ -117,7 +128,7 @@ $(BIN)/python:
 	@echo "Making $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.users: $(BIN)/python pyproject.toml
+$(VENV)/.users: $(BIN)/python pyproject.toml constraints.txt
 	@printf "Installing picloud into $(VENV), about 20 s:"
 	@$(INSTALL) '.[cli,server]' | $(SHOW_PACKAGES)
 	@touch $@
@@ -131,6 +142,11 @@ $(VENV)/.browser: $(VENV)/.developers api/vendored.py
 	@printf "Installing what tests in a browser need:"
 	@$(INSTALL) '.[cli,server,hashicorp,test,check,browser]' | $(SHOW_PACKAGES)
 	@$(BIN)/python api/vendored.py $(VENV)
+	@touch $@
+
+$(VENV)/.release: $(VENV)/.developers
+	@printf "Installing what a release needs:"
+	@$(INSTALL) '.[cli,server,hashicorp,test,check,release]' | $(SHOW_PACKAGES)
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.users

@@ -34,7 +34,18 @@ HABITS: Final = {
     r"\bshall\b": "must, or the present tense",
 }
 """Patterns that make a reader stop, and what to write instead."""
-FOLDERS: Final = ("api", "bench", "cli", "docs", "driver", "examples", "jobspecs", "sdk", "tests")
+FOLDERS: Final = (
+    "api",
+    "bench",
+    "cli",
+    "docs",
+    "driver",
+    "examples",
+    "jobspecs",
+    "release",
+    "sdk",
+    "tests",
+)
 SOURCES: Final = {
     "tests/shape/test_english.py",  # the habits themselves
     "tests/unit/sdk/_packing/test_bundler.py",  # a module of the test is called beside
