@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins  # noqa: TC003 - `list` has another meaning here
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
 from picloud_model.wire.rest import PublishRequest
 
 from cloud._arguments.option_values import short_label
@@ -18,6 +19,7 @@ from cloud._arguments.options import only_options
 from cloud._client.current import client
 from cloud._config.border import of_users
 from cloud._endpoints.calls import mapped_calls, requests_of
+from cloud._packing.packer import name_of
 from cloud._resources.rest import EndpointClient
 from cloud.errors import CloudValueError
 
@@ -61,9 +63,10 @@ def publish(
     """Publish a function as a web service, in place of an earlier one of the same label.
 
     The function travels now, with its modules: what you edit later changes nothing until you
-    publish it again. Arguments are given by name, and checked by the annotations `bool`, `int`,
-    `float`, `str`, `list` and `dict`, each also with `| None`; all others allow every value of
-    JSON.
+    publish it again. Arguments are given by name, and checked by the annotations of the function:
+    simple types, `bytes` (a file), dates and times, enums, `Literal`, unions, dataclasses and
+    structs of msgspec, and lists, dicts, sets and tuples of these. The function gets objects of
+    these types. An annotation of another type, or none, allows every value of JSON.
 
     Args:
         func: The function.
@@ -91,13 +94,18 @@ def publish(
     True
     """
     from cloud._endpoints.access import checked_access  # noqa: PLC0415 - few programs publish
+    from cloud._endpoints.argument_type import Conversions  # noqa: PLC0415
     from cloud._endpoints.encoding import checked_encoding  # noqa: PLC0415
     from cloud._endpoints.parameters import read_signature  # noqa: PLC0415
 
     encoding = checked_encoding(out_encoding, content_type)
     options = only_options(kwargs, "options begin with an underscore.")
     access = checked_access(public, calls_per_minute, origins)
-    return publish_job(func, label, read_signature(func), encoding, options, access=access)
+    signature = read_signature(func)
+    if signature.conversions:
+        options = replace(options, name=name_of(func))
+        func = Conversions(func, signature.conversions)
+    return publish_job(func, label, signature, encoding, options, access=access)
 
 
 def publish_job(
@@ -337,13 +345,16 @@ def infos() -> builtins.list[dict[str, Any]]:
 
 def as_dictionary(found: EndpointInfo) -> dict[str, Any]:
     """Return an endpoint as `info` does."""
+    from cloud._endpoints.argument_type import type_of  # noqa: PLC0415 - few programs publish
+
     return {
         "label": found.label,
         "url": _url(found),
         "function": found.function_name,
         "published": found.published_at,
         "parameters": {
-            each.name: {"type": each.kind, "required": each.required} for each in found.parameters
+            each.name: {"type": type_of(each), "required": each.required}
+            for each in found.parameters
         },
         "takes_any": found.takes_any,
         "out_encoding": found.out_encoding,

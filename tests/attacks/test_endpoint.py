@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field
+from datetime import date  # noqa: TC003 - annotations of a published function are read
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
 import schemathesis
@@ -176,10 +178,31 @@ def test_everybody_calls_a_public_endpoint_but_sees_no_more(
     assert call(sender, published.public, basic("r" + "0" * 12, "x")).status == 401
 
 
-def typed(x: int, y: float | None, z: list[Any], *, name: str = "", more: Any = None) -> int:
+@dataclass
+class Point:
+    """A dataclass as an argument."""
+
+    x: float
+    tags: list[str] = field(default_factory=list)
+
+
+def typed(  # noqa: PLR0917 - one of each type
+    x: int,
+    y: float | None,
+    z: list[Any],
+    point: Point,
+    day: date | None,
+    kind: Literal["a", 1],
+    sizes: dict[str, int | list[int]],
+    pair: tuple[int, Point] | None = None,
+    data: bytes = b"",
+    *,
+    name: str = "",
+    more: Any = None,
+) -> int:
     """Return a number."""
-    del y, z, name, more
-    return x
+    del x, y, z, day, kind, sizes, pair, data, name, more
+    return len(point.tags)
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import enum
 import json
 import pickle
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
+from datetime import date  # noqa: TC003 - annotations of a published function are read
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -31,6 +34,25 @@ FACTOR = 2
 def scaled(x: int, times: float = FACTOR, *, name: str | None = None) -> dict[str, Any]:
     """Return arguments as they arrived, and a number that needs a global of this module."""
     return {"value": FACTOR * x, "times": times, "name": name}
+
+
+class Color(enum.Enum):
+    """An enum as an argument."""
+
+    RED = "red"
+
+
+@dataclass
+class Point:
+    """A dataclass as an argument."""
+
+    x: float
+    color: Color = Color.RED
+
+
+def drawn(points: list[Point], day: date, data: bytes, scale: int | None = None) -> str:
+    """Return what arrived, and of which types."""
+    return f"{points!r} {day!r} {len(data)} {sum(data)} {scale!r}"
 
 
 class Reply(NamedTuple):
@@ -118,6 +140,61 @@ def test_published_functions_over_http(client: Client) -> None:
     assert (described["label"], described["parameters"][0]["name"]) == ("http", "x")
     with current_client(client):
         rest.remove("http")
+
+
+def test_annotations_make_objects_of_arguments(client: Client) -> None:
+    """Of JSON, of a form and of Python; a piece that does not fit is named."""
+    with current_client(client):
+        url = rest.publish(drawn, "drawn", "raw")
+        known = rest.info("drawn")
+        assert known["function"] == "tests.e2e.test_rest.drawn"
+        assert {name: each["type"] for name, each in known["parameters"].items()} == {
+            "points": "list[{x: float, color: 'red'}]",
+            "day": "date",
+            "data": "bytes",
+            "scale": "int",
+        }
+        points, day = [{"x": 1}], "2026-11-30"
+        made = "[Point(x=1.0, color=<Color.RED: 'red'>)] datetime.date(2026, 11, 30)"
+        assert rest.invoke("drawn", points=points, day=day, data=b"\1\2", _wait=60) == (
+            f"{made} 2 3 None"
+        )
+    given = json.dumps({"points": points, "day": day, "data": "AQI="}).encode()
+    form = urlencode({"points": '[{"x": 1}]', "day": day, "data": "\1\2", "scale": "5"}).encode()
+    reply = send(client, "POST", url, given, Content_Type="application/json", Prefer="wait=30")
+    assert reply.body.decode() == f"{made} 2 3 None"
+    assert send(client, "POST", url, form, Prefer="wait=30").body.decode() == f"{made} 2 3 5"
+    wrong = form.replace(b"1%7D", b"null%7D")
+    status, problem = post(client, url, wrong)
+    assert (status, problem["field"]) == (400, "points")
+    assert problem["message"] == "The argument 'points[0].x' must be a number."
+    with current_client(client):
+        rest.remove("drawn")
+
+
+def test_files_are_uploaded(client: Client) -> None:
+    """A parameter of bytes takes a file, also one that the state store would not hold."""
+    with current_client(client):
+        url = rest.publish(drawn, "files", "raw")
+    kind = "multipart/form-data; boundary=xx"
+
+    def form(data: bytes) -> bytes:
+        head = "".join(
+            f'--xx\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+            for name, value in (("points", '[{"x": 1}]'), ("day", "2026-11-30"))
+        )
+        last = '--xx\r\nContent-Disposition: form-data; name="data"; filename="f"\r\n\r\n'
+        return (head + last).encode() + data + b"\r\n--xx--\r\n"
+
+    for data in (bytes(range(256)), bytes(range(256)) * 4096):
+        reply = send(client, "POST", url, form(data), Content_Type=kind, Prefer="wait=30")
+        assert reply.body.decode().endswith(f"{len(data)} {sum(data)} None"), reply
+    reply = send(client, "POST", url, b"x", Content_Type=kind)
+    assert (reply.status, reply.json["code"]) == (400, "argument.refused")
+    reply = send(client, "POST", url, b"x", Content_Type=kind, Content_Length=str(2**24 + 1))
+    assert (reply.status, reply.json["code"]) == (413, "request.too_large")
+    with current_client(client):
+        rest.remove("files")
 
 
 def test_a_result_is_read_at_the_location(client: Client, stack: Stack) -> None:

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import uuid4
 
 import msgspec
-from falcon.util.uri import parse_query_string
 from picloud_model import wire
-from picloud_model.errors import (
-    ArgumentRefused,
-    EndpointNotFound,
-    InvokedJobFailed,
-)
+from picloud_model.errors import EndpointNotFound, InvokedJobFailed
 from picloud_model.wire.body import is_short_label
-from picloud_model.wire.rest import (
-    FORM,
-    MAX_CALL_BYTES,
-    InvokeRequest,
-    OriginalCall,
-    OriginalEndpoint,
-)
+from picloud_model.wire.rest import InvokeRequest, OriginalCall, OriginalEndpoint
 
 from picloud_api.resources.body import (
     authenticate,
@@ -30,9 +19,7 @@ from picloud_api.resources.body import (
     basic_challenge,
     basic_pair,
     begin_request,
-    decode_body,
     hold_bytes,
-    read_bytes,
     reauthenticate,
     set_account,
 )
@@ -41,6 +28,7 @@ from picloud_api.resources.cross_origin import (
     allow_requests,
     check_credential_is_meant,
 )
+from picloud_api.resources.endpoint_arguments import read_call
 from picloud_api.resources.endpoint_document import endpoint_document
 from picloud_api.resources.route import Credential, Route
 from picloud_api.usecases.rest.call_address import Call
@@ -52,7 +40,6 @@ if TYPE_CHECKING:
     from picloud_api.usecases.rest.call_result import CallResult
     from picloud_api.usecases.use_cases import UseCases
 
-_MOST_FIELDS: Final = 1000
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:$|[,;\s])", re.IGNORECASE)
 _VERSION: Final = re.compile(r"\d{1,9}")
 _ACCOUNT: Final = re.compile(r"a[0-9a-f]{7}")
@@ -140,7 +127,7 @@ class EndpointCallResource:
         """Call a published function; wait for its result if the request prefers that."""
         caller = await self._admit(request, response, account, label)
         check_credential_is_meant(request)
-        texts, arguments = await read_arguments(request)
+        texts, arguments = await read_call(request)
         key = request.get_header("Idempotency-Key") or uuid4().hex
         body = InvokeRequest(
             label=label,
@@ -242,29 +229,6 @@ class EndpointCallResource:
         _write(response, call.jid, result)
 
 
-async def read_arguments(request: Request) -> tuple[dict[str, list[str]], dict[str, Any]]:
-    """Return the arguments of a call: those that are text, and those that are values of JSON.
-
-    Raises:
-        ArgumentRefused: When the body is neither a form nor an object of JSON.
-        TooLarge: When it is larger than a call may have.
-        msgspec.DecodeError: When it is not JSON.
-    """
-    texts = _fields(request.query_string)
-    data = await read_bytes(request, 2 * MAX_CALL_BYTES)
-    kind = (request.content_type or "").partition(";")[0].strip().lower()
-    if not data:
-        return texts, {}
-    if kind == FORM:
-        return {**texts, **_fields(data.decode("utf-8", "replace"))}, {}
-    if kind == wire.JSON:
-        return texts, await decode_body(request, data, dict[str, Any])
-    raise ArgumentRefused(
-        "The arguments must be parameters of the address, a form "
-        f"(Content-Type: {FORM}) or an object of JSON (Content-Type: {wire.JSON})."
-    )
-
-
 def preferred_wait(header: str) -> float:
     """Return how long a request prefers to wait for the result (RFC 7240), in seconds.
 
@@ -273,13 +237,6 @@ def preferred_wait(header: str) -> float:
     """
     matched = _WAIT.search(header)
     return min(float(matched[1]), wire.LONGEST_POLL_S) if matched else 0.0
-
-
-def _fields(text: str) -> dict[str, list[str]]:
-    if text.count("&") >= _MOST_FIELDS:
-        raise ArgumentRefused(f"A call has at most {_MOST_FIELDS} arguments.")
-    found = parse_query_string(text, keep_blank=True)
-    return {name: each if isinstance(each, list) else [each] for name, each in found.items()}
 
 
 def _may_exist(account: str, label: str) -> bool:
@@ -343,8 +300,8 @@ ROUTES: Final = (
         "/r/{account}/{label}",
         OriginalCall,
         "Call a published function; a public one needs no key. The arguments are parameters of "
-        "the address, a form or an object of JSON. The answer has the jid of the job; with "
-        "`Prefer: wait=SECONDS` it has the result, too, if the job ends by then.",
+        "the address, a form, also with files, or an object of JSON. The answer has the jid of the "
+        "job; with `Prefer: wait=SECONDS` it has the result, too, if the job ends by then.",
         pending=True,
     ),
     _route(

@@ -196,9 +196,9 @@ class CronsRoom:
 class RestRoom:
     """Functions that are published with a URL."""
 
-    def __init__(self, base: Foundation, jobs: JobsRoom) -> None:
+    def __init__(self, base: Foundation, jobs: JobsRoom, storage: StorageRoom) -> None:
         key = base.keys.ticket
-        self.endpoints = Endpoints(base.context, jobs.submit, jobs.plain_result, key)
+        self.endpoints = Endpoints(base.context, jobs.submit, jobs.plain_result, storage.blobs, key)
         self.keys = EndpointKeys(base.context, base.keys.pepper)
 
 
@@ -212,7 +212,7 @@ class UseCases:
         self.environments = EnvironmentsRoom(base)
         self.jobs = JobsRoom(base, self.accounts, self.storage, self.environments)
         self.crons = CronsRoom(base, self.jobs)
-        self.rest = RestRoom(base, self.jobs)
+        self.rest = RestRoom(base, self.jobs, self.storage)
         self.queues = QueuesRoom(base, queues, self.jobs)
         self.slots = SlotsRoom(base, self.accounts)
         self.health = base.health

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import collections.abc
-import types
 from inspect import Parameter as Declared
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, cast, get_type_hints
 
 import msgspec
+from msgspec.structs import replace
 from picloud_model.wire.rest import MAX_PARAMETERS, Parameter
 
+from cloud._endpoints.argument_type import read_type
 from cloud.errors import CloudTypeError, CloudValueError
 
 if TYPE_CHECKING:
@@ -18,29 +18,24 @@ if TYPE_CHECKING:
 
     from picloud_model.wire.rest import ParameterKind
 
-_KINDS: Final[dict[Any, ParameterKind]] = {
-    bool: "bool",
-    int: "int",
-    float: "float",
-    str: "str",
-    list: "list",
-    collections.abc.Sequence: "list",
-    dict: "dict",
-    collections.abc.Mapping: "dict",
-}
+_SIMPLE: Final = ("any", "bool", "int", "float", "str", "bytes")
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """The parameters of a function, and whether it takes arguments of other names, too."""
+    """The parameters of a function, and whether it takes arguments of other names, too.
+
+    `conversions` are the annotations of those whose arguments are made from values of JSON.
+    """
 
     parameters: list[Parameter]
     takes_any: bool = False
+    conversions: dict[str, Any] = {}
 
 
 def read_signature(func: Callable[..., Any]) -> Signature:
     """Return the parameters of a function.
 
-    An annotation that JSON has no type for allows every value.
+    An annotation that no value of JSON can be converted to allows every value.
 
     Raises:
         CloudTypeError: When it is not a function.
@@ -61,6 +56,7 @@ def read_signature(func: Callable[..., Any]) -> Signature:
         ) from None
     types_of = _annotations(func)
     parameters, takes_any = list[Parameter](), False
+    conversions: dict[str, Any] = {}
     for each in declared:
         if each.kind is Declared.VAR_KEYWORD:
             takes_any = True
@@ -70,15 +66,14 @@ def read_signature(func: Callable[..., Any]) -> Signature:
                 "publish a function whose parameters have names."
             )
         elif each.kind in {Declared.POSITIONAL_OR_KEYWORD, Declared.KEYWORD_ONLY}:
-            required = each.default is Declared.empty
-            kind, nullable = _kind(types_of.get(each.name, Any))
-            nullable = nullable or each.default is None
-            parameters.append(
-                Parameter(name=each.name, kind=kind, required=required, nullable=nullable)
-            )
+            annotation = types_of.get(each.name, Any)
+            parameter, converts = _parameter(each, annotation)
+            parameters.append(parameter)
+            if converts:
+                conversions[each.name] = annotation
     if len(parameters) > MAX_PARAMETERS:
         raise CloudValueError(f"A published function has at most {MAX_PARAMETERS} parameters.")
-    return Signature(parameters, takes_any)
+    return Signature(parameters, takes_any, conversions)
 
 
 def _annotations(func: Callable[..., Any]) -> dict[str, Any]:
@@ -88,10 +83,25 @@ def _annotations(func: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
-def _kind(annotation: Any) -> tuple[ParameterKind, bool]:
-    """Return the kind of an annotation, and whether it allows None."""
-    if get_origin(annotation) in {Union, types.UnionType}:
-        members = [each for each in get_args(annotation) if each is not types.NoneType]
-        kind = _kind(members[0])[0] if len(members) == 1 else "any"
-        return kind, len(members) < len(get_args(annotation))
-    return _KINDS.get(get_origin(annotation) or annotation, "any"), False
+def _parameter(declared: Declared, annotation: Any) -> tuple[Parameter, bool]:
+    """Return a parameter, and whether its arguments are made from values of JSON."""
+    read = read_type(annotation)
+    found, nullable, typed = read.type, declared.default is None, None
+    members = [each for each in found.items if each.kind != "null"]
+    if found.kind == "union" and len(members) < len(found.items):
+        nullable = True
+        found = members[0] if len(members) == 1 else replace(found, items=members)
+    is_bare = found.kind in {"list", "dict"} and found.items[0].kind == "any" and not read.converts
+    kind: ParameterKind = "typed"
+    if found.kind in _SIMPLE or is_bare:
+        kind = cast("ParameterKind", found.kind)
+    else:
+        typed = found
+    parameter = Parameter(
+        name=declared.name,
+        kind=kind,
+        required=declared.default is Declared.empty,
+        nullable=nullable,
+        type=typed,
+    )
+    return parameter, read.converts and kind != "bytes"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from picloud_model.wire.argument_type import ArgumentType
 from picloud_model.wire.body import Answer, Request, ShortLabel, SubmitId
 from picloud_model.wire.job import SubmitRequest
 from picloud_model.wire.original import OriginalAnswer
@@ -30,8 +31,13 @@ MAX_ORIGINS: Final = 20
 MAX_CALL_BYTES: Final = 192 * 1024
 """The largest arguments of the calls of a request, in bytes: they are kept in the state store."""
 
+MAX_UPLOAD_BYTES: Final = 16 * 1024 * 1024
+"""The largest form with files: what does not fit into the state store is a blob."""
+
 FORM: Final = "application/x-www-form-urlencoded"
 """The content type of arguments that a form sends."""
+FILES: Final = "multipart/form-data"
+"""The content type of arguments that a form with files sends."""
 
 OutEncoding = Literal["json", "raw", "pickle"]
 """How results are returned: as JSON, as the bytes or the text that they are, or pickled."""
@@ -42,8 +48,11 @@ Origin = Annotated[
 ]
 """The origin of web pages as browsers send it, `https://example.org`; `*` is each one."""
 ParameterName = Annotated[str, Meta(min_length=1, max_length=100)]
-ParameterKind = Literal["any", "bool", "int", "float", "str", "text", "list", "dict"]
-"""What an argument must be; "any" is each value of JSON, "text" text or a number as text."""
+ParameterKind = Literal[
+    "any", "bool", "int", "float", "str", "text", "bytes", "list", "dict", "typed"
+]
+"""What an argument must be; "any" is each value of JSON, "text" text or a number as text, "bytes" a
+file or base64, and "typed" what the type of the parameter says."""
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,6 +62,13 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     kind: ParameterKind = "any"
     required: bool = True
     nullable: bool = False
+    type: ArgumentType | None = None
+    """That of an argument of the kind "typed"."""
+
+    def __post_init__(self) -> None:
+        """Check that a parameter has a type if its kind says so."""
+        if (self.kind == "typed") != (self.type is not None):
+            raise ValueError("A parameter of the kind 'typed', and no other one, must have a type.")
 
 
 class PublishRequest(Request, frozen=True, kw_only=True):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 from picloud_model import pack
 from picloud_model.errors import ArgumentRefused, TooLarge
-from picloud_model.wire import Content, PackPart
-from picloud_model.wire.rest import MAX_CALL_BYTES
+from picloud_model.wire.rest import MAX_CALL_BYTES, MAX_UPLOAD_BYTES
 
+from picloud_api.usecases.rest.argument_type import SCALARS, fitted, from_text, json_of
 from picloud_api.usecases.rest.plain_pickle import call_pickle
 
 if TYPE_CHECKING:
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from picloud_model.wire.rest import Parameter
 
-_KINDS: Final[dict[str, tuple[type, str]]] = {
-    "bool": (bool, "true or false"),
-    "int": (int, "a whole number"),
-    "float": (float, "a number"),
-    "str": (str, "text"),
+Texts: TypeAlias = dict[str, list[str | bytes]]
+"""Arguments that arrived as text or, if bytes, as files, by name."""
+_KINDS: Final[dict[str, tuple[Any, str]]] = {
+    **SCALARS,
     "text": (str, "text or a number"),
     "list": (list, "a list"),
     "dict": (dict, "an object"),
+    "bytes": (bytes, "a file, or bytes in base64"),
 }
 """The type of each kind of argument, and what an error calls it."""
 
@@ -62,8 +62,8 @@ def read_arguments(
     }
 
 
-def read_texts(parameters: Sequence[Parameter], given: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Return arguments that arrived as text, in an address or a form, as values of JSON.
+def read_texts(parameters: Sequence[Parameter], given: Texts) -> dict[str, Any]:
+    """Return arguments that arrived as text or files, in an address or a form, as values.
 
     A text is read by the kind of its parameter; one that does not fit it stays text, which
     `read_arguments` refuses. An argument that is repeated is a list.
@@ -72,27 +72,32 @@ def read_texts(parameters: Sequence[Parameter], given: Mapping[str, list[str]]) 
     >>> read_texts([Parameter(name="x", kind="int")], {"x": ["5"], "name": ["a", "b"]})
     {'x': 5, 'name': ['a', 'b']}
     """
-    kinds = {each.name: each.kind for each in parameters}
-    return {
-        name: _read_text(kinds.get(name, "any"), texts[0]) if len(texts) == 1 else list(texts)
-        for name, texts in given.items()
-    }
+    known = {each.name: each for each in parameters}
+    return {name: _read_texts(known.get(name), texts) for name, texts in given.items()}
 
 
-def argument_part(calls: Sequence[Mapping[str, Any]]) -> PackPart:
+def packed(calls: Sequence[Mapping[str, Any]]) -> bytes:
     """Return the arguments of calls as jobs take them: a pack with a parcel for each.
 
     Raises:
         ArgumentRefused: When they are not plain values, or nested too deep.
-        TooLarge: When they are larger than a request may have.
+        TooLarge: When they are larger than a request may have: only files may be large.
     """
     data = pack.write([pack.seal(call_pickle(arguments)) for arguments in calls])
-    if len(data) > MAX_CALL_BYTES:
+    has_files = any(_has_file(each) for arguments in calls for each in arguments.values())
+    limit = MAX_UPLOAD_BYTES if has_files else MAX_CALL_BYTES
+    if len(data) > limit:
         raise TooLarge(
-            f"The arguments are larger than {MAX_CALL_BYTES // 1024} KiB; store the data as an "
+            f"The arguments are larger than {limit // 1024:,} KiB; store the data as an "
             "object of a bucket, and pass its key."
         )
-    return PackPart(0, len(calls), Content("", len(data), data))
+    return data
+
+
+def _has_file(value: Any) -> bool:
+    return isinstance(value, bytes) or (
+        isinstance(value, list) and any(isinstance(each, bytes) for each in value)
+    )
 
 
 def _converted(parameter: Parameter, value: Any) -> Any:
@@ -100,6 +105,8 @@ def _converted(parameter: Parameter, value: Any) -> Any:
         return value
     if parameter.kind == "text" and type(value) in {int, float}:
         return str(value)
+    if parameter.type is not None:
+        return fitted(parameter.name, parameter.type, value, nullable=parameter.nullable)
     kind, noun = _KINDS[parameter.kind]
     try:
         return msgspec.convert(value, kind)
@@ -116,14 +123,24 @@ def json_or_text(text: str) -> Any:
     ([1], 'one')
     """
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+        return json_of(text)
+    except msgspec.DecodeError:
         return text
 
 
-def _read_text(kind: str, text: str) -> Any:
-    if kind in {"any", "str", "text"}:
+def _read_texts(parameter: Parameter | None, texts: list[str | bytes]) -> Any:
+    if parameter is not None and parameter.type is not None:
+        return from_text(parameter.type, texts)
+    if len(texts) > 1:
+        return list(texts)
+    return _read_text(parameter.kind if parameter is not None else "any", texts[0])
+
+
+def _read_text(kind: str, text: str | bytes) -> Any:
+    if isinstance(text, bytes) or kind in {"any", "str", "text"}:
         return text
+    if kind == "bytes":
+        return text.encode("utf-8", "surrogateescape")
     if kind == "list":
         return [text]
     if kind == "dict":

@@ -6,8 +6,8 @@ which the SDK stores when it publishes the function.
 
 from __future__ import annotations
 
+import asyncio
 from hashlib import blake2b
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import asdict, replace
@@ -18,8 +18,9 @@ from picloud_model.errors import (
     RequestRefused,
     Unavailable,
 )
-from picloud_model.wire import JSON, MSGPACK, encode
+from picloud_model.wire import JSON, MSGPACK, Content, PackPart, encode
 from picloud_model.wire.rest import (
+    MAX_CALL_BYTES,
     MAX_ENDPOINTS,
     MAX_VERSIONS,
     EndpointInfo,
@@ -34,13 +35,15 @@ from picloud_api.store.rest_record import (
     endpoint_key,
     version_key,
 )
+from picloud_api.usecases.rest.argument_type import check_types
 from picloud_api.usecases.rest.call_address import Call, CallAddresses
-from picloud_api.usecases.rest.call_arguments import argument_part, read_arguments, read_texts
+from picloud_api.usecases.rest.call_arguments import packed, read_arguments, read_texts
 from picloud_api.usecases.rest.call_rate import CallRates
 from picloud_api.usecases.rest.call_result import PICKLE, CallResult, raw_result
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from typing import Any
 
     from picloud_model.wire.rest import InvokeRequest, PublishRequest
 
@@ -49,8 +52,9 @@ if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
     from picloud_api.usecases.jobs.plain_result import PlainResults
     from picloud_api.usecases.jobs.submit import SubmitJobs
+    from picloud_api.usecases.rest.call_arguments import Texts
+    from picloud_api.usecases.storage.blob import Blobs
 
-_NO_TEXTS: Final[Mapping[str, list[str]]] = MappingProxyType({})
 _JOB_BYTES: Final = 128 * 1024
 """The largest description of the job of an endpoint; what is larger is a blob."""
 
@@ -63,27 +67,34 @@ class Endpoints:
     """
 
     def __init__(
-        self, context: Context, submit: SubmitJobs, results: PlainResults, key: bytes
+        self,
+        context: Context,
+        submit: SubmitJobs,
+        results: PlainResults,
+        blobs: Blobs,
+        key: bytes,
     ) -> None:
         self.addresses = CallAddresses(key)
         self._commits = context.commits
         self._clock = context.clock
         self._submit = submit
         self._results = results
+        self._blobs = blobs
         self._rates = CallRates()
 
     async def publish(self, account: str, request: PublishRequest) -> EndpointInfo:
         """Publish a function, in place of an earlier one of the same label.
 
         Raises:
-            RequestRefused: When its job is not a call that could be submitted, or the account has
-                as many endpoints as it may have.
+            RequestRefused: When its job is not a call that could be submitted, its parameters have
+                too many types, or the account has as many endpoints as it may have.
             BlobMissing: When the job names blobs that are not stored.
         """
         job = request.job
         if len(encode(job, MSGPACK)) > _JOB_BYTES:
             message = f"A published function of more than {_JOB_BYTES:,} bytes must be a blob."
             raise RequestRefused(message, field="job.function")
+        check_types(request.parameters)
         await self._submit.check_call(account, job, "The job of an endpoint")
         key = endpoint_key(account, request.label)
         view = self._commits.view
@@ -168,7 +179,7 @@ class Endpoints:
         self,
         account: str,
         request: InvokeRequest,
-        texts: Mapping[str, list[str]] = _NO_TEXTS,
+        texts: Texts | None = None,
         *,
         is_limited: bool = False,
     ) -> Invoked:
@@ -177,7 +188,7 @@ class Endpoints:
         Args:
             account: The account of the endpoint.
             request: The calls.
-            texts: More arguments of each, which arrived as text.
+            texts: More arguments of each, which arrived as text or files.
             is_limited: Whether the rate limit of the endpoint applies.
 
         Raises:
@@ -190,7 +201,7 @@ class Endpoints:
         access, record = await self._record(account, request.label, request.version)
         if is_limited:
             self._rates.take(endpoint_key(account, request.label), access.calls_per_minute)
-        common = read_texts(record.parameters, texts)
+        common = read_texts(record.parameters, texts or {})
         calls = [
             read_arguments(record.parameters, {**common, **given}, takes_any=record.takes_any)
             for given in request.calls
@@ -202,11 +213,24 @@ class Endpoints:
             kind="call" if len(calls) == 1 else "map",
             count=len(calls),
             options=replace(options, label=options.label or request.label),
-            parts=[argument_part(calls)],
+            parts=[await self._part(account, calls)],
         )
         fingerprint = blake2b(encode(job), digest_size=16).digest()
         submitted = await self._submit.submit(account, job, fingerprint)
         return Invoked(first=submitted.first, count=submitted.count, version=record.version)
+
+    async def _part(self, account: str, calls: Sequence[Mapping[str, Any]]) -> PackPart:
+        """Return the arguments of calls; with large files they are stored as a blob."""
+        files = sum(len(each) for call in calls for each in call.values() if type(each) is bytes)
+        if files <= MAX_CALL_BYTES:
+            data = packed(calls)
+        else:
+            # The largest files take a tenth of a second, in which other requests are answered.
+            data = await asyncio.to_thread(packed, calls)
+        if len(data) <= MAX_CALL_BYTES:
+            return PackPart(0, len(calls), Content("", len(data), data))
+        (digest,) = (await self._blobs.store(account, [data])).digests
+        return PackPart(0, len(calls), Content(digest, len(data)))
 
     async def result(
         self,

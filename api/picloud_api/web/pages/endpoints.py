@@ -12,6 +12,7 @@ from picloud_model.wire.rest import EndpointRequest, InvokeRequest, RollbackRequ
 
 from picloud_api.errors import status_of
 from picloud_api.resources.endpoint_document import endpoint_document
+from picloud_api.usecases.rest.argument_type import as_text, noun_of
 from picloud_api.usecases.rest.call_arguments import json_or_text
 from picloud_api.web.rendering import go_to
 from picloud_api.web.visitor import text_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
     from picloud_model.wire.rest import EndpointInfo, Parameter
 
+    from picloud_api.usecases.rest.call_arguments import Texts
     from picloud_api.usecases.use_cases import UseCases
     from picloud_api.web.rendering import Renderer
     from picloud_api.web.visitor import Visitor, Visitors
@@ -29,7 +31,14 @@ if TYPE_CHECKING:
 ARGUMENT: Final = "argument-"
 """What the fields of arguments begin with: a parameter may be called as another field is."""
 _MORE: Final = "more"
-_JSON_KINDS: Final = ("any", "dict", "list")
+_HINTS: Final = {
+    "any": "text or JSON",
+    "dict": "{}",
+    "list": "[]",
+    "int": "a whole number",
+    "float": "a number",
+}
+_JSON_KINDS: Final = ("any", "dict", "list", "object", "tuple", "union")
 
 
 class EndpointsPage:
@@ -119,14 +128,16 @@ class EndpointsPage:
             more=text_of(fields, _MORE),
             problem=problem,
             prefix=ARGUMENT,
-            json_kinds=_JSON_KINDS,
+            json_names=[each.name for each in endpoint.parameters if _kind(each) in _JSON_KINDS],
+            choices={each.name: choices_of(each) for each in endpoint.parameters},
+            hints={each.name: _hint(each) for each in endpoint.parameters},
             new_id=uuid4().hex,
         )
 
 
 def read_fields(
     parameters: Sequence[Parameter], fields: Mapping[str, list[str]]
-) -> tuple[dict[str, Any], dict[str, list[str]]]:
+) -> tuple[dict[str, Any], Texts]:
     """Return the arguments of a form: those that are values, and those that are text.
 
     An optional parameter whose field is empty is left out. What may be any value of JSON, a list
@@ -141,7 +152,7 @@ def read_fields(
     ({'y': [1, 2]}, {'x': ['5']})
     """
     given: dict[str, Any] = {}
-    texts: dict[str, list[str]] = {}
+    texts: Texts = {}
     if more := text_of(fields, _MORE).strip():
         given = json_or_text(more)
         if not isinstance(given, dict):
@@ -150,11 +161,37 @@ def read_fields(
         text = text_of(fields, ARGUMENT + each.name)
         if not text and not each.required:
             continue
-        if each.kind in _JSON_KINDS or (each.nullable and text.strip() == "null"):
+        if _kind(each) in _JSON_KINDS or (each.nullable and text.strip() == "null"):
             given[each.name] = json_or_text(text)
         else:
             texts[each.name] = [text]
     return given, texts
+
+
+def choices_of(parameter: Parameter) -> list[str]:
+    """Return the texts that a parameter may be; none if there are too many to choose from.
+
+    >>> from picloud_model.wire.rest import Parameter
+    >>> choices_of(Parameter(name="x", kind="bool", nullable=True))
+    ['true', 'false', 'null']
+    """
+    null = ["null"] * parameter.nullable
+    if parameter.kind == "bool":
+        return ["true", "false", *null]
+    if parameter.type is None or parameter.type.kind != "literal":
+        return []
+    return [*map(as_text, parameter.type.values), *null]
+
+
+def _hint(parameter: Parameter) -> str:
+    """Return what the field of a parameter shows while it is empty."""
+    if parameter.type is None:
+        return _HINTS.get(parameter.kind, "text")
+    return noun_of(parameter.type) + " as JSON" * (parameter.type.kind in _JSON_KINDS)
+
+
+def _kind(parameter: Parameter) -> str:
+    return parameter.type.kind if parameter.type is not None else parameter.kind
 
 
 def _label(text: str) -> str:

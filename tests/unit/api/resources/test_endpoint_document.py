@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 from picloud_api.resources.endpoint_document import endpoint_document
+from picloud_model.wire.argument_type import ArgumentType, TypeField
 from picloud_model.wire.rest import EndpointInfo, Parameter
 
 PATH = "/r/a0000001/e"
@@ -62,3 +63,36 @@ def test_a_raw_result_has_its_content_type() -> None:
     for content_type, shown in (("image/png", "image/png"), ("", "application/octet-stream")):
         document = described(out_encoding="raw", content_type=content_type)
         assert [*document["paths"][PATH]["post"]["responses"]["200"]["content"]] == [shown]
+
+
+def test_types_of_every_kind_have_a_schema() -> None:
+    """A function with a file takes a form with files, too."""
+    number = ArgumentType(kind="int")
+    types = {
+        "point": ArgumentType(kind="object", fields=[TypeField(name="x", type=number)]),
+        "union": ArgumentType(kind="union", items=[number, ArgumentType(kind="null")]),
+        "choice": ArgumentType(kind="literal", values=["a", 1]),
+        "pair": ArgumentType(kind="tuple", items=[number, ArgumentType()]),
+        "none": ArgumentType(kind="tuple"),
+        "table": ArgumentType(kind="dict", items=[ArgumentType(kind="list", items=[number])]),
+    }
+    kinds = ("bytes", "date", "datetime", "time", "duration", "decimal", "uuid", "bool", "str")
+    types |= {kind: ArgumentType(kind=kind) for kind in kinds}  # type: ignore[misc]
+    parameters = [
+        Parameter(name=name, kind="typed", type=each, nullable=name == "pair")
+        for name, each in types.items()
+    ]
+    data = Parameter(name="data", kind="bytes")
+
+    document = described(parameters=[*parameters, data])
+
+    validate(document)
+    content = document["paths"][PATH]["post"]["requestBody"]["content"]
+    properties = content["application/json"]["schema"]["properties"]
+    assert properties["point"]["additionalProperties"] is False
+    assert properties["point"]["required"] == ["x"]
+    assert properties["pair"]["anyOf"][1] == {"type": "null"}
+    assert properties["date"] == {"type": "string", "format": "date"}
+    assert properties["data"]["contentEncoding"] == "base64"
+    files = content["multipart/form-data"]["schema"]["properties"]
+    assert files["data"] == {"contentMediaType": "application/octet-stream"}

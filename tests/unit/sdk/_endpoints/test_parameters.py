@@ -30,7 +30,7 @@ def test_annotations_say_what_a_parameter_takes() -> None:
     read = read_signature(typed)
     parameters = read.parameters
 
-    kinds = ["bool", "int", "float", "str", "list", "dict", "int", "any"]
+    kinds = ["bool", "int", "float", "str", "typed", "dict", "int", "any"]
     assert [each.kind for each in parameters] == kinds
     assert [each.name for each in parameters if each.nullable] == ["n"]
     assert all(each.required for each in parameters)
@@ -40,11 +40,14 @@ def test_annotations_say_what_a_parameter_takes() -> None:
 @pytest.mark.parametrize(
     ("annotation", "kind", "nullable"),
     [
-        (Sequence[int], "list", False),
-        (Mapping[str, int], "dict", False),
+        (Sequence, "list", False),
+        (list[Any], "list", False),
+        (Mapping[str, int], "typed", False),
+        (bytes | None, "bytes", True),
         (Optional[str], "str", True),  # noqa: UP045 - old scripts write it
-        (int | str, "any", False),
-        (int | str | None, "any", True),
+        (int | str, "typed", False),
+        (int | str | None, "typed", True),
+        (complex | None, "any", False),
         ("unknown", "any", False),
     ],
 )

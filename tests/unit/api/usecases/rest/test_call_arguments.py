@@ -6,10 +6,10 @@ import pickle
 from typing import Any
 
 import pytest
-from picloud_api.usecases.rest.call_arguments import argument_part, read_arguments, read_texts
+from picloud_api.usecases.rest.call_arguments import packed, read_arguments, read_texts
 from picloud_model import pack
 from picloud_model.errors import ArgumentRefused, TooLarge
-from picloud_model.wire.rest import MAX_CALL_BYTES, Parameter
+from picloud_model.wire.rest import MAX_CALL_BYTES, MAX_UPLOAD_BYTES, Parameter
 
 PARAMETERS = [
     Parameter(name="i", kind="int"),
@@ -86,14 +86,30 @@ def test_text_is_read_by_the_type_of_its_parameter() -> None:
     assert read_texts(PARAMETERS, {"i": ["x"], "d": ["{"]}) == {"i": "x", "d": "{"}
 
 
+def test_a_file_is_bytes() -> None:
+    """In JSON it is base64, in a form its text; what is not a file is refused where one is due."""
+    data = Parameter(name="data", kind="bytes")
+
+    assert read_arguments([data], {"data": "aGk="}, takes_any=False) == {"data": b"hi"}
+    assert read_arguments([data], {"data": b"\xff"}, takes_any=False) == {"data": b"\xff"}
+    assert read_texts([data], {"data": ["h\xe9"]}) == {"data": "h\xe9".encode()}
+    assert read_texts([data], {"data": [b"\xff"]}) == {"data": b"\xff"}
+    with pytest.raises(ArgumentRefused, match="'data' must be a file, or bytes in base64"):
+        read_arguments([data], {"data": 5}, takes_any=False)
+    with pytest.raises(ArgumentRefused, match="'i' must be a whole number"):
+        read_arguments(PARAMETERS, {"i": b"5"}, takes_any=False)
+
+
 def test_each_call_is_a_parcel() -> None:
-    """A pack holds those of a request, up to a size."""
-    part = argument_part([{"x": 1}, {"x": 2}])
-    parcels = pack.Pack(part.content.data or b"")
+    """A pack holds those of a request, up to a size, which is larger for files."""
+    parcels = pack.Pack(packed([{"x": 1}, {"x": 2}]))
 
     assert [pickle.loads(pack.unseal(parcels[at])) for at in range(2)] == [
         ((), {"x": 1}),
         ((), {"x": 2}),
     ]
     with pytest.raises(TooLarge, match="larger than 192 KiB"):
-        argument_part([{"x": "a" * MAX_CALL_BYTES}])
+        packed([{"x": "a" * MAX_CALL_BYTES}])
+    assert len(packed([{"x": [b"a" * MAX_CALL_BYTES]}])) > MAX_CALL_BYTES
+    with pytest.raises(TooLarge, match="larger than 16,384 KiB"):
+        packed([{"x": b"a" * MAX_UPLOAD_BYTES}])

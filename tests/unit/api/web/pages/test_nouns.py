@@ -9,6 +9,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 from picloud_api.web.pages.bucket import UPLOAD_BYTES
+from picloud_model.wire.argument_type import ArgumentType
 from picloud_model.wire.attachment import AttachRequest
 from picloud_model.wire.cron import CronSchedule, RegisterCronRequest
 from picloud_model.wire.queue import PushRequest, QueueMessage
@@ -193,6 +194,31 @@ async def test_a_published_function_is_called_by_a_form(api: ApiHarness) -> None
     assert len({reply.headers["location"] for reply in replies}) == 1
     assert (await browser.send("GET", replies[0].headers["location"])).status == 200
     assert 'href="/endpoints/area"' in (await browser.send("GET", "/endpoints")).text
+
+
+async def test_types_have_fields_of_their_own(api: ApiHarness) -> None:
+    """Choices are a list to select from, objects are JSON, and dates are text."""
+    choice = ArgumentType(kind="literal", values=["a", 1])
+    numbers = ArgumentType(kind="list", items=[ArgumentType(kind="int")])
+    await _publish(
+        api,
+        Parameter(name="choice", kind="typed", type=choice, nullable=True),
+        Parameter(name="numbers", kind="typed", type=numbers),
+        Parameter(name="day", kind="typed", type=ArgumentType(kind="date")),
+    )
+    browser = await WebPages(api).open()
+    page = await browser.send("GET", "/endpoints/area")
+    form = f"submit_id={uuid4().hex}&form_token={page.token}&argument-choice=1"
+
+    wrong = f"{form}&argument-numbers=[1,true]&argument-day=2026-11-30"
+    refused = await browser.send("POST", "/endpoints/area", wrong)
+    called = await browser.send("POST", "/endpoints/area", wrong.replace("true", "2"))
+
+    assert "<option>null</option>" in page.text
+    assert 'placeholder="a list as JSON"' in page.text
+    assert 'placeholder="a date as &#39;2026-11-30&#39;"' in page.text
+    assert "The argument &#39;numbers[1]&#39; must be a whole number." in refused.text
+    assert called.status == 303
 
 
 async def test_further_arguments_are_json(api: ApiHarness) -> None:
