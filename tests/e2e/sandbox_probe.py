@@ -357,9 +357,7 @@ def refused(places: tuple[str, ...]) -> list[str]:
 
 def bucket_mount() -> dict[str, object]:
     """Return how the bucket is mounted, and what each attempt to get beyond it raises."""
-    import cloud
-
-    at = Path(cloud.bucket.mount_path())
+    at = Path("/bucket")
     (line,) = [
         line.split()
         for line in Path("/proc/self/mounts").read_text().splitlines()

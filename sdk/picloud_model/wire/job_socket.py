@@ -26,8 +26,13 @@ class JobGrant(Answer, frozen=True):
 
 
 class BucketMounted(Answer, frozen=True):
-    """Where the bucket is mounted, and whether it is already; or `reason`, why it cannot be."""
+    """Where the bucket is mounted, and whether it is already; or `reason`, why it cannot be.
+
+    An `idle` mount has not been used yet: what serves it starts with the first request of a
+    program.
+    """
 
     path: str = ""
     ready: bool = False
+    idle: bool = False
     reason: str = ""

@@ -18,7 +18,6 @@ from mfusepy import FUSE
 from picloud_model.wire import BucketMounted
 
 from picloud_worker.api.client import ApiClient
-from picloud_worker.mount import container
 from picloud_worker.mount.client import MountClient
 from picloud_worker.mount.filesystem import BucketFileSystem
 from picloud_worker.mount.idle_mount import HandedMount
@@ -40,16 +39,10 @@ def main() -> None:
     supervisor = socket.socket(fileno=options.socket)
     request, copies = receive(supervisor)
     at = request.at
-    if options.container is not None:
-        try:
-            device = container.mount(options.container, (request.uid, request.gid))
-        except OSError as error:
-            supervisor.send(encoded(BucketMounted(reason=f"The bucket is not mounted: {error}.")))
-            return
+    if options.contained:
         import resource  # noqa: PLC0415 - some systems lack it
 
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
-        at = f"/dev/fd/{device}"
     handed = None if options.device is None else HandedMount(options.device, options.first)
     if handed is not None:
         at = handed.at
@@ -57,7 +50,7 @@ def main() -> None:
     def mounted() -> None:
         if handed is not None:
             handed.serve()
-        elif options.container is None:
+        else:
             with read_ahead.devices() as devices:
                 read_ahead.set_read_ahead(at, REQUEST_BYTES, devices)
         with contextlib.suppress(OSError):
@@ -70,7 +63,9 @@ def main() -> None:
         (request.uid, request.gid),
         mounted=mounted,
     )
-    watch = threading.Thread(target=_watch, args=(supervisor, options.container), daemon=True)
+    watch = threading.Thread(
+        target=_watch, args=(supervisor,), kwargs={"unmounts": not options.contained}, daemon=True
+    )
     watch.start()
     try:
         FUSE(
@@ -90,25 +85,28 @@ def main() -> None:
     except RuntimeError as error:
         if error.args != (_SIGNALLED,):
             raise
+    finally:
+        with contextlib.suppress(OSError):
+            supervisor.shutdown(socket.SHUT_RDWR)  # earlier than this process ends
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="picloud_worker.mount", description="Mount a bucket.")
     parser.add_argument("--socket", required=True, type=int, help="leads to the supervisor")
     parser.add_argument("--parent", type=int, help="end with this process")
-    parser.add_argument("--container", type=int, help="mount in this mount namespace")
+    parser.add_argument("--contained", action="store_true", help="it is mounted in a container")
     parser.add_argument("--device", type=int, help="serve what this device has mounted already")
     parser.add_argument("--first", type=bytes.fromhex, help="the first request of that device")
     return parser.parse_args()
 
 
-def _watch(supervisor: socket.socket, namespace: int | None) -> None:
+def _watch(supervisor: socket.socket, *, unmounts: bool) -> None:
     """End this process when the supervisor ends."""
     # The main thread has to receive the signal: libfuse waits in it.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     with contextlib.suppress(OSError):
         supervisor.recv(1)
-    if namespace is None:
+    if unmounts:
         os.kill(os.getpid(), signal.SIGTERM)  # unmounts
     else:
         os._exit(0)  # the kernel ends the requests of programs, and the mount ends with them

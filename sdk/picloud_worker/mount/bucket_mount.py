@@ -14,14 +14,19 @@ from typing import TYPE_CHECKING, Final
 from picloud_model.wire import BucketMounted
 
 from picloud_worker.mount.idle_mount import IdleMount
-from picloud_worker.mount.mount_server import MountServer
+from picloud_worker.mount.mount_server import MARK, MountServer
 from picloud_worker.mount.request import MOUNT_POINT, MountRequest
 from picloud_worker.mount.start import obstacle, start
+from picloud_worker.system import procfs, user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from picloud_worker.system.procfs import MountId
+
 _END_S: Final = 5.0
+_LOSS_S: Final = 0.2
+"""How much later than a program the supervisor may learn that a mount was lost."""
 _ROOT: Final = 0
 _PREFIX: Final = "picloud-bucket-"
 _IGNORED: Final = (
@@ -71,21 +76,26 @@ class BucketMount:
         self._at = ""
         self.server: MountServer | None = None
         """What serves the latest mount; None before the first one."""
+        self.losses: list[MountId | None] = []
+        """The mounts that were lost after programs may have used them."""
 
     def use(self, selector: selectors.BaseSelector) -> None:
         """Wait for answers of the mount here; the caller calls the `data` of what is ready."""
         self._selector = selector
         if self._idle is not None:
             selector.register(self._idle.device, selectors.EVENT_READ, self.reply)
+        elif self._container is not None:
+            with contextlib.suppress(OSError):  # `reply` says why
+                self._begin()
 
     def reply(self) -> BucketMounted:
         """Return where the bucket is mounted, and begin to mount it if it is not. Never waits."""
+        if self.server is not None:
+            self.server.receive()
         server = self.server
-        if server is not None:
-            server.receive()
-            if server.is_ignored():
-                self._end_server()
-                return BucketMounted(reason=_IGNORED)
+        if server is not None and server.is_ignored():
+            self._end_server()
+            return BucketMounted(reason=_IGNORED)
         if server is None or server.is_lost:
             self._end_server()
             reason = obstacle() if self._has_directory else ""
@@ -95,9 +105,28 @@ class BucketMount:
         return server.answer
 
     def notice(self) -> None:
-        """Notice whether what serves the mount has ended, while nothing waited for its answers."""
+        """Notice whether what serves the mount has ended, while nothing waited for its answers.
+
+        In a container, wait until the machine has mounted, if it does: the next job has the bucket.
+        """
         if self.server is not None:
             self.server.receive()
+        server = self.server
+        if server is not None and not server.answer.ready and self._is_machine_there():
+            server.await_answer()
+
+    def _is_machine_there(self) -> bool:
+        return Path(f"/proc/self/fd/{self._container}/{MARK}").exists()
+
+    def has_lost_files(self, pid: int, since: int) -> bool:
+        """Whether a process or a descendant has files open that were lost, after so many losses."""
+        with user.acting_as(*self._owner):
+            return any(mount and procfs.has_open(pid, mount) for mount in self.losses[since:])
+
+    def notice_loss(self) -> None:
+        """Notice whether the mount was lost just now, if programs may have used it."""
+        if self.server is not None and self.server.is_used:
+            self.server.await_end(_LOSS_S)
 
     def close(self) -> None:
         """Unmount, if it is mounted; programs that still use it get errors."""
@@ -119,10 +148,18 @@ class BucketMount:
             self._selector.unregister(idle.device)
         return idle
 
-    def _renew(self) -> None:
+    def _lose(self) -> None:
         """Mount again what was lost, for the jobs that follow; open files stay lost."""
+        server = self.server
+        if server is not None and server.is_used:
+            self.losses.append(server.mount)
+        if self._has_directory:
+            return  # `reply` mounts it in another one
         with contextlib.suppress(OSError):
-            self._idle = IdleMount.mount(self._owner)
+            if self._is_own:
+                self._idle = IdleMount.mount(self._owner)
+            elif server is None or not server.answer.ready:
+                return  # it was refused, or never mounted
             self.use(self._selector)
 
     def _begin(self) -> MountServer:
@@ -134,8 +171,7 @@ class BucketMount:
         uid, gid = self._owner
         request = MountRequest(url=self._url, token=self._token, at=self._at, uid=uid, gid=gid)
         server = self.server = MountServer(request, self._copies, self._selector)
-        if self._is_own:
-            server.on_loss = self._renew
+        server.on_loss = self._lose
         if self._container is not None:
             server.listen(self._container)
             return server

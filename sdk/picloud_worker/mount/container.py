@@ -1,7 +1,7 @@
 """Mounts the bucket in the mount namespace of a container, from outside of it.
 
-The container gets neither a capability nor the device: the file system is served by this process,
-which keeps the device open. It is mounted in no other place, and ends with the container.
+The container gets neither a capability nor the device, which stays open outside. The file system
+is mounted in no other place, and ends with the container.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from picloud_worker.mount.idle_mount import IdleMount
 from picloud_worker.mount.request import MOUNT_POINT, REQUEST_BYTES
 from picloud_worker.system import namespace, read_ahead
 
 _DEVICE: Final = "/dev/fuse"
 
 
-def mount(target: int, owner: tuple[int, int]) -> int:
-    """Mount a file system that only one user can use; return the device that serves it.
+def mount(target: int, owner: tuple[int, int]) -> IdleMount:
+    """Mount a file system that only one user can use; return it, not served yet.
 
     Args:
         target: A descriptor of the mount namespace of the container.
@@ -26,7 +27,7 @@ def mount(target: int, owner: tuple[int, int]) -> int:
         OSError: When the system refuses.
     """
     uid, gid = owner
-    device = os.open(_DEVICE, os.O_RDWR)
+    device = os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC)
     # Without `allow_other` the kernel refuses every other user, also the root of the container.
     options = f"fd={device},rootmode=40000,user_id={uid},group_id={gid},max_read={REQUEST_BYTES}"
     with read_ahead.devices() as devices:
@@ -47,4 +48,4 @@ def mount(target: int, owner: tuple[int, int]) -> int:
     if number:
         os.close(device)
         raise OSError(number, os.strerror(number) if number > 0 else "it was killed")
-    return device
+    return IdleMount.of(device)

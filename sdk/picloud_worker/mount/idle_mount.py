@@ -1,8 +1,9 @@
 """The bucket at `/bucket` for jobs that open it by that path, without any request for it.
 
-It is mounted when a slot starts, in a mount namespace of the slot. What serves it is started with
-the first request of a program: until then a slot has one more descriptor, and nothing else. The
-kernel's own first request, which decides what it sends later, is answered here.
+It is mounted when a slot starts, in a mount namespace of the slot or, from outside, in that of its
+container. What serves it is started with the first request of a program: until then there is one
+more descriptor, and nothing else. The kernel's own first request, which decides what it sends
+later, is answered here.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Final, Self
 
 from picloud_worker.mount.request import MOUNT_POINT, REQUEST_BYTES
 from picloud_worker.mount.start import library, obstacle
-from picloud_worker.system import namespace, read_ahead
+from picloud_worker.system import namespace, procfs, read_ahead
 
 _DEVICE: Final = "/dev/fuse"
 _ROOT: Final = 0
@@ -65,7 +66,7 @@ class IdleMount:
         with contextlib.suppress(OSError):
             # A directory of the machine that has files in it is not hidden.
             Path(MOUNT_POINT).mkdir(exist_ok=True)
-            if (namespace.is_mounted(MOUNT_POINT) or _is_empty()) and namespace.enter():
+            if (procfs.mount_at(MOUNT_POINT) or _is_empty()) and namespace.enter():
                 return cls.mount(owner)
         return None
 
@@ -81,9 +82,22 @@ class IdleMount:
         try:
             options = f"fd={device},rootmode=40000,user_id={uid},group_id={gid}"
             options = f"{options},max_read={REQUEST_BYTES}"
-            namespace.mount_fuse("picloud", MOUNT_POINT, "fuse.bucket", options, over_others=True)
+            namespace.mount_fuse("picloud", MOUNT_POINT, "fuse.bucket", options)
             with read_ahead.devices() as devices:
                 read_ahead.set_read_ahead(MOUNT_POINT, REQUEST_BYTES, devices)
+        except OSError:
+            os.close(device)
+            raise
+        return cls.of(device)
+
+    @classmethod
+    def of(cls, device: int) -> Self:
+        """Return what a device has just mounted; the device is closed if that fails.
+
+        Raises:
+            OSError: When the kernel speaks another version of FUSE.
+        """
+        try:
             first = os.read(device, REQUEST_BYTES)
             os.write(device, answer(first))
         except OSError:

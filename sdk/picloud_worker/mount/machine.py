@@ -2,7 +2,8 @@
 
 A slot in a container asks through a socket in its directory of the scheduler, which no job can
 open. The kernel says which process listens there, and so in which container to mount. Each mount is
-served by a process of its own with the token of that slot; it outlives this process.
+served by a process of its own with the token of that slot, from the first request of a program on;
+it outlives this process. A file in the directory tells the slot that a process mounts buckets here.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import os
 import select
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.wire import BucketMounted
 
 from picloud_worker.ipc.peer import peer_of
-from picloud_worker.mount.mount_server import SOCKET
-from picloud_worker.mount.request import encoded
+from picloud_worker.mount import container
+from picloud_worker.mount.mount_server import MARK, SOCKET
+from picloud_worker.mount.request import MOUNT_POINT, encoded, peek
 from picloud_worker.mount.start import obstacle, start
 from picloud_worker.system.new_files import NewFiles
 
@@ -28,14 +31,18 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-FOLDERS: Final = ("alloc", "bucket", SOCKET)
-"""Where the socket is, below the directory of a slot."""
+    from picloud_worker.mount.idle_mount import IdleMount
+
+FOLDERS: Final = ("alloc", "bucket")
+"""Where the directory for the socket is, below that of a slot."""
+_CONNECT_S: Final = 1.0
+_REFUSED: Final = "The bucket cannot be mounted here: {}."
 _ROOT: Final = 0
 _OWN: Final = Path("/proc/self/ns/mnt")
 
 
 class Machine:
-    """Starts a process for each slot that asks, and ends it with the slot.
+    """Mounts the bucket of each slot that asks, and ends the mount with the slot.
 
     Args:
         slots: The directory that holds a directory for each slot.
@@ -45,15 +52,20 @@ class Machine:
     """
 
     def __init__(self, slots: Path) -> None:
-        self._files = NewFiles(slots, FOLDERS)
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[], None]] = {}
-        self._register(self._files.fileno(), select.EPOLLIN, self._look)
+        self._looks = [
+            partial(_each, NewFiles(slots, FOLDERS), _mark),
+            partial(_each, NewFiles(slots, (*FOLDERS, SOCKET)), self._handle),
+        ]
+        for look in self._looks:
+            self._register(look.args[0].fileno(), select.EPOLLIN, look)
 
     def run(self, until: int) -> None:
         """Serve until a descriptor can be read or has ended."""
         self._epoll.register(until, select.EPOLLIN)
-        self._look()
+        for look in self._looks:
+            look()
         while True:
             for descriptor, _ in self._epoll.poll():
                 if descriptor == until:
@@ -68,39 +80,67 @@ class Machine:
     def _forget(self, descriptor: int) -> None:
         del self._handlers[descriptor]
         self._epoll.unregister(descriptor)
-        os.close(descriptor)
 
-    def _look(self) -> None:
-        for path in self._files.read():
-            # If the supervisor has ended, nothing waits for an answer.
-            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(1.0)
-                _connect(connection, path)
-                self._serve(connection)
-
-    def _serve(self, connection: socket.socket) -> None:
-        """Start a process that mounts in the container of the peer."""
-        peer = peer_of(connection)
-        assert peer is not None  # Linux says it
-        namespace = os.open(f"/proc/{peer.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-        try:
+    def _handle(self, path: Path) -> None:
+        """Connect to a supervisor in a container, and wait for its request."""
+        with contextlib.ExitStack() as stack:
+            connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+            connection.settimeout(_CONNECT_S)
+            _connect(connection, path)
+            peer = peer_of(connection)
+            assert peer is not None  # Linux says it
+            namespace = os.open(f"/proc/{peer.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, namespace)
             if _has_ended(connection):  # the pid may be that of another process
                 return
             reason = obstacle()
             if peer.uid != _ROOT or os.fstat(namespace).st_ino == _OWN.stat().st_ino:
                 reason = "the request does not come from the supervisor of a container"
             if reason:
-                refusal = BucketMounted(reason=f"The bucket cannot be mounted here: {reason}.")
-                connection.send(encoded(refusal))
+                _answer(connection, BucketMounted(reason=_REFUSED.format(reason)))
                 return
+            stack.pop_all()
             connection.settimeout(None)
-            inherited = (connection.fileno(), namespace)
-            process = start(inherited[0], ("--container", str(namespace)), inherited)
+            mount = partial(self._mount, connection, namespace)
+            self._register(connection.fileno(), select.EPOLLIN, mount)
+
+    def _mount(self, supervisor: socket.socket, namespace: int) -> None:
+        """Mount what a supervisor has requested; nothing serves it yet."""
+        self._forget(supervisor.fileno())
+        try:
+            request = peek(supervisor)
+            idle = container.mount(namespace, (request.uid, request.gid))
+        except OSError as error:
+            _answer(supervisor, BucketMounted(reason=_REFUSED.format(error)))
+            supervisor.close()
+            return
         finally:
             os.close(namespace)
-        self._watch(process, os.dup(connection.fileno()))
+        _answer(supervisor, BucketMounted(path=MOUNT_POINT, ready=True, idle=True))
+        # Without any event the end of the peer is still reported.
+        self._register(supervisor.fileno(), 0, partial(self._end, supervisor, idle))
+        self._register(idle.device, select.EPOLLIN, partial(self._serve, supervisor, idle))
 
-    def _watch(self, process: subprocess.Popen[bytes], connection: int) -> None:
+    def _end(self, supervisor: socket.socket, idle: IdleMount) -> None:
+        """End a mount that nothing serves yet."""
+        self._forget(supervisor.fileno())
+        supervisor.close()
+        self._forget(idle.device)
+        idle.close()
+
+    def _serve(self, supervisor: socket.socket, idle: IdleMount) -> None:
+        """Start what serves a mount, at the first request of a program."""
+        if _has_ended(supervisor):
+            self._end(supervisor, idle)
+            return
+        self._forget(supervisor.fileno())
+        self._forget(idle.device)
+        options = ["--contained", "--device", str(idle.device), "--first", idle.first.hex()]
+        process = start(supervisor.fileno(), options, (supervisor.fileno(), idle.device))
+        idle.close()  # the mount now ends with that process
+        self._watch(process, supervisor)
+
+    def _watch(self, process: subprocess.Popen[bytes], supervisor: socket.socket) -> None:
         """Kill a process whose supervisor has ended, and reap it.
 
         It ends by itself then, unless it was stopped. What waits for it would keep the container
@@ -111,11 +151,34 @@ class Machine:
         def reap() -> None:
             process.wait()
             self._forget(ended)
-            self._forget(connection)
+            os.close(ended)
+            self._forget(supervisor.fileno())
+            supervisor.close()
 
-        # Without any event the end of the peer is still reported.
-        self._register(connection, 0, process.kill)
+        self._register(supervisor.fileno(), 0, process.kill)
         self._register(ended, select.EPOLLIN, reap)
+
+
+def _each(files: NewFiles, handle: Callable[[Path], None]) -> None:
+    """Handle each new file; what cannot be handled belongs to a slot that has ended."""
+    for path in files.read():
+        with contextlib.suppress(OSError):
+            handle(path)
+
+
+def _mark(directory: Path) -> None:
+    """Tell the slot of a directory that the machine mounts buckets."""
+    folder = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC
+        os.close(os.open(MARK, flags, 0o644, dir_fd=folder))
+    finally:
+        os.close(folder)
+
+
+def _answer(supervisor: socket.socket, answer: BucketMounted) -> None:
+    with contextlib.suppress(OSError):  # its end is an event
+        supervisor.send(encoded(answer))
 
 
 def _connect(connection: socket.socket, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import socket
 import time
@@ -15,13 +16,18 @@ from picloud_model.wire import BucketMounted
 
 from picloud_worker.ipc.peer import peer_of
 from picloud_worker.mount.request import MOST_BYTES, MountRequest, answers, send
+from picloud_worker.system import procfs
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
+    from picloud_worker.system.procfs import MountId
+
 SOCKET: Final = "mount"
 """The name of the socket in the directory through which a container asks for a mount."""
+MARK: Final = "mounts"
+"""The name of a file there that says that a process of the machine mounts buckets."""
 ACCEPT_S: Final = 10.0
 """How long the machine may take to accept such a request."""
 _ROOT: Final = 0
@@ -47,6 +53,10 @@ class MountServer:
         self._give_up_at = time.monotonic() + ACCEPT_S
         self._process: subprocess.Popen[bytes] | None = None
         self.answer = BucketMounted(path=request.at)
+        self.is_used = False
+        """Whether a program may have used the mount."""
+        self.mount: MountId | None = None
+        """What is mounted, once it is."""
         self.is_lost = False
         """Whether the process has ended, so that files of the bucket cannot be used any longer."""
         self.on_loss: Callable[[], None] = _nothing
@@ -88,9 +98,35 @@ class MountServer:
             with contextlib.suppress(ConnectionError):
                 data = self._socket.recv(MOST_BYTES)
             for answer in _decoded(data):
-                self.answer = answer
+                self._use_answer(answer)
             if not data:
                 self._lose()
+
+    def _use_answer(self, answer: BucketMounted) -> None:
+        self.answer = answer
+        self.is_used = answer.ready and not answer.idle
+        if answer.ready and self.mount is None:
+            self.mount = procfs.mount_at(answer.path)
+
+    def await_answer(self) -> None:
+        """Wait until the mount is ready or refused, for as long as a request may take."""
+        while not (self.answer.ready or self.answer.reason) and self._wait(self._give_up_at):
+            self.receive()
+
+    def await_end(self, timeout_s: float) -> None:
+        """Wait until the end of the process is noticed; it may have ended just now."""
+        give_up_at = time.monotonic() + timeout_s
+        while not self.is_lost and self._wait(give_up_at):
+            self.receive()
+
+    def _wait(self, until: float) -> bool:
+        """Wait until something can be received; return whether it can."""
+        left_s = until - time.monotonic()
+        if self._socket is None or left_s <= 0:
+            return False
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(left_s * 1000))
 
     def is_ignored(self) -> bool:
         """Whether nothing on this machine has accepted the request in time."""

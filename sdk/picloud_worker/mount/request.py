@@ -41,6 +41,7 @@ class MountRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 MOUNT_POINT: Final = "/bucket"
 """Where containers have the bucket, and slots that may mount in a namespace of their own."""
+_NO_REQUEST: Final = "the supervisor sent no request"
 
 
 def send(connection: socket.socket, request: MountRequest, copies: int) -> None:
@@ -57,9 +58,25 @@ def receive(connection: socket.socket) -> tuple[MountRequest, int]:
     data, descriptors, _, _ = socket.recv_fds(connection, MOST_BYTES, 1)
     try:
         (copies,) = descriptors
-        return msgspec.json.decode(data, type=MountRequest), copies
-    except (ValueError, msgspec.MsgspecError) as error:
-        raise ConnectionResetError("the supervisor sent no request") from error
+    except ValueError as error:
+        raise ConnectionResetError(_NO_REQUEST) from error
+    return _decoded(data), copies
+
+
+def peek(connection: socket.socket) -> MountRequest:
+    """Return the request, which another process will receive.
+
+    Raises:
+        OSError: When none has arrived, or the supervisor has ended.
+    """
+    return _decoded(connection.recv(MOST_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+
+
+def _decoded(data: bytes) -> MountRequest:
+    try:
+        return msgspec.json.decode(data, type=MountRequest)
+    except msgspec.MsgspecError as error:
+        raise ConnectionResetError(_NO_REQUEST) from error
 
 
 def encoded(answer: BucketMounted) -> bytes:

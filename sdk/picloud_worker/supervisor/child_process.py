@@ -60,9 +60,11 @@ class ChildProcess:
         self._frames = Frames(JobDone, _largest_frame(memory.limit_bytes()))
         self._unsent = bytearray()
         self._outputs = (Output(directory), Output(directory), Output(directory))
-        self.monitor = JobMonitor(self._pid, self._outputs, clock)
+        self.monitor = JobMonitor(self.pid, self._outputs, clock)
         self.bundle: str | None = None
         self.generation = 0
+        self.losses = 0
+        """How many mounts the slot had lost when the child was assigned its jobs."""
         self._hung_up = False
         self._clock = clock
         self._received_at = 0.0
@@ -162,7 +164,7 @@ class ChildProcess:
             return True
         if not self._is_resting:
             return now - self._asked_at < ANSWER_S
-        usage = procfs.read(self._pid())
+        usage = procfs.read(self.pid())
         if usage is None:
             return True
         since, before = self._resting_since, self._cpu_s
@@ -171,7 +173,7 @@ class ChildProcess:
 
     def count_processes(self) -> int:
         """Return how many processes there are of it: itself and its descendants."""
-        return procfs.count(self._pid())
+        return procfs.count(self.pid())
 
     def bound_output(self) -> None:
         """Keep the files of its output small."""
@@ -208,8 +210,8 @@ class ChildProcess:
         for output in self._outputs:
             output.close()
 
-    def _pid(self) -> int:
-        """Its process id; 0 until it is known."""
+    def pid(self) -> int:
+        """Return its process id; 0 until it is known."""
         return self._zygote.scoreboard.pid(self.index)
 
 

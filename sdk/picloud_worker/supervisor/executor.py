@@ -116,6 +116,7 @@ class SlotExecutor:
         child = self._child
         child.bundle = bundle
         child.generation += 1
+        child.losses = len(self._mount.losses)
         leases = held_jobs.assign(child.generation, MOST)
         child.bound_output()
         child.assign(Assignment(child.generation, provision.modules, leases, provision.files))
@@ -179,7 +180,7 @@ class SlotExecutor:
         """Return where the bucket is mounted for a job; mount it if it is not."""
         answer = self._mount.reply()
         if (job := self._job_at(job_socket)) is not None:
-            job.mount = self._mount.server
+            job.uses_bucket = True
         return answer
 
     def _job_at(self, job_socket: JobSocket) -> RunningJob | None:

@@ -5,6 +5,8 @@ A job that runs over its time limit ends in the same way.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import signal
 from typing import Final
@@ -49,6 +51,14 @@ class Termination(msgspec.Struct, frozen=True):
         return replace(
             report, state=state_of(failure), cause=failure.cause, payload=parcel(failure)
         )
+
+
+def is_disconnected(report: JobReport) -> bool:
+    """Whether a job failed as programs do whose files are served no longer."""
+    with contextlib.suppress(msgspec.MsgspecError, RequestRefused):
+        failure = decode(bytes(unseal(report.payload)), Failure)
+        return os.strerror(errno.ENOTCONN) in f"{failure.message} {failure.traceback}"
+    return False
 
 
 def exit_failure(status: int, stderr: str, terminating: Termination | None) -> Failure:

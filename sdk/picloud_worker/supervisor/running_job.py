@@ -14,7 +14,12 @@ from msgspec.structs import replace
 from picloud_model.job import Cause, State
 
 from picloud_worker.failure import bucket_lost, interfered, over_time
-from picloud_worker.supervisor.kill import TERMINATE_S, Termination, exit_failure
+from picloud_worker.supervisor.kill import (
+    TERMINATE_S,
+    Termination,
+    exit_failure,
+    is_disconnected,
+)
 from picloud_worker.supervisor.lease import OutOfTurnError
 from picloud_worker.tunnel.shell_order import ShellPlace
 
@@ -25,7 +30,6 @@ if TYPE_CHECKING:
 
     from picloud_worker.ipc.frames import JobDone
     from picloud_worker.mount.bucket_mount import BucketMount
-    from picloud_worker.mount.mount_server import MountServer
     from picloud_worker.supervisor.child_process import ChildProcess
     from picloud_worker.supervisor.lease import Entry, HeldJobs
 
@@ -70,8 +74,9 @@ class RunningJob:
         self.awaiting: JobSocketRequest | None = None
         """The jobs that it waits for; None while it runs."""
         self._bucket = bucket
-        self.mount: MountServer | None = None
-        """What serves the bucket that it uses as files; None if it has not asked for it."""
+        self.uses_bucket = False
+        """Whether it has asked where the bucket is mounted."""
+        self._losses = child.losses
 
     def time_left(self, now: float) -> float:
         """Return the seconds until the time limit; infinite without one, or once terminated."""
@@ -98,20 +103,32 @@ class RunningJob:
         SIGKILL it if SIGTERM did not help. A process that waits for a file of a stopped mount does
         not even end by that: then end the mount.
         """
-        if self.mount is not None and self.mount.is_lost:
+        if self._has_lost_files():
             self.terminate(bucket_lost(), now)
         limit_s = self.entry.lease.options.max_runtime_s
         if limit_s is not None and self.time_left(now) <= 0:
             self.terminate(over_time(limit_s), now)
         if self.terminating is not None and now >= self.terminating.force_at:
             self.child.signal(signal.SIGKILL)
-            server = self.mount or self._bucket.server
+            server = self._bucket.server
             if server is not None and now >= self.terminating.force_at + ABORT_S:
                 server.abort()
+
+    def _has_lost_files(self) -> bool:
+        """Whether a mount was lost that the job uses, since this was last checked."""
+        since, self._losses = self._losses, len(self._bucket.losses)
+        if since == self._losses:
+            return False
+        return self.uses_bucket or self._bucket.has_lost_files(self.child.pid(), since)
 
     def report(self, done: JobDone) -> JobReport:
         """Return the report of the job, whose child says that it ended; raises as `reported`."""
         report = reported(self.child, done)
+        if report.state == State.ERROR and self.terminating is None and is_disconnected(report):
+            # The error of a program may arrive before the end of what serves the mount.
+            self._bucket.notice_loss()
+            if len(self._bucket.losses) > self._losses:
+                self.terminating = Termination(bucket_lost(), 0.0)
         if self.terminating is not None and report.state != State.DONE:
             report = self.terminating.apply_to(report)
         return report

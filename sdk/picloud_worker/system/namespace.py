@@ -22,7 +22,6 @@ _BIND: Final = 0x1000
 _RECURSIVE: Final = 0x4000
 _SLAVE: Final = 0x80000
 _DETACH: Final = 0x2
-_NO_FOLLOW: Final = 0x8
 _ROOT: Final = 0
 
 
@@ -82,34 +81,23 @@ def join_process(pid: int) -> None:
         os.close(target)
 
 
-def mount_fuse(
-    source: str, target: str, kind: str, options: str, *, over_others: bool = False
-) -> None:
-    """Mount a file system that a process serves, instead of one that was mounted there before.
+def mount_fuse(source: str, target: str, kind: str, options: str) -> None:
+    """Mount a file system that a process serves.
+
+    What was mounted there before stays below, so that no program finds the directory of the
+    machine for a moment.
 
     Args:
         source: Its name in the list of mounts.
         target: The mount point.
         kind: Like "fuse.bucket".
         options: With the descriptor of the opened device.
-        over_others: Whether what was mounted there before stays below, so that no program finds
-            the directory of the machine for a moment.
 
     Raises:
         OSError: When the system refuses.
     """
-    if not over_others:
-        with contextlib.suppress(OSError):
-            while True:
-                _call("umount2", os.fsencode(target), _DETACH | _NO_FOLLOW)
     flags = _NO_SUID | _NO_DEVICES
     _call("mount", source.encode(), os.fsencode(target), kind.encode(), flags, options.encode())
-
-
-def is_mounted(path: str) -> bool:
-    """Whether a file system is mounted at a path, without a look at it, which could block."""
-    with Path("/proc/self/mountinfo").open(encoding="utf-8") as lines:
-        return any(line.split()[4] == path for line in lines)
 
 
 def bind(directories: Mapping[str, str], work: Path) -> None:

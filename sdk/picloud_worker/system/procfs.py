@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -28,6 +29,13 @@ class Usage(NamedTuple):
     def cpu_s(self) -> float:
         """CPU in user space and in the kernel."""
         return self.user_s + self.system_s
+
+
+class MountId(NamedTuple):
+    """A mounted file system: what the kernel calls the mount, and the number of its device."""
+
+    number: str
+    device: str
 
 
 def read(pid: int) -> Usage | None:
@@ -90,6 +98,52 @@ def listening(pid: int) -> dict[str, list[int]]:
             }
         )
     return ports
+
+
+def mount_at(path: str) -> MountId | None:
+    """Return which file system is mounted at a path, without a look at it, which could block."""
+    found = None
+    with contextlib.suppress(OSError), Path("/proc/self/mountinfo").open(encoding="utf-8") as lines:
+        for line in lines:
+            number, _, device, _, at, *_ = line.split()
+            if at == path:  # a later one hides those before
+                found = MountId(number, device)
+    return found
+
+
+def has_open(pid: int, mount: MountId) -> bool:
+    """Whether a process or a descendant has files of a mount open, or in its memory.
+
+    The files are not looked at: what serves them may have ended, or be stopped. Of processes of
+    other users nothing is seen.
+
+    >>> has_open(os.getpid(), MountId("none", "none"))
+    False
+    """
+    return any(_has_open(each, mount) for each in (pid, *_descendants(pid)))
+
+
+def _has_open(pid: int, mount: MountId) -> bool:
+    process = Path(f"/proc/{pid}")
+    try:
+        for descriptor in (process / "fdinfo").iterdir():
+            lines = _lines(descriptor)
+            if any(line.split() == ["mnt_id:", mount.number] for line in lines):
+                return True
+    except OSError:
+        return False
+    # "address permissions offset device inode path"; the numbers of a device are hexadecimal.
+    major, _, minor = mount.device.partition(":")
+    device = f"{int(major):02x}:{int(minor):02x}" if major.isdigit() else mount.device
+    return any(line.split()[3] == device for line in _lines(process / "maps"))
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a file; none if it has gone, or belongs to another user."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
 
 
 def _ownership(pid: int) -> Callable[[str, str], bool]:

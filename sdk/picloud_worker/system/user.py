@@ -6,6 +6,7 @@ drops them for good before it runs user code: what it starts cannot regain them 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import zlib
@@ -16,8 +17,9 @@ import msgspec
 from picloud_worker.system import process_lifetime, seccomp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+_ROOT: Final = 0
 _NAMES: Final = re.compile(r"emp[1-9][0-9]*")
 
 
@@ -61,6 +63,22 @@ class User(msgspec.Struct, frozen=True):
         seccomp.refuse_io_uring()
         # A change of user hides a process from itself: its own /proc then belongs to root.
         process_lifetime.show_memory()
+
+
+@contextlib.contextmanager
+def acting_as(uid: int, gid: int) -> Iterator[None]:
+    """See what only a user may see of their processes; root without rights sees less of them."""
+    own_gid = os.getegid()
+    if os.geteuid() != _ROOT or uid == _ROOT:
+        yield
+        return
+    os.setegid(gid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(_ROOT)
+        os.setegid(own_gid)
 
 
 def all_users() -> list[User]:
