@@ -128,6 +128,13 @@ class TwoProcesses(HashiCorpStack):
     api_processes = 2
 
 
+class ThreeProcesses(HashiCorpStack):
+    """The same with three."""
+
+    name = "hashicorp, three processes"
+    api_processes = 3
+
+
 async def _close(ports: Ports) -> None:
     for port in (ports.scheduler, ports.queues, ports.blobs, ports.secrets, ports.state):
         await port.close()

@@ -11,12 +11,19 @@ import urllib3
 from cloud import queue
 
 from tests.current_client import current_client
+from tests.e2e.conftest import starter
+from tests.e2e.stack_hashicorp import ThreeProcesses
 from tests.e2e.stacks import kill
 from tests.faults.ledger import Ledger
 from tests.polling import until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import psutil
+
     from tests.e2e.stack_hashicorp import HashiCorpStack
+    from tests.e2e.stacks import Stack
 
 
 @pytest.mark.parametrize("name", ["nomad", "consul", "vault", "versitygw"])
@@ -59,29 +66,59 @@ def test_nats_is_killed_among_pushes_and_pops(servers: HashiCorpStack) -> None:
     client.close()
 
 
+@pytest.fixture
+def threefold(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose API is three processes and the master that started them."""
+    for start in starter(ThreeProcesses, tmp_path_factory):
+        yield start()
+
+
 @pytest.mark.parametrize("name", ["consul", "vault"])
-def test_an_api_process_that_starts_without_a_server_waits_for_it(
-    servers: HashiCorpStack, name: str
+def test_api_processes_that_start_without_a_server_wait_for_it(
+    threefold: ThreeProcesses, name: str
 ) -> None:
-    """While it is away, the API's new process says what is missing, and refuses the rest with an
-    error that asks to come again. Then it serves.
+    """One of three API processes is killed while it is away, then the others, too: each new process
+    waits for the server, none takes the others along, and the API says what is missing and refuses
+    the rest with an error that asks to come again. Then all three serve.
     """
-    client = servers.client(patient=True)
+    client = threefold.client(patient=True)
     assert client.result(client.call(abs, -1), 60) == 1
 
-    servers.kill_server(name)
-    for worker in servers.api()[1:]:
-        kill(worker)
-    missing = until(lambda: unhealthy_ports(servers.url), "the API says what is missing", 30)
+    threefold.kill_server(name)
+    missing = [replace(threefold, count) for count in (1, 2)]
+    waiting = whole(threefold)
     time.sleep(3)
-    assert servers.api(), "the API has ended"
-    answer = urllib3.request("POST", f"{servers.url}/v1/jobs/status", json={}, retries=False)
-    servers.revive()
+    assert whole(threefold) == waiting, "processes have ended"
+    answer = urllib3.request("POST", f"{threefold.url}/v1/jobs/status", json={}, retries=False)
+    threefold.revive()
 
-    assert {"consul": "state", "vault": "secrets"}[name] in missing
+    assert all({"consul": "state", "vault": "secrets"}[name] in each for each in missing)
     assert answer.status == 503
     assert client.result(client.call(abs, -2), 60) == 2
+    assert whole(threefold) == waiting
     client.close()
+
+
+def replace(stack: ThreeProcesses, count: int) -> list[str]:
+    """Kill so many of its API processes, the oldest ones; return which ports it then says are away.
+
+    The others go on, and the killed ones are replaced.
+    """
+    workers = until(lambda: whole(stack), "there are three processes", 30)
+    for worker in workers[:count]:
+        kill(worker)
+    missing = until(lambda: unhealthy_ports(stack.url), "the API says what is missing", 30)
+    until(lambda: whole(stack, workers[count:]), "they are replaced", 30)
+    return missing
+
+
+def whole(
+    stack: ThreeProcesses, among: Sequence[psutil.Process] = ()
+) -> list[psutil.Process] | None:
+    """The processes that serve its API, if all are there, some given ones among them."""
+    _, *workers = stack.api()
+    is_whole = len(workers) == stack.api_processes and all(each in workers for each in among)
+    return workers if is_whole else None
 
 
 def unhealthy_ports(url: str) -> list[str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from picloud_api.engine.jobs.fence import has_free
-from picloud_api.store import layout
-from picloud_api.store.layout import PageId
+from picloud_api.engine.jobs.locate import pages_of
 from picloud_api.store.records import Ready
 
 if TYPE_CHECKING:
@@ -45,10 +44,8 @@ class Recovery:
     async def queue_free_pages(self, batch: BatchId, ready: Ready) -> None:
         """Queue the pages of a batch that have free jobs, and wake slots for them."""
         async with self._context.turns.of(batch.account) as turn:
-            for number in range(ready.pages):
-                page = await self._view.get(layout.page(PageId(*batch, number)))
-                if page is not None and has_free(page):
-                    self._context.ready_queue.give_back(*batch, number, ready)
-                await turn.pause()
+            async for page_id, page in pages_of(self._view, batch, ready.pages, turn):
+                if has_free(page):
+                    self._context.ready_queue.give_back(*page_id, ready)
         if self._context.ready_queue.knows(*batch):
             self._context.slot_sessions.wake(ready.pool, ready.count)

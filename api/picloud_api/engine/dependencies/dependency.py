@@ -24,11 +24,13 @@ from picloud_api.engine.dependencies.prerequisite import (
     failure_among,
 )
 from picloud_api.engine.dependencies.release import release_or_stall
+from picloud_api.engine.process.bulk_change import BulkChange
 from picloud_api.store import layout
+from picloud_api.store.layout import PageId
 from picloud_api.store.records import BatchId, EventKind, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from picloud_model.ranges import Range
 
@@ -206,14 +208,22 @@ class Dependencies:
         """Release the jobs of a batch, or stall them, some pages at a time."""
         header: Header | None = await self._view.get(layout.header(*batch))
         pages = header.pages if header else 0
-        for start in range(0, pages, PAGES_AT_ONCE):
-            numbers = range(start, min(pages, start + PAGES_AT_ONCE))
+        bulk = BulkChange(self._commits, self._turns, first=PAGES_AT_ONCE, most=PAGES_AT_ONCE)
+
+        async def change(page_ids: Sequence[PageId]) -> None:
             plan = partial(
                 release_or_stall,
-                page_ids=[layout.PageId(*batch, number) for number in numbers],
+                page_ids=page_ids,
                 failure=failure,
                 now=self._clock(),
-                last=numbers.stop == pages,
+                last=page_ids[-1].page == pages - 1,
             )
             async with self._turns.of(batch.account):
                 await self._commits.run(plan)
+
+        for start in range(0, pages, PAGES_AT_ONCE):
+            numbers = range(start, min(pages, start + PAGES_AT_ONCE))
+            group = [PageId(*batch, number) for number in numbers]
+            # Ahead: commits of all accounts wait while a plan reads, over a network page by page.
+            await self._view.load(map(layout.page, group))
+            await bulk.through(group, change)

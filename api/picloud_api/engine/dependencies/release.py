@@ -115,7 +115,9 @@ async def _queue(draft: Draft, page_id: layout.PageId) -> None:
         page.state = page.state.replace(_WAITING, _QUEUED)
 
 
-def _waiting(page: Page) -> list[int]:
+def _waiting(page: Page) -> Sequence[int]:
+    if page.state.count(State.WAITING) == len(page):
+        return range(len(page))
     return [index for index, state in enumerate(page.state) if state == State.WAITING]
 
 

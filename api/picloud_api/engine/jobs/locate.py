@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from picloud_model.ranges import Range
 
     from picloud_api.engine.process.turns import Turn
-    from picloud_api.store.records import Span
+    from picloud_api.store.records import BatchId, Span
     from picloud_api.store.view import View
 
 MAX_RANGES: Final = 100_000
@@ -31,6 +32,8 @@ _RANGES_IN_A_ROW: Final = 50
 """Ranges that are located before the event loop may go on."""
 PAGES_AT_ONCE: Final = 1000
 """Pages that are read together: 36 MB at most."""
+_IN_A_ROW: Final = 20
+"""Pages that are read together in a look at all jobs: decoding them takes a slice."""
 CHANGED_AT_ONCE: Final = 16
 """Pages that are changed together: about as many small ones as fit a transaction."""
 
@@ -113,18 +116,48 @@ async def read_pages(
         start = stop
 
 
+async def pages_of(
+    view: View, batch: BatchId, count: int, turn: Turn, *, at_leisure: bool = False
+) -> AsyncIterator[tuple[PageId, Page]]:
+    """Yield the pages of a batch that are stored.
+
+    Args:
+        view: Where they are read, several in one request if they are not cached.
+        batch: The batch.
+        count: How many pages it has.
+        turn: The turn of the work that reads them, which lets other work go on.
+        at_leisure: Whether to pause after each request for as long as it took.
+    """
+    loop = asyncio.get_running_loop()
+    for start in range(0, count, _IN_A_ROW):
+        begun_at = loop.time()
+        numbers = range(start, min(count, start + _IN_A_ROW))
+        await view.load(layout.page(PageId(*batch, number)) for number in numbers)
+        await turn.pause()
+        if at_leisure:
+            await asyncio.sleep(loop.time() - begun_at)
+        for number in numbers:
+            page_id = PageId(*batch, number)
+            page: Page | None = await view.get(layout.page(page_id))
+            if page is not None:
+                yield page_id, page
+                await turn.pause()
+
+
 def group_by_page(
     wanted: Sequence[PageSlice], at_once: int = CHANGED_AT_ONCE
-) -> Iterator[list[tuple[PageId, list[int]]]]:
+) -> Iterator[list[tuple[PageId, Sequence[int]]]]:
     """Yield the same jobs as indexes by page, some pages at a time.
 
     Args:
         wanted: Page slices in the order of their jids, without repeats.
         at_once: How many pages.
     """
-    group: list[tuple[PageId, list[int]]] = []
+    group: list[tuple[PageId, Sequence[int]]] = []
     for page_id, pieces in groupby(wanted, attrgetter("page_id")):
-        group.append((page_id, [i for piece in pieces for i in range(piece.start, piece.stop)]))
+        indexes = [range(piece.start, piece.stop) for piece in pieces]
+        # A range where that is all: a list of a thousand takes longer than the change of a page.
+        group.append((page_id, indexes[0] if len(indexes) == 1 else [*chain(*indexes)]))
         if len(group) == at_once:
             yield group
             group = []

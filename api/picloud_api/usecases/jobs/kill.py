@@ -19,6 +19,7 @@ from picloud_api.engine.jobs.locate import (
     read_pages,
     refuse_deleted,
 )
+from picloud_api.engine.process.bulk_change import BulkChange
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind
 
@@ -64,7 +65,7 @@ class KillJobs:
             JobNotFound: When one of the jobs does not exist in this account.
             JobDeleted: When one of them was deleted; then none is killed.
         """
-        view, count = self._commits.view, 0
+        view = self._commits.view
         async with self._turns.of(account) as turn:
             if jids is None:
                 pieces = await self._unfinished(account, turn)
@@ -73,23 +74,19 @@ class KillJobs:
                 async for piece, page in read_pages(view, pieces, fresh=False, at_once=_TOGETHER):
                     refuse_deleted(page, piece)
                     await turn.pause()
-        together = 1
+            pieces = await self._waiting_first(account, pieces, turn)
+        bulk = BulkChange(self._commits, self._turns, first=1, most=_AHEAD)
+        count = 0
+
+        async def change(chosen: Sequence[tuple[PageId, Sequence[int]]]) -> None:
+            nonlocal count
+            async with self._turns.of(account):
+                count += sum(await asyncio.gather(*[self._kill_in(*each) for each in chosen]))
+
         for group in group_by_page(pieces, _AHEAD):
             # Ahead: commits of all accounts wait while a plan reads, over a network page by page.
             await view.load(layout.page(page_id) for page_id, _ in group)
-            while group:
-                chosen = group[:together]
-                del group[:together]
-                begun_at = self._turns.clock()
-                async with self._turns.of(account):
-                    killing = [self._kill_in(*each) for each in chosen]
-                    count += sum(await asyncio.gather(*killing))
-                # Four pages in a transaction take half the time of four transactions over Consul,
-                # but calls of other accounts, each of which waits for several, three times as long.
-                together = min(together + 1, _AHEAD)
-                if self._commits.contended:
-                    together = 1
-                    await asyncio.sleep(self._turns.clock() - begun_at)
+            await bulk.through(group, change)
         return Killed(count=count)
 
     async def stop(self) -> None:
@@ -116,6 +113,20 @@ class KillJobs:
             pieces += await locate(self._commits.view, account, [span])
             await turn.pause()
         return pieces
+
+    async def _waiting_first(
+        self, account: str, pieces: Sequence[PageSlice], turn: Turn
+    ) -> list[PageSlice]:
+        """Put jobs that wait for others first: else the end of those might release them before."""
+        first: list[PageSlice] = []
+        others: list[PageSlice] = []
+        for number, piece in enumerate(pieces, 1):
+            # In memory only: where a marker was dropped from there, jobs are released in vain.
+            name = layout.waiting(account, piece.page_id.batch)
+            (others if self._commits.view.peek(name) is None else first).append(piece)
+            if number % _TOGETHER == 0:
+                await turn.pause()
+        return [*first, *others]
 
     async def _kill(
         self, draft: Draft, page_id: PageId, indexes: Sequence[int]

@@ -13,6 +13,7 @@ from picloud_model.wire import SlotGranted, SlotsRestarted
 
 from picloud_api.engine.jobs.fence import Blame, charge_loss, holds_attempt, slots_of_page
 from picloud_api.engine.jobs.finish import Ending, encode_failure, finish, killed_ending
+from picloud_api.engine.jobs.locate import pages_of
 from picloud_api.engine.process.slot_sessions import SlotSession
 from picloud_api.engine.scheduling.slot_leases import leases_of, requeue
 from picloud_api.store import layout
@@ -223,14 +224,12 @@ class Slots:
         for key, ready in unfinished.items():
             batch = Ready.parse(key)
             async with self._turns.of(batch.account) as turn:
-                for number in range(ready.pages):
-                    page = await view.get(layout.page(layout.PageId(*batch, number)))
-                    if page is not None and page.leased:
+                async for _, page in pages_of(view, batch, ready.pages, turn, at_leisure=True):
+                    if page.leased:
                         slots = slots_of_page(page)
                         missing.update(
                             (batch.account, slot) for slot in slots if slot not in living
                         )
-                    await turn.pause()
         for account, slot in missing:
             if await view.fresh(layout.slot(slot)) is None:
                 await self._return_leases(account, slot, Blame.OUTSIDE, "it no longer exists")

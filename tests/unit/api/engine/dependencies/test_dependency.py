@@ -15,7 +15,7 @@ from picloud_model.job import Cause, State
 from picloud_model.pack import seal, unseal
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
-from tests.unit.api.recording_state import BoundedState
+from tests.unit.api.recording_state import BoundedState, SharedRecordingState
 
 if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
@@ -358,6 +358,29 @@ async def test_a_release_costs_one_transaction(api: ApiHarness) -> None:
     assert commits.transactions - before == 2
 
 
+async def test_a_release_reads_its_pages_before_its_transactions(start_api: StartApi) -> None:
+    """Commits of all accounts wait while one is planned: the pages of a map are read before, eight
+    in a request.
+    """
+    api = await start_api(SharedRecordingState)
+    first = await api.submit(1)
+    many = await submit(api, 20_000, first)
+    dependencies = api.server.background.dependencies
+    await api.wait_until(lambda: _prerequisites(dependencies), 1)
+    await api.wait_until(lambda: _is_idle(dependencies), True)
+    slot = await api.slot()
+    leases = (await api.work(slot)).leases
+    api.server.context.commits.view.forget_all()
+    api.state.reads.clear()
+
+    await api.work(slot, reports=[report_of(lease) for lease in leases], lease=False)
+    await api.wait_until(lambda: markers(api), 0)
+
+    pages = [sum(map(layout.is_page, keys)) for keys in api.state.reads]
+    assert [count for count in pages if count > 1] == [8, 8, 4]
+    assert await _all(api, many) == {"queued"}
+
+
 async def test_a_map_of_released_jobs_wakes_a_slot(api: ApiHarness) -> None:
     """A slot that waits for work gets the released jobs at once."""
     first = await api.submit(1)
@@ -389,9 +412,10 @@ async def test_stalled_jobs_of_a_page_share_one_failure(api: ApiHarness) -> None
 @pytest.mark.parametrize("state", [State.DONE, State.ERROR])
 @pytest.mark.parametrize(("commits", "kinds"), [(0, 1), (1, 2), (3, 2), (4, 1)])
 async def test_a_server_that_dies_amid_a_release_goes_on_with_it(
-    api: ApiHarness, commits: int, kinds: int, state: State
+    start_api: StartApi, commits: int, kinds: int, state: State
 ) -> None:
     """Killed after any of the four transactions of a release, it ends what it began."""
+    api = await start_api(SharedRecordingState)
     first = await api.submit(1)
     many = await submit(api, 30_000, first)
     dependencies = api.server.background.dependencies

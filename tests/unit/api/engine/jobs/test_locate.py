@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
+from picloud_api.engine.jobs.locate import locate, pages_of
 from picloud_model.errors import JobDeleted, JobNotFound
 
 from tests.unit.api.api_harness import ACCOUNT, hold, report_of
@@ -131,3 +132,24 @@ async def test_small_and_large_batches_are_found_next_to_each_other(api: ApiHarn
     answer = await api.use_cases.jobs.status.status(ACCOUNT, [(first[0], last[-1])], hold)
 
     assert sum(run.last - run.first + 1 for run in answer.runs) == 3002
+
+
+async def test_the_pages_of_a_batch_are_read_in_few_requests(
+    api: ApiHarness, reads: Counter[str]
+) -> None:
+    """A look at all unfinished jobs, every ten seconds, takes a request for twenty pages."""
+    jids = await api.submit(JOBS)
+    context = api.server.context
+    (piece, *_) = await locate(context.commits.view, ACCOUNT, [(jids[0], jids[-1])])
+    context.commits.view.forget_all()
+    reads.clear()
+
+    pages = [
+        (page_id.page, len(page))
+        async for page_id, page in pages_of(
+            context.commits.view, piece.page_id.batch_id, 5, context.turns.of(ACCOUNT)
+        )
+    ]
+
+    assert pages == [(0, 1000), (1, 1000), (2, 1000), (3, 1000)]
+    assert reads["requests"] == 2, "one for the pages, one for a page that there is none of"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
 from picloud_model import wire
 from picloud_model.job import State
 
@@ -13,6 +14,8 @@ from tests.unit.api.finished_jobs import delete_jobs
 from tests.unit.api.recording_state import SharedRecordingState
 
 if TYPE_CHECKING:
+    from picloud_api.engine.dependencies.dependency import Dependencies
+
     from tests.unit.api.api_harness import ApiHarness, StartApi
 
 
@@ -84,6 +87,30 @@ async def test_a_job_whose_slot_does_not_report_is_ended(api: ApiHarness) -> Non
     await api.wait_until(lambda: api.statuses(jids), ["killed"])
     await api.work(slot, reports=[report_of(lease)], lease=False)
     assert await api.statuses(jids) == ["killed"]
+
+
+async def test_jobs_that_wait_are_killed_before_what_they_wait_for(api: ApiHarness) -> None:
+    """So the end of a killed job releases none that is to be killed, too."""
+    blocker = await api.submit(1)
+    request = api.request(3000)
+    waiting = msgspec.structs.replace(
+        request, depends_on=[(blocker[0], blocker[0])], depends_on_errors="ignore"
+    )
+    await api.send(waiting)
+    dependencies = api.server.background.dependencies
+    await api.wait_until(lambda: _count(dependencies), 1)
+    api.state.commits.clear()
+
+    assert (await api.use_cases.jobs.kill.kill(ACCOUNT, None)).count == 3001
+
+    # One for each page, and none for a release.
+    assert len(api.state.commits) == 4
+    slot = await api.slot()
+    assert not (await api.work(slot)).leases
+
+
+async def _count(dependencies: Dependencies) -> int:
+    return len(dependencies._known)
 
 
 async def test_a_kill_of_many_jobs_keeps_others_waiting_for_one_page(start_api: StartApi) -> None:

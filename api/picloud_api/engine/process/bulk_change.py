@@ -1,0 +1,71 @@
+"""Bulk changes: work on many pages makes way while others commit, too."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from picloud_api.engine.process.turns import Turns
+    from picloud_api.store.commits import Commits
+
+Item = TypeVar("Item")
+
+
+class BulkChange:
+    """Decides how many pages the next transaction of some work changes, and when it is sent.
+
+    While no other change waits, each transaction has a page more than the one before. Once one
+    waits, the next has a single page, and comes as long after as the one before took.
+
+    Four pages in a transaction take half the time of four transactions over Consul, but calls of
+    other accounts, each of which waits for several, three times as long. The embedded store blocks
+    while it commits: there several pages would save nothing, and each has a turn of its own.
+
+    Args:
+        commits: Knows whether other changes wait.
+        turns: Has the clock.
+        first: How many pages the first transaction changes.
+        most: How many a transaction changes at most.
+        sleep: Waits.
+    """
+
+    def __init__(
+        self,
+        commits: Commits,
+        turns: Turns,
+        *,
+        first: int,
+        most: int,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._commits = commits
+        self._clock = turns.clock
+        self._most = most if commits.view.state.shared else 1
+        self._together = min(first, self._most)
+        self._sleep = sleep
+        self._pause_s = 0.0
+
+    async def through(
+        self, pages: Sequence[Item], change: Callable[[Sequence[Item]], Awaitable[None]]
+    ) -> None:
+        """Change pages one after the other, several in one transaction.
+
+        Args:
+            pages: The pages, or what is to be changed in each of them.
+            change: Commits the change of some of them.
+        """
+        at = 0
+        while at < len(pages):
+            if self._pause_s:
+                await self._sleep(self._pause_s)
+            chosen = pages[at : at + self._together]
+            at += len(chosen)
+            begun_at = self._clock()
+            await change(chosen)
+            if self._commits.contended:
+                self._together, self._pause_s = 1, self._clock() - begun_at
+            else:
+                self._together, self._pause_s = min(self._together + 1, self._most), 0.0

@@ -1,0 +1,62 @@
+"""Bulk changes: work on many pages makes way while others commit."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+from picloud_api.engine.process.bulk_change import BulkChange
+from picloud_api.engine.process.turns import Turns
+
+from tests.unit.api.recording_state import SharedRecordingState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.unit.api.api_harness import ApiHarness, StartApi
+
+
+async def test_transactions_grow_while_nobody_waits(start_api: StartApi) -> None:
+    """Each changes a page more than the one before, up to the most; the last one what is left."""
+    commits = (await start_api(SharedRecordingState)).server.context.commits
+    changed: list[list[int]] = []
+
+    async def change(pages: Sequence[int]) -> None:
+        changed.append([*pages])
+
+    await BulkChange(commits, Turns(), first=1, most=3).through(range(10), change)
+
+    assert changed == [[0], [1, 2], [3, 4, 5], [6, 7, 8], [9]]
+
+
+async def test_a_transaction_that_others_waited_for_is_followed_by_a_pause(
+    start_api: StartApi,
+) -> None:
+    """The next one has a single page, and comes as long after as the one before took."""
+    commits = (await start_api(SharedRecordingState)).server.context.commits
+    sizes, pauses, ticks = list[int](), list[float](), count(0.0, 0.5)
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def change(pages: Sequence[int]) -> None:
+        sizes.append(len(pages))
+        commits.contended = len(sizes) in (1, 2)
+
+    turns = Turns(clock=lambda: next(ticks))
+    await BulkChange(commits, turns, first=4, most=4, sleep=sleep).through(range(8), change)
+
+    assert sizes == [4, 1, 1, 2]
+    assert pauses == [0.5, 0.5]
+
+
+async def test_the_embedded_store_commits_page_by_page(api: ApiHarness) -> None:
+    """It runs on the event loop, which serves others between two pages."""
+    sizes: list[int] = []
+
+    async def change(pages: Sequence[int]) -> None:
+        sizes.append(len(pages))
+
+    await BulkChange(api.server.context.commits, Turns(), first=8, most=8).through(range(3), change)
+
+    assert sizes == [1, 1, 1]
