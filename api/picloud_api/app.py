@@ -126,6 +126,7 @@ class Lifetime:
         if self._server is not None:
             await self._server.background.stop()
             await self._server.use_cases.jobs.kill.stop()
+            await self._server.use_cases.jobs.public_ports.stop()
             await self._server.live.stop()
             if not ports.state.shared:
                 await wiring.stop_slots(ports.scheduler)

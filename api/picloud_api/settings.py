@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
 import pwd
+import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
+from picloud_driver.gateway import PublicHost
 from picloud_driver.stack.addresses import Addresses
 from picloud_model.errors import PiCloudError
+from picloud_model.wire.tunnel import PortAccess
 
 from picloud_api.usecases.accounts.quota import Quotas
 
@@ -71,6 +75,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     build_environment: dict[str, str] = {}
     servers: Addresses | None = None
     quotas: Quotas = Quotas()
+    public_host: PublicHost = PublicHost()
     nomad: NomadSlots = NomadSlots(sys.executable, "")
 
 
@@ -109,6 +114,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
         sweep_hours=chosen.sweep_hours,
         servers=None if embedded else _servers(environment),
         quotas=_quotas(environment),
+        public_host=_public_host(chosen.host, environment.get("PICLOUD_PORTS", "")),
         nomad=NomadSlots(
             environment.get("PICLOUD_SLOT_PYTHON") or sys.executable,
             environment.get("PICLOUD_SLOT_USER", "" if os.geteuid() else "root"),
@@ -176,6 +182,26 @@ def _quotas(environment: Mapping[str, str]) -> Quotas:
                 sys.exit(f"{name} is {value!r}; give a whole number from 1 on.")
             chosen[field] = int(value)
     return Quotas(**chosen)
+
+
+def _public_host(host: str, access: str) -> PublicHost:
+    """Return where public ports of jobs are reached.
+
+    They are public by default where only this machine can connect.
+
+    >>> _public_host("127.0.0.1", ""), _public_host("10.0.0.5", "").by_default
+    (PublicHost(address='127.0.0.1', by_default=True), False)
+    """
+    if access not in ("", *get_args(PortAccess)):
+        sys.exit(f"PICLOUD_PORTS is {access!r}; give {' or '.join(get_args(PortAccess))}.")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        is_local, is_any = host == "localhost", not host
+    else:
+        is_local, is_any = address.is_loopback, address.is_unspecified
+    public = access == "public" or (is_local and not access)
+    return PublicHost(socket.gethostname() if is_any else host, public)
 
 
 def _servers(environment: Mapping[str, str]) -> Addresses:

@@ -283,6 +283,7 @@ async def build(
             health=health_check(ports),
             idle_s=settings.idle_s,
             quotas=settings.quotas,
+            public_host=settings.public_host,
         )
     )
     autoscaler = SlotAutoscaler(context, ports.scheduler)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from picloud_model.wire.tunnel import PAIRING_S
-from picloud_model.wire.tunnel_ticket import TunnelTicket
+from picloud_model.wire.tunnel_ticket import StreamEnd, TunnelTicket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from picloud_model.wire.tunnel_ticket import StreamEnd
 
 HANDSHAKE_S: Final = 5.0
 """How long a connection may take to send its ticket."""
@@ -82,7 +80,22 @@ class Pairing:
             return
         self._forget_expired(now)
         self._used[name] = ticket.until
-        opposite = (ticket.stream, ticket.end.other)
+        self._pair(end, ticket.stream, ticket.end)
+
+    def expect_slot(self, end: End, stream: str) -> None:
+        """Let a client, of which no ticket is required, wait for the slot's end of a stream."""
+        self._pair(end, stream, StreamEnd.CLIENT)
+
+    def drop(self, stream: str) -> None:
+        """Refuse a client that waits for a slot: none will come."""
+        waiting = self._waiting.pop((stream, StreamEnd.CLIENT), None)
+        if waiting is not None:
+            end, timer = waiting
+            timer.cancel()
+            end.refuse(_MISSING["slot"])
+
+    def _pair(self, end: End, stream: str, kind: StreamEnd) -> None:
+        name, opposite = (stream, kind), (stream, kind.other)
         if opposite in self._waiting:
             other, timer = self._waiting.pop(opposite)
             timer.cancel()
@@ -92,7 +105,7 @@ class Pairing:
 
         def give_up() -> None:
             del self._waiting[name]
-            end.refuse(_MISSING[ticket.end.other])
+            end.refuse(_MISSING[kind.other])
 
         self._waiting[name] = (end, self._call_later(PAIRING_S, give_up))
 

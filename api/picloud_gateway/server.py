@@ -8,8 +8,11 @@ import resource
 import time
 from typing import TYPE_CHECKING
 
+from picloud_model.wire import gateway
+from picloud_model.wire.gateway import ListeningNotice
 from picloud_model.wire.tunnel_ticket import SECRET_BYTES
 
+from picloud_gateway.listeners import Listeners
 from picloud_gateway.pairing import Pairing
 from picloud_gateway.stream import StreamConnection
 
@@ -22,21 +25,28 @@ async def serve(settings: GatewaySettings, owner: int, ready: int) -> None:
 
     Args:
         settings: Where to listen.
-        owner: A pipe from the owner, which writes the secret of the tickets and closes it when it
-            ends, even by kill -9.
-        ready: Where the port is written, and a newline.
+        owner: A pipe from the owner, which writes the secret of the tickets, then orders, and
+            closes it when it ends, even by kill -9.
+        ready: Where notices are written, first the port for tickets.
     """
     _raise_descriptor_limit()
-    secret = os.read(owner, SECRET_BYTES)
     loop = asyncio.get_running_loop()
-    pairing = Pairing(secret, time.time, loop.call_later)
+    orders = asyncio.StreamReader()
+    await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(orders), os.fdopen(owner, "rb", 0)
+    )
+    notices, _ = await loop.connect_write_pipe(asyncio.Protocol, os.fdopen(ready, "wb", 0))
+    pairing = Pairing(await orders.readexactly(SECRET_BYTES), time.time, loop.call_later)
     server = await loop.create_server(
         lambda: StreamConnection(pairing), settings.host, settings.port
     )
-    os.write(ready, b"%d\n" % server.sockets[0].getsockname()[1])
-    ended = asyncio.Event()
-    loop.add_reader(owner, ended.set)
-    await ended.wait()
+    listeners = Listeners(
+        settings.host, pairing, lambda notice: notices.write(gateway.line(notice))
+    )
+    port = server.sockets[0].getsockname()[1]
+    notices.write(gateway.line(ListeningNotice("", port)))
+    while order := await orders.readline():
+        await listeners.obey(gateway.read_order(order))
     # Not awaited: open streams end with this process.
     server.close()
     pairing.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from picloud_model.wire.tunnel import ACCEPTED, MOST_LINE
 
@@ -23,6 +23,8 @@ _KEEPALIVE: Final = (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 
 class StreamConnection(asyncio.Protocol):
     """One end of a stream."""
 
+    greeting: ClassVar[bytes] = ACCEPTED
+    """What this end receives when the other end is there."""
     _transport: asyncio.Transport
     _handshake: Timer
 
@@ -64,7 +66,7 @@ class StreamConnection(asyncio.Protocol):
     def join(self, other: End) -> None:
         """Carry bytes to and from another end from now on."""
         self._other = cast("StreamConnection", other)
-        self._transport.write(ACCEPTED)
+        self._transport.write(self.greeting)
         self._transport.resume_reading()
 
     def refuse(self, reason: str) -> None:

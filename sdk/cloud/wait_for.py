@@ -51,7 +51,7 @@ def port(
 ) -> dict[str, Any]:
     """Wait until a job listens on a port.
 
-        jid = cloud.shell.execute("python -m http.server 8000")
+        jid = cloud.shell.execute("python -m http.server 8000", _ports={8000: "public"})
         reached = cloud.wait_for.port(jid, 8000, timeout=60)
         urllib.request.urlopen(f"http://{reached['address']}:{reached['port']}/")
 
@@ -62,7 +62,8 @@ def port(
         timeout: How many seconds to wait; None for no limit.
 
     Returns:
-        The `address` and `port` at which the job can be reached.
+        The `address` and `port` at which it is reached without a key; both are None if the port is
+        not public: then `cloud.connect` and `cloud.tunnel.forward` reach it.
 
     Raises:
         CloudException: When the job ends without having opened the port.

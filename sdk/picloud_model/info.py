@@ -78,7 +78,7 @@ class InfoKey(StrEnum):
     DISK_USAGE = "disk.usage"
     """While processing: disk in bytes; None if the system does not measure it."""
     PORTS = "ports"
-    """While processing: the ports it listens on, by protocol, and their address."""
+    """While processing: the ports it listens on, by protocol, and where public ones are reached."""
     SAMPLES = "samples"
     """CPU and memory over time: (seconds since it began, CPU percentage, bytes)."""
 

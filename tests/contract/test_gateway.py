@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from picloud_driver.gateway.process import GatewayProcess
 from picloud_driver.gateway.refused import NoGateway
+from picloud_gateway.listeners import MOST_WAITING
 from picloud_model.errors import RequestRefused
 from picloud_model.wire.tunnel import ACCEPTED
 from picloud_model.wire.tunnel_ticket import TICKET_S, StreamEnd, TunnelTicket
@@ -22,7 +23,7 @@ from tests.polling import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from picloud_driver.gateway import StreamTickets
+    from picloud_driver.gateway import SlotTicket, StreamTickets
 
 HOST = "127.0.0.1"
 WAIT_S = 30
@@ -60,9 +61,14 @@ class Peers:
 
     async def dial(self, port: int, ticket: str) -> Peer:
         """Connect, and send a ticket."""
+        peer = await self.connect(port)
+        await peer.send(ticket.encode() + b"\n")
+        return peer
+
+    async def connect(self, port: int) -> Peer:
+        """Connect, and send nothing."""
         peer = Peer(*await asyncio.open_connection(HOST, port))
         self._opened.append(peer)
-        await peer.send(ticket.encode() + b"\n")
         return peer
 
     async def join(self, tickets: StreamTickets) -> tuple[Peer, Peer]:
@@ -204,10 +210,94 @@ async def test_a_gateway_that_was_killed_is_started_again(
     assert await slot.receive(5) == b"again"
 
 
+async def test_a_published_port_needs_no_ticket(gateway: GatewayProcess, peers: Peers) -> None:
+    """Each client is announced with a ticket for the slot's end; what it sends first arrives."""
+    invited: asyncio.Queue[SlotTicket] = asyncio.Queue()
+    port = await gateway.publish("job", invited.put)
+    assert await gateway.publish("job", invited.put) == port
+
+    for number in range(3):
+        client = await peers.connect(port)
+        await client.send(b"question %d" % number)
+        client.writer.write_eof()
+        ticket = await invited.get()
+        slot = await peers.dial(ticket.port, ticket.ticket)
+        assert await slot.receive(len(ACCEPTED)) == ACCEPTED
+        assert await slot.rest() == b"question %d" % number
+        await slot.send(b"answer %d" % number)
+        slot.writer.close()
+        assert await client.rest() == b"answer %d" % number
+
+    await gateway.withdraw("job")
+    await gateway.withdraw("job")
+
+    async def is_closed() -> bool:
+        try:
+            await peers.connect(port)
+        except OSError:
+            return True
+        return False
+
+    await eventually(is_closed, "nothing listens")
+    assert invited.empty()
+
+
+async def test_a_client_whose_slot_cannot_come_is_closed(
+    gateway: GatewayProcess, peers: Peers
+) -> None:
+    """At once, and without a byte: it expects those of the job."""
+
+    async def refuse(_ticket: SlotTicket) -> None:
+        raise RequestRefused("The job has ended.")
+
+    port = await gateway.publish("job", refuse)
+
+    assert await (await peers.connect(port)).rest() == b""
+
+
+async def test_too_many_clients_of_a_port_are_closed(gateway: GatewayProcess, peers: Peers) -> None:
+    """Those that wait for a slot are limited; as soon as one has its slot, another may come."""
+    invited: asyncio.Queue[SlotTicket] = asyncio.Queue()
+    port = await gateway.publish("job", invited.put)
+    clients = [await peers.connect(port) for _ in range(MOST_WAITING)]
+    tickets = [await invited.get() for _ in clients]
+
+    assert await (await peers.connect(port)).rest() == b""
+
+    slot = await peers.dial(tickets[0].port, tickets[0].ticket)
+    assert await slot.receive(len(ACCEPTED)) == ACCEPTED
+    await peers.connect(port)
+    await invited.get()
+
+
+async def test_a_gateway_that_was_killed_publishes_again(
+    gateway: GatewayProcess, peers: Peers
+) -> None:
+    """The name has another port then."""
+    invited: asyncio.Queue[SlotTicket] = asyncio.Queue()
+    await gateway.publish("job", invited.put)
+    pid = gateway.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+    async def has_ended() -> bool:
+        return gateway.pid is None
+
+    await eventually(has_ended, "its end is known")
+    await peers.connect(await gateway.publish("job", invited.put))
+    assert (await invited.get()).port
+
+
 async def test_where_there_is_none() -> None:
     """The error says why."""
-    with pytest.raises(RequestRefused, match="not here"):
-        await NoGateway("It is not here.").open()
+
+    async def invite(_ticket: SlotTicket) -> None:
+        raise AssertionError
+
+    gateway = NoGateway("It is not here.")
+    for refused in (gateway.open(), gateway.publish("job", invite)):
+        with pytest.raises(RequestRefused, match="not here"):
+            await refused
 
 
 def test_tickets_are_short_lived() -> None:

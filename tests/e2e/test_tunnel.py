@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import socket
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from cloud import CloudException, tunnel
+from cloud import CloudException, shortcuts, tunnel
 from cloud._resources.tunnel import TunnelClient
 
 from tests.current_client import current_client
@@ -18,10 +19,11 @@ from tests.e2e.command_line import PICLOUD
 from tests.polling import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cloud._client.client import Client
 
+    from tests.e2e.command_line import Exited
     from tests.e2e.stacks import Stack
 
 WAIT_S = 60.0
@@ -164,3 +166,49 @@ def test_only_ports_of_the_own_job(other: Client, echoing: Echo) -> None:
     # The other account has no job of this number, or another one.
     with pytest.raises(CloudException):
         TunnelClient(other.transport).connect(echoing.jid, echoing.port)
+
+
+def serve_one_page(port: int) -> None:
+    """The job of the promise: "Opens port 8000 and listens for HTTP request. Only one request is
+    handled before function returns."
+    """
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    HTTPServer(("", port), BaseHTTPRequestHandler).handle_request()
+
+
+def test_a_web_server_is_reached_at_the_address_that_is_named(client: Client) -> None:
+    """The promise: "As you can see, to access the listening socket on port 8000, you would go to"
+    another address and port; "Note that you'll see a 501 error page".
+    """
+    with socket.create_server(("", 0)) as free:
+        inner = free.getsockname()[1]
+    with current_client(client):
+        jid = client.call(serve_one_page, inner, _ports={inner: "public"})
+        reached = shortcuts.get_connection_info(jid, inner, timeout=WAIT_S)
+
+        assert client.info(jid, "ports")[jid]["ports"] == {"tcp": {inner: reached}, "udp": {}}
+        assert reached["port"] != inner
+        web = http.client.HTTPConnection(reached["address"], reached["port"], timeout=WAIT_S)
+        web.request("GET", "/")
+        assert web.getresponse().status == 501
+        web.close()
+        client.result(jid, WAIT_S)
+
+
+def test_a_private_port_has_no_address(
+    client: Client, stack: Stack, picloud: Callable[..., Exited]
+) -> None:
+    """It is listed, and the command prints nothing that a script could connect to."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        inner = free.getsockname()[1]
+    command = "exec python3 -m http.server --bind 127.0.0.1"
+    made = picloud("exec", "--port", f"{inner}:private", f"{command} {inner}")
+    jid = int(made.out)
+
+    waited = picloud("wait-for", "port", str(jid), str(inner), "--timeout", str(WAIT_S))
+
+    assert (waited.code, waited.out) == (0, "")
+    nowhere = {"tcp": {inner: {"address": None, "port": None}}, "udp": {}}
+    assert client.info(jid, "ports")[jid]["ports"] == nowhere
+    client.kill(jid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from picloud_driver.blob import BlobPort
 from picloud_driver.bucket import BucketPort
-from picloud_driver.gateway import GatewayPort
+from picloud_driver.gateway import GatewayPort, PublicHost
 from picloud_driver.image import ImagePort
 from picloud_driver.queue import QueuePort
 from picloud_driver.scheduler import SchedulerPort
@@ -33,7 +33,7 @@ from picloud_api.usecases.jobs.listing import ListJobs
 from picloud_api.usecases.jobs.plain_result import PlainResults
 from picloud_api.usecases.jobs.status import JobStatuses
 from picloud_api.usecases.jobs.submit import SubmitJobs
-from picloud_api.usecases.jobs.tunnel import JobShells, JobTunnels
+from picloud_api.usecases.jobs.tunnel import JobShells, JobTunnels, PublicPorts
 from picloud_api.usecases.jobs.wait import WaitForJobs
 from picloud_api.usecases.jobs.why import Why
 from picloud_api.usecases.metrics import Metrics
@@ -87,6 +87,7 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
     health: HealthCheck
     idle_s: float
     quotas: Quotas
+    public_host: PublicHost
 
 
 class AccountsRoom:
@@ -138,9 +139,12 @@ class JobsRoom:
         self.wait = WaitForJobs(context, quota)
         self.plain_result = PlainResults(self.wait, storage.blobs)
         self.kill = KillJobs(context)
-        self.info = JobInformation(context, base.blobs, base.live, self.why)
-        self.listing = ListJobs(context)
         self.tunnel = JobTunnels(context, base.live, base.gateway)
+        self.public_ports = PublicPorts(context, self.tunnel, base.gateway, base.public_host)
+        self.info = JobInformation(
+            context, base.blobs, base.live, why=self.why, public_ports=self.public_ports
+        )
+        self.listing = ListJobs(context)
         self.shell = JobShells(context, self.tunnel, base.secrets, base.keys.host)
         self.delete = DeleteJobs(context)
 

@@ -75,7 +75,9 @@ def port(
     *,
     json: AsJson = False,
 ) -> None:
-    """Wait until a job listens on a port, and print the address to connect to.
+    """Wait until a job listens on a port, and print the address at which it is public.
+
+    Prints nothing if it is private.
 
     Exits with 1 when the job ends without having opened the port, and with 4 after a timeout.
 
@@ -87,5 +89,8 @@ def port(
     address = cloud.wait_for.port(jid, port, protocol, timeout)
     if json:
         output.as_json(address)
+    elif address["port"] is None:
+        cure = f"picloud forward {jid} {port}" if protocol == "tcp" else "a program in the job"
+        output.hint(f"Job {jid} listens; its port is not public, but {cure} reaches it.")
     else:
         output.text(f"{address['address']}:{address['port']}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import msgspec
 import typer
@@ -14,6 +14,7 @@ from cloud.errors import CloudException
 from cloud.shell import checked_command
 from picloud_model.core import CORE_TYPES
 from picloud_model.wire import Options
+from picloud_model.wire.tunnel import PortAccess
 
 from picloud.completion import environments, jobs, values, volumes
 from picloud.options import arguments, standard_input
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _DEFAULTS = Options()
 _OF_SHELLS = frozenset(
-    {"type", "cores", "env", "vol", "label", "priority", "max_runtime", "os_env"}
+    {"type", "cores", "env", "vol", "label", "priority", "max_runtime", "os_env", "port"}
 )
 
 
@@ -49,6 +50,27 @@ def _minutes(minutes: float | None) -> float | None:
             f"{minutes:g} is not a valid time limit: give minutes, more than 0."
         )
     return minutes
+
+
+def _ports(texts: list[str]) -> dict[int, PortAccess]:
+    """Return who may connect to which ports.
+
+    >>> _ports(["8000:public", "8001:private"])
+    {8000: 'public', 8001: 'private'}
+    """
+    by_port: dict[int, str] = {}
+    for text in texts:
+        port, _, access = text.partition(":")
+        if not (port.isascii() and port.isdigit()) or access not in get_args(PortAccess):
+            raise typer.BadParameter(
+                f"{text!r} is not a port and who may connect to it: write 8000:public or "
+                "8000:private.",
+                param_hint="--port",
+            )
+        if int(port) in by_port:
+            raise typer.BadParameter(f"port {port} is given twice.", param_hint="--port")
+        by_port[int(port)] = access
+    return option_values.ports("--port", by_port)
 
 
 class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +165,14 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             "--os-env", metavar="NAME=VALUE", help="Environment variable to set (repeatable)."
         ),
     ] = None
+    port: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--port",
+            metavar="PORT:ACCESS",
+            help="Who may connect to a port, public or private: 8000:public (repeatable).",
+        ),
+    ] = None
     profile: Annotated[
         bool, typer.Option("--profile", help="Profile the Python code of the job.")
     ] = False
@@ -192,6 +222,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             os_env_vars=option_values.variables(
                 "--os-env", arguments.assignments(self.os_env, "--os-env")
             ),
+            ports=_ports(self.port or []),
             profile=self.profile,
             kill_process=self.kill_process,
             seed=option_values.seed("--seed", self.seed),

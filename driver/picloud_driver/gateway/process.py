@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from picloud_model.errors import Unavailable
 from picloud_model.wire.tunnel_ticket import SECRET_BYTES, TICKET_S, StreamEnd, TunnelTicket
 
-from picloud_driver.gateway.port import GatewayPort, StreamTickets
+from picloud_driver.gateway.control import GatewayControl
+from picloud_driver.gateway.port import GatewayPort, SlotTicket, StreamTickets
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 START_S: Final = 10.0
 """How long a gateway may take to start."""
+_STREAM_BYTES: Final = 16
 _NOT_STARTED: Final = "The gateway for connections to jobs did not start; see the server's log."
 
 
@@ -38,6 +40,7 @@ class GatewayProcess(GatewayPort):
         self._clock = clock
         self._secret = b""
         self._process: Process | None = None
+        self._control: GatewayControl | None = None
         self._port = 0
         self._starting = asyncio.Lock()
 
@@ -49,17 +52,37 @@ class GatewayProcess(GatewayPort):
 
     async def open(self) -> StreamTickets:
         """Return tickets for a new stream."""
-        async with self._starting:
-            if self.pid is None:
-                await self._start()
-        stream, until = secrets.token_hex(16), int(self._clock()) + TICKET_S
-        client, slot = (
-            TunnelTicket(stream, end, until).signed(self._secret)
-            for end in (StreamEnd.CLIENT, StreamEnd.SLOT)
-        )
+        await self._running()
+        stream = secrets.token_hex(_STREAM_BYTES)
+        client, slot = (self._signed(stream, end) for end in (StreamEnd.CLIENT, StreamEnd.SLOT))
         return StreamTickets(self._port, client, slot)
 
-    async def _start(self) -> None:
+    async def publish(self, name: str, invite: Callable[[SlotTicket], Awaitable[None]]) -> int:
+        """Listen for a name; return the port."""
+        control = await self._running()
+
+        async def invite_slot(stream: str) -> None:
+            await invite(SlotTicket(self._port, self._signed(stream, StreamEnd.SLOT)))
+
+        return await control.publish(name, invite_slot, START_S)
+
+    async def withdraw(self, name: str) -> None:
+        """Stop listening for a name, if it was published."""
+        if self._control is not None:
+            self._control.withdraw(name)
+
+    def _signed(self, stream: str, end: StreamEnd) -> str:
+        return TunnelTicket(stream, end, int(self._clock()) + TICKET_S).signed(self._secret)
+
+    async def _running(self) -> GatewayControl:
+        """Return the control of a gateway that runs, after starting it where there is none."""
+        async with self._starting:
+            if self.pid is None or self._control is None:
+                await self.close()
+                self._control = await self._start()
+            return self._control
+
+    async def _start(self) -> GatewayControl:
         self._secret = secrets.token_bytes(SECRET_BYTES)
         try:
             process = await asyncio.create_subprocess_exec(
@@ -72,22 +95,23 @@ class GatewayProcess(GatewayPort):
         except OSError as error:
             raise Unavailable(_NOT_STARTED) from error
         self._process = process
-        if process.stdin is None or process.stdout is None:
+        if process.stdin is None:
             raise Unavailable(_NOT_STARTED)
         process.stdin.write(self._secret)
-        try:
-            async with asyncio.timeout(START_S):
-                line = await process.stdout.readline()
-        except TimeoutError:
-            line = b""
-        if not line.strip().isdigit():
+        control = GatewayControl(process)
+        self._port = await control.port(START_S)
+        if not self._port:
+            await control.close()
             await self.close()
             raise Unavailable(_NOT_STARTED)
-        self._port = int(line)
+        return control
 
     async def close(self) -> None:
         """End the gateway, and all streams with it."""
+        control, self._control = self._control, None
         process, self._process = self._process, None
+        if control is not None:
+            await control.close()
         if process is None or process.returncode is not None:
             return
         process.kill()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from picloud_model.errors import RequestRefused
 
 from picloud_driver.gateway.port import GatewayPort
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from picloud_driver.gateway.port import SlotTicket
 
 
 class NoGateway(GatewayPort):
@@ -24,6 +29,14 @@ class NoGateway(GatewayPort):
     async def open(self) -> NoReturn:
         """Raise the reason."""
         raise RequestRefused(self._reason)
+
+    async def publish(self, name: str, invite: Callable[[SlotTicket], Awaitable[None]]) -> NoReturn:
+        """Raise the reason."""
+        del name, invite
+        raise RequestRefused(self._reason)
+
+    async def withdraw(self, name: str) -> None:
+        """Do nothing."""
 
     async def close(self) -> None:
         """Do nothing."""

@@ -18,6 +18,7 @@ from picloud_model.wire import (
     LARGEST_PORT,
     MAX_LABEL,
     MAX_PATH,
+    MAX_PORTS,
     MAX_PRIORITY,
     MAX_RUNTIME_S,
     MAX_SEED,
@@ -26,6 +27,7 @@ from picloud_model.wire import (
 )
 from picloud_model.wire.body import MAX_SHORT_LABEL, is_short_label
 from picloud_model.wire.job import OLD_BASES
+from picloud_model.wire.tunnel import PortAccess
 
 from cloud._arguments import jids
 from cloud._config import settings
@@ -210,6 +212,20 @@ def _check_variable(name: str, variable: Any, text: Any) -> None:
         raise CloudValueError(f"{name}: {variable} is the platform's own, as all of {_OURS}* are.")
 
 
+def ports(name: str, value: Any) -> dict[int, PortAccess]:
+    """Return who may connect to which ports, from a dict."""
+    if not isinstance(value, Mapping) or any(
+        each not in get_args(PortAccess) for each in value.values()
+    ):
+        known = " or ".join(map(repr, get_args(PortAccess)))
+        raise CloudTypeError(
+            f"{name} must be a dict of ports, each {known}: {{8000: 'public'}}, not {value!r:.80}."
+        )
+    if len(value) > MAX_PORTS:
+        raise CloudValueError(f"{name} may name {MAX_PORTS} ports at most.")
+    return {port_number(port, name=f"{name}: port"): value[port] for port in value}
+
+
 def callbacks(name: str, value: Any) -> tuple[Callable[[int], Any], ...]:
     """Return functions of a jid, from one function, a list of functions, or None."""
     if value is None:
@@ -240,8 +256,8 @@ def whole(value: Any) -> int | None:
     return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
 
 
-def port_number(value: object, least: int = 1) -> int:
-    """Return the number of a port.
+def port_number(value: object, least: int = 1, name: str = "port") -> int:
+    """Return the number of a port; errors begin with `name`.
 
     >>> port_number(8000)
     8000
@@ -249,7 +265,7 @@ def port_number(value: object, least: int = 1) -> int:
     number = whole(value)
     if number is None or not least <= number <= LARGEST_PORT:
         raise CloudValueError(
-            f"port must be a whole number from {least} to {LARGEST_PORT}, not {value!r:.80}."
+            f"{name} must be a whole number from {least} to {LARGEST_PORT}, not {value!r:.80}."
         )
     return number
 

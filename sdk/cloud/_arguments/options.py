@@ -175,6 +175,7 @@ _FIELDS: Final[dict[str, tuple[str, Callable[[str, Any], Any]]]] = {
     "_fast_serialization": ("fast_serialization", values.serialization),
     "_seed": ("seed", values.seed),
     "_cwd": ("cwd", values.directory),
+    "_ports": ("ports", values.ports),
     "_high_cpu": ("high_cpu", values.truth),
 }
 """Each option: the field that it sets, and the function that reads and checks its value."""

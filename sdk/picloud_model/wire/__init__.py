@@ -99,6 +99,7 @@ from picloud_model.wire.limits import (
     MAX_JOBS,
     MAX_LABEL,
     MAX_PATH,
+    MAX_PORTS,
     MAX_PRIORITY,
     MAX_RESULT_BYTES,
     MAX_REUSE_S,

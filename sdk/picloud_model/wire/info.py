@@ -184,7 +184,6 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     swap_bytes: int | None = None
     cpu_percentage: float | None = None
     ports: dict[str, list[int]] | None = None
-    address: str = ""
     profile: str | None = None
     samples: list[Sample] = []
     remarks: list[str] = []

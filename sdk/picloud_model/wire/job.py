@@ -26,12 +26,14 @@ from picloud_model.wire.limits import (
     MAX_JOBS,
     MAX_LABEL,
     MAX_PATH,
+    MAX_PORTS,
     MAX_PRIORITY,
     MAX_REUSE_S,
     MAX_RUNTIME_S,
     MAX_SEED,
     MAX_VOLUMES,
 )
+from picloud_model.wire.tunnel import PortAccess, TcpPort
 
 OLD_BASES: Final = ("base/natty", "base/precise")
 """The bases of PiCloud as of 2012, both Ubuntu; they stand for the default base of a server."""
@@ -48,6 +50,7 @@ class Options(
     that cannot be pickled, 2 for plain pickle; it does not apply to functions. With a `seed` each
     job draws random numbers from a stream that depends only on the seed and the job's index.
     Each job begins in the directory `cwd`, where its slot shares the files of the server's machine.
+    `ports` says which of their TCP ports are public; a private one is reached with a key only.
     """
 
     core_type: str = DEFAULT_CORE_TYPE
@@ -64,6 +67,7 @@ class Options(
     fast_serialization: Annotated[int, Meta(ge=0, le=2)] = 0
     seed: Annotated[int, Meta(ge=0, le=MAX_SEED)] | None = None
     cwd: Annotated[str, Meta(max_length=MAX_PATH)] | None = None
+    ports: Annotated[dict[TcpPort, PortAccess], Meta(max_length=MAX_PORTS)] = {}
 
     @property
     def needs_own_process(self) -> bool:

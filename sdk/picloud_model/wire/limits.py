@@ -42,6 +42,8 @@ MAX_REUSE_S: Final = 366 * 24 * 3600
 """Longest time limit of a job: a year."""
 MAX_PATH: Final = 4096
 """Characters of the path of a job's directory."""
+MAX_PORTS: Final = 64
+"""Most ports of a job that an option names, or that have addresses of the gateway."""
 MAX_SEED: Final = 2**63 - 1
 """Largest seed of a batch."""
 MAX_VARIABLES_BYTES: Final = 32 * 1024

@@ -7,7 +7,7 @@ it carries bytes in both directions. Otherwise it sends a line that says what is
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
@@ -21,6 +21,7 @@ MOST_LINE: Final = 200
 PAIRING_S: Final = 10.0
 """How long a gateway waits for the other end of a stream."""
 TcpPort = Annotated[int, Meta(ge=1, le=LARGEST_PORT)]
+PortAccess = Literal["private", "public"]
 SSH_KEY_PATTERN: Final = r"^ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}$(?!\n)"
 PublicKey = Annotated[str, Meta(pattern=SSH_KEY_PATTERN, max_length=80)]
 """A public key of type Ed25519, as OpenSSH writes it."""

@@ -156,15 +156,6 @@ class ApiClient:
         if status >= _FIRST_ERROR:
             raise _error(status, answer)
 
-    @property
-    def address(self) -> str:
-        """The address of this machine as the API sees it, or "" while there is no connection."""
-        connected = self._connection.socket
-        try:
-            return str(connected.getsockname()[0]) if connected is not None else ""
-        except OSError:
-            return ""
-
     def interrupt(self) -> None:
         """Abort the request of another thread, where it raises `Unavailable`.
 

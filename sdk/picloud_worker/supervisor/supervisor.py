@@ -261,8 +261,6 @@ class Supervisor:
         """Answer a live query; with nothing if the job does not run here."""
         info = self._executor.live(query)
         self._streams.open(query, info)
-        if info is not None and info.ports is not None:
-            info = msgspec.structs.replace(info, address=self._slot.api.address)
         return LiveAnswer(query.number, b"" if info is None else pack_info(info))
 
     def _kill(self, kills: list[AttemptRef]) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from picloud_worker.tunnel.shell_order import ShellPlace
 
 _CONNECT_S: Final = 1.0
+END_S: Final = 1.0
+"""How long what a job sent last may take to its clients after the job has ended."""
 MOST_STREAMS: Final = 256
 """Streams of one slot at the same time."""
 
@@ -61,6 +63,7 @@ class JobStreams:
         self._starter = starter
         self._find = find
         self._streams = OpenStreams["AttemptRef"]()
+        self._ending: set[AttemptRef] = set()
         self._shells: dict[AttemptRef, int] = {}
         """The child of each job that has shell servers, or had some."""
         self._lock = threading.Lock()
@@ -80,12 +83,23 @@ class JobStreams:
             threading.Thread(target=self._carry, args=arguments, name="tunnel", daemon=True).start()
 
     def end_unless(self, runs: Callable[[AttemptRef], object]) -> None:
-        """End the streams of jobs that no longer run, for which `runs` returns nothing."""
-        if self._streams:
-            self._streams.end({job for job in self._streams.owners() if not runs(job)})
+        """End the streams of jobs that no longer run, for which `runs` returns nothing.
+
+        A job that has answered a request may end at once: its last bytes still arrive.
+        """
+        for job in self._streams.owners() if self._streams else ():
+            if job not in self._ending and not runs(job):
+                self._ending.add(job)
+                timer = threading.Timer(END_S, self._end, (job,))
+                timer.daemon = True
+                timer.start()
         for job in [job for job in self._shells if not runs(job)] if self._shells else ():
             with self._lock:
                 self._starter.end_shells(self._shells.pop(job))
+
+    def _end(self, job: AttemptRef) -> None:
+        self._streams.end({job})
+        self._ending.discard(job)
 
     def _open_shell(self, job: AttemptRef, order: TunnelOrder, ssh: SshOrder) -> None:
         host = self._find(job)

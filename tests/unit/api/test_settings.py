@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import pytest
@@ -39,6 +40,35 @@ def test_the_quotas_of_accounts_are_in_the_environment() -> None:
     quotas = read(["--data", "/tmp/d"], {"PICLOUD_MAX_JOBS": "5", "PICLOUD_MAX_WAITS": ""}).quotas
 
     assert quotas == Quotas(jobs=5)
+
+
+@pytest.mark.parametrize(
+    ("host", "access", "public"),
+    [
+        ("127.0.0.1", "", True),
+        ("localhost", "", True),
+        ("::1", "", True),
+        ("0.0.0.0", "", False),
+        ("10.0.0.5", "", False),
+        ("server.example", "", False),
+        ("10.0.0.5", "public", True),
+        ("127.0.0.1", "private", False),
+    ],
+)
+def test_ports_of_jobs_are_public_where_only_this_machine_connects(
+    host: str, access: str, public: bool
+) -> None:
+    """The operator may set otherwise; the address is never that of all interfaces."""
+    settings = read(["--data", "/tmp/d", "--host", host], {"PICLOUD_PORTS": access})
+
+    assert settings.public_host.by_default is public
+    assert settings.public_host.address == (socket.gethostname() if host == "0.0.0.0" else host)
+
+
+def test_ports_are_public_or_private() -> None:
+    """Nothing starts with a word that was not meant."""
+    with pytest.raises(SystemExit, match="PICLOUD_PORTS is 'open'; give private or public"):
+        read(["--data", "/tmp/d"], {"PICLOUD_PORTS": "open"})
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "٣"])

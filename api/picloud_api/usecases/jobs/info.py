@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from picloud_api.engine.process.context import Context
     from picloud_api.engine.process.turns import Turn
     from picloud_api.store.records import Header
+    from picloud_api.usecases.jobs.tunnel import PublicPorts
     from picloud_api.usecases.jobs.why import Why
 
 ANSWER_BYTES: Final = 4 * 1024 * 1024
@@ -65,8 +66,17 @@ _ARGUMENTS: Final = frozenset((InfoKey.ARGS, InfoKey.KWARGS))
 class JobInformation:
     """Returns what is known of jobs, except their results."""
 
-    def __init__(self, context: Context, blobs: BlobPort, live: LiveQueries, why: Why) -> None:
+    def __init__(
+        self,
+        context: Context,
+        blobs: BlobPort,
+        live: LiveQueries,
+        *,
+        why: Why,
+        public_ports: PublicPorts,
+    ) -> None:
         self._why = why
+        self._public_ports = public_ports
         self._view = context.commits.view
         self._turns = context.turns
         self._clock = context.clock
@@ -109,6 +119,10 @@ class JobInformation:
     async def _add(self, reply: _InfoReply, jobs: Sequence[JobView]) -> None:
         keys, since = reply.keys, reply.request.since
         infos = await asyncio.gather(*(self._info_of(job, keys, since or {}) for job in jobs))
+        places: dict[int, Any] = {}
+        if InfoKey.PORTS in keys:
+            for job, info in zip(jobs, infos, strict=True):
+                places[job.jid] = await self._places(job, info)
         async with reply.turn as turn:
             for number, (job, info) in enumerate(zip(jobs, infos, strict=True), 1):
                 if reply.full:
@@ -118,7 +132,9 @@ class JobInformation:
                     JobInfo(
                         jid=job.jid,
                         values={
-                            key.value: await self._value(job, key, info, texts)
+                            key.value: places[job.jid]
+                            if key is InfoKey.PORTS
+                            else await self._value(job, key, info, texts)
                             for key in keys
                             if key not in UNPICKLED
                         },
@@ -157,6 +173,10 @@ class JobInformation:
             if State(fresh.state[index]).final:
                 return await self._stored(msgspec.structs.replace(job, page=fresh))
         return info or _NOTHING
+
+    async def _places(self, job: JobView, info: Info) -> dict[str, Any] | None:
+        account = job.piece.page_id.account
+        return await self._public_ports.places(account, job.jid, job.header.options, info)
 
     async def _stored(self, job: JobView) -> Info:
         """Return what was reported of a job when it ended."""

@@ -120,15 +120,6 @@ def _attributes(job: JobView) -> dict[str, Any]:
     return {"kind": job.header.kind, "function": job.header.function_name, **options}
 
 
-def _ports(info: Info) -> dict[str, dict[int, dict[str, Any]]] | None:
-    if info.ports is None:
-        return None
-    return {
-        protocol: {port: {"address": info.address, "port": port} for port in ports}
-        for protocol, ports in info.ports.items()
-    }
-
-
 OF_INFO: Final[dict[InfoKey, Callable[[Info], Any]]] = {
     InfoKey.PROFILE: lambda info: info.profile,
     InfoKey.CPU_USER: lambda info: info.user_s,
@@ -137,7 +128,6 @@ OF_INFO: Final[dict[InfoKey, Callable[[Info], Any]]] = {
     InfoKey.MEMORY_USAGE: lambda info: info.memory_bytes,
     InfoKey.MEMORY_PEAK: lambda info: info.peak_bytes,
     InfoKey.SWAP_USAGE: lambda info: info.swap_bytes,
-    InfoKey.PORTS: _ports,
     InfoKey.SAMPLES: lambda info: [msgspec.structs.astuple(each) for each in info.samples],
 }
 """How each value that a slot reports is shown."""

@@ -1,9 +1,15 @@
-"""`tunnel`: opens streams to running jobs, to a port on which they listen or to a shell."""
+"""`tunnel`: opens streams to running jobs, to a port on which they listen or to a shell.
+
+Clients with a key request each stream. Public ports have an address at a gateway, to which clients
+without a key connect.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -14,21 +20,23 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from picloud_model.errors import RequestConflict, RequestRefused, Unavailable
 from picloud_model.job import State
-from picloud_model.wire import SshOrder, TunnelOrder
+from picloud_model.wire import MAX_PORTS, SshOrder, TunnelOrder
 from picloud_model.wire.tunnel import CERTIFICATE_S, SSH_PORT, CertificateIssued, TunnelOpened
 
 from picloud_api.engine.jobs.live_query import held_at
 from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
 
 if TYPE_CHECKING:
-    from picloud_driver.gateway import GatewayPort, StreamTickets
+    from picloud_driver.gateway import GatewayPort, PublicHost, SlotTicket
     from picloud_driver.secret import SecretPort
-    from picloud_model.wire import AttemptRef, Info
-    from picloud_model.wire.tunnel import CertificateRequest, TunnelRequest
+    from picloud_model.wire import AttemptRef, Info, Options
+    from picloud_model.wire.tunnel import CertificateRequest, PortAccess, TunnelRequest
 
     from picloud_api.engine.jobs.live_query import LiveQueries
     from picloud_api.engine.process.context import Context
 
+SWEEP_S: Final = 5.0
+"""Time between two looks for jobs that have ended, whose ports are then withdrawn."""
 _SEED_BYTES: Final = 32
 
 
@@ -80,23 +88,121 @@ class JobTunnels:
             Unavailable: When its slot, or a gateway, does not answer.
         """
         jid, port = request.jid, request.port
-        info, tickets = await self.order(account, jid, port)
-        if info.ports is None or port not in info.ports.get("tcp", ()):
-            message = f"Job {jid} does not listen on TCP port {port}."
-            raise RequestConflict(message, field="port")
+        running = await self._running.find(account, jid)
+        tickets = await self._gateway.open()
+        order = TunnelOrder(port, tickets.port, tickets.slot)
+        _check_listens(await self._order(account, jid, running, order), jid, port)
         return TunnelOpened(port=tickets.port, ticket=tickets.client)
 
-    async def order(
-        self, account: str, jid: int, port: int, ssh: SshOrder | None = None
-    ) -> tuple[Info, StreamTickets]:
-        """Ask the slot of a job for a stream; return its reply and tickets; raises as `open`."""
-        attempt, slot = await self._running.find(account, jid)
+    async def open_shell(self, account: str, jid: int, ssh: SshOrder) -> TunnelOpened:
+        """Return where the client of a shell connects; raises as `open`."""
+        running = await self._running.find(account, jid)
         tickets = await self._gateway.open()
-        order = TunnelOrder(port, tickets.port, tickets.slot, ssh)
-        info = await self._live.info(account, attempt, slot, {}, order)
+        order = TunnelOrder(SSH_PORT, tickets.port, tickets.slot, ssh)
+        await self._order(account, jid, running, order)
+        return TunnelOpened(port=tickets.port, ticket=tickets.client)
+
+    async def invite(self, account: str, jid: int, port: int, slot: SlotTicket) -> None:
+        """Ask the slot of a job for its end of a stream of a client; raises as `open`."""
+        running = await self._running.find(account, jid)
+        order = TunnelOrder(port, slot.port, slot.ticket)
+        _check_listens(await self._order(account, jid, running, order), jid, port)
+
+    async def _order(
+        self, account: str, jid: int, running: tuple[AttemptRef, int], order: TunnelOrder
+    ) -> Info:
+        info = await self._live.info(account, *running, {}, order)
         if info is None:
             raise Unavailable(f"The slot that runs job {jid} did not answer.")
-        return info, tickets
+        return info
+
+
+def _check_listens(info: Info, jid: int, port: int) -> None:
+    if info.ports is None or port not in info.ports.get("tcp", ()):
+        message = f"Job {jid} does not listen on TCP port {port}."
+        raise RequestConflict(message, field="port")
+
+
+class PublicPorts:
+    """Gives the public ports of running jobs an address of the gateway, until the job has ended.
+
+    Args:
+        context: The state of jobs.
+        tunnels: Asks slots for streams.
+        gateway: Listens.
+        host: Where it does, and which ports are public.
+    """
+
+    def __init__(
+        self, context: Context, tunnels: JobTunnels, gateway: GatewayPort, host: PublicHost
+    ) -> None:
+        self._running = RunningJobs(context)
+        self._tunnels = tunnels
+        self._gateway = gateway
+        self._host = host
+        self._published: dict[tuple[str, int], set[int]] = {}
+        self._sweep: asyncio.Task[None] | None = None
+
+    async def places(
+        self, account: str, jid: int, options: Options, info: Info
+    ) -> dict[str, dict[int, dict[str, Any]]] | None:
+        """Return where the ports are reached on which a job listens, by protocol and port.
+
+        The address of a port that is not public, or of UDP, is None: a client with a key opens a
+        tunnel to it.
+        """
+        if info.ports is None:
+            return None
+        nowhere: dict[str, Any] = {"address": None, "port": None}
+        places = {protocol: dict.fromkeys(ports, nowhere) for protocol, ports in info.ports.items()}
+        for port in [*places.get("tcp", ())][:MAX_PORTS]:
+            if options.ports.get(port, self._default) == "public":
+                reached = await self._publish(account, jid, port)
+                if reached is not None:
+                    places["tcp"][port] = {"address": self._host.address, "port": reached}
+        return places
+
+    @property
+    def _default(self) -> PortAccess:
+        return "public" if self._host.by_default else "private"
+
+    async def _publish(self, account: str, jid: int, port: int) -> int | None:
+        async def invite(slot: SlotTicket) -> None:
+            await self._tunnels.invite(account, jid, port, slot)
+
+        try:
+            reached = await self._gateway.publish(_name(account, jid, port), invite)
+        except (RequestRefused, Unavailable):
+            return None
+        self._published.setdefault((account, jid), set()).add(port)
+        if self._sweep is None or self._sweep.done():
+            self._sweep = asyncio.create_task(self._withdraw_of_ended())
+        return reached
+
+    async def _withdraw_of_ended(self) -> None:
+        """Withdraw the ports of jobs that have ended, until none is published."""
+        while self._published:
+            await asyncio.sleep(SWEEP_S)
+            for account, jid in [*self._published]:
+                with contextlib.suppress(Unavailable):
+                    await self._withdraw_if_ended(account, jid)
+
+    async def _withdraw_if_ended(self, account: str, jid: int) -> None:
+        try:
+            await self._running.find(account, jid)
+        except RequestRefused:
+            for port in self._published.pop((account, jid)):
+                await self._gateway.withdraw(_name(account, jid, port))
+
+    async def stop(self) -> None:
+        """Stop looking for jobs that have ended."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            await asyncio.gather(self._sweep, return_exceptions=True)
+
+
+def _name(account: str, jid: int, port: int) -> str:
+    return f"{account}-{jid}-{port}"
 
 
 class JobShells:
@@ -148,8 +254,7 @@ class JobShells:
         )
         authority = await self._secrets.ssh_authority()
         order = SshOrder(authority, _principal(account, jid), private.decode())
-        _, tickets = await self._tunnels.order(account, jid, SSH_PORT, order)
-        return TunnelOpened(port=tickets.port, ticket=tickets.client)
+        return await self._tunnels.open_shell(account, jid, order)
 
     def _host_key(self, account: str, jid: int) -> Ed25519PrivateKey:
         name = _principal(account, jid).encode()

@@ -47,3 +47,15 @@ def test_a_port_is_printed_as_an_address(run: Callable[..., Any], server: FakeSe
     outcome = run("wait-for", "port", "1", "8000", "-t", "1")
 
     assert (outcome.exit_code, outcome.stdout) == (exits.OK, "10.0.0.1:31000\n")
+
+
+def test_a_private_port_has_no_address(run: Callable[..., Any], server: FakeServer) -> None:
+    """Nothing is printed that a script could take for one; the hint says what reaches it."""
+    server.next_jid = 2
+    private = {"address": None, "port": None}
+    server.infos[1] = {"status": "processing", "ports": {"tcp": {8000: private}}}
+
+    outcome = run("wait-for", "port", "1", "8000", "-t", "1")
+
+    assert (outcome.exit_code, outcome.stdout) == (exits.OK, "")
+    assert "picloud forward 1 8000" in outcome.stderr

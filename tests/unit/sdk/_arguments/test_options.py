@@ -13,7 +13,8 @@ from picloud_model.wire import Options
 NAMES = [
     "_type", "_cores", "_env", "_vol", "_label", "_priority", "_restartable", "_depends_on",
     "_depends_on_errors", "_max_runtime", "_profile", "_kill_process", "_os_env_vars", "_callback",
-    "_callback_on_error", "_fast_serialization", "_seed", "_cwd", "_high_cpu",
+    "_callback_on_error", "_fast_serialization", "_seed", "_cwd", "_ports",
+    "_high_cpu",
 ]  # fmt: skip
 
 
@@ -29,7 +30,7 @@ def test_without_options_there_are_the_original_defaults() -> None:
     assert options.options == Options(
         core_type="c1", cores=1, label=None, priority=5, restartable=True, profile=False, env=None,
         vols=[], max_runtime_s=None, kill_process=False, os_env_vars={}, fast_serialization=0,
-        seed=None, cwd=None,
+        seed=None, cwd=None, ports={},
     )  # fmt: skip
     assert (options.depends_on, options.depends_on_errors) == ((), "abort")
     assert (options.callback, options.callback_on_error) == ((), ())
@@ -45,7 +46,7 @@ def test_without_options_there_are_the_original_defaults() -> None:
         ("_depends_on_errors", "abort"), ("_max_runtime", None), ("_profile", False),
         ("_kill_process", False), ("_os_env_vars", []), ("_callback", None),
         ("_callback_on_error", None), ("_fast_serialization", 0), ("_seed", None),
-        ("_cwd", None), ("_high_cpu", False),
+        ("_cwd", None), ("_ports", {}), ("_high_cpu", False),
     ],
 )  # fmt: skip
 def test_a_default_said_is_the_default(name: str, default: Any) -> None:
@@ -90,6 +91,10 @@ WRONG: dict[str, list[Any]] = {
     "_max_runtime": [0, -1, "1", True, float("nan"), float("inf"), 60 * 24 * 367, [1]],
     "_profile": [1, None],
     "_kill_process": [1, None],
+    "_ports": [
+        8000, None, [8000], {8000: True}, {8000: "open"}, {8000: ["public"]}, {0: "public"},
+        {"8000": "public"}, {70_000: "public"}, dict.fromkeys(range(1, 66), "public"),
+    ],
     "_os_env_vars": [
         7, None, [7], {7: "x"}, {"A": 7}, {"A=B": "x"}, {"": "x"}, {"A": "\0"},
         {"PICLOUD_JID": "1"}, {"A": "x" * 40_000}, ["PICLOUD_TEST_NOT_SET"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from msgspec.structs import replace
 from picloud_api.engine.jobs.locate import PageSlice
 from picloud_api.store.layout import PageId
 from picloud_api.store.records import Header
@@ -107,19 +106,9 @@ def test_attributes_are_those_of_the_submit() -> None:
     assert attributes["label"] == "mine"
 
 
-def test_ports_are_shown_with_the_address_of_the_slot() -> None:
-    """Each port that a job listens on, by protocol; None if the slot cannot know them."""
-    info = Info(ports={"tcp": [8080]}, address="10.0.0.7")
-
-    shown = OF_INFO[InfoKey.PORTS](info)
-
-    assert shown == {"tcp": {8080: {"address": "10.0.0.7", "port": 8080}}}
-    assert OF_INFO[InfoKey.PORTS](replace(info, ports=None)) is None
-
-
 def test_every_key_has_one_source() -> None:
     """Each key is a stream, a value of the slot, a value of the batch, or one of four others."""
-    others = {InfoKey.EXCEPTION, InfoKey.PILOG, InfoKey.WHY}
+    others = {InfoKey.EXCEPTION, InfoKey.PILOG, InfoKey.WHY, InfoKey.PORTS}
     sources = [set(STREAMS), set(OF_INFO), set(OF_BATCH), others, set(UNPICKLED)]
 
     assert sum(map(len, sources)) == len(set(InfoKey))

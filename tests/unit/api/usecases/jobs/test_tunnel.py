@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import asyncssh
@@ -78,6 +79,64 @@ async def test_the_slot_gets_an_order_and_the_client_a_ticket(api: ApiHarness) -
             await api.use_cases.jobs.tunnel.open("a0000002", REQUEST)
     finally:
         await api.server.ports.gateway.close()
+
+
+class Beats:
+    """The heartbeats of a slot whose job listens on some ports, until they are stopped."""
+
+    def __init__(self, api: ApiHarness, slot: SlotSession, job: wire.AttemptRef) -> None:
+        self.ports: dict[str, list[int]] = {"tcp": [8000, 8001, 8002], "udp": [53]}
+        self.orders: list[wire.TunnelOrder] = []
+        self._api, self._slot, self._job = api, slot, job
+
+    async def run(self) -> None:
+        answers: list[wire.LiveAnswer] = []
+        while True:
+            request = wire.HeartbeatRequest(running=[self._job], wait_s=5, live=answers)
+            answer = await self._api.use_cases.slots.heartbeat.heartbeat(self._slot, request)
+            info = wire.pack_info(wire.Info(ports=self.ports))
+            answers = [wire.LiveAnswer(query.number, info) for query in answer.live]
+            self.orders += [query.tunnel for query in answer.live if query.tunnel is not None]
+
+
+async def test_public_ports_have_an_address_until_the_job_ends(api: ApiHarness) -> None:
+    """The other ones, and those of UDP, have none. Who connects needs no key: the slot is asked."""
+    await api.submit(1, ports={8001: "private", 8000: "public"})
+    slot = await api.slot()
+    lease = (await api.work(slot)).leases[0]
+    job = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
+    await api.use_cases.slots.heartbeat.heartbeat(slot, wire.HeartbeatRequest([job], wait_s=0))
+    beats = Beats(api, slot, job)
+    beating = asyncio.create_task(beats.run())
+    try:
+        request = wire.InfoRequest(jids=[(1, 1)], keys=["ports"])
+        infos = await api.use_cases.jobs.info.info(ACCOUNT, request)
+        ports = infos.jobs[0].values["ports"]
+        reached = [ports["tcp"][port]["port"] for port in (8000, 8002)]
+        assert len({*reached, 8000, 8002}) == 4
+        assert ports["tcp"][8000]["address"] == "127.0.0.1"
+        nowhere = {"address": None, "port": None}
+        assert (ports["tcp"][8001], ports["udp"]) == (nowhere, {53: nowhere})
+
+        _, writer = await asyncio.open_connection("127.0.0.1", reached[0])
+        await api.wait_until(lambda: read_ports(beats), [8000])
+        writer.close()
+
+        # The job has closed the port meanwhile: the client's connection ends at once.
+        beats.ports["tcp"].remove(8002)
+        reader, writer = await asyncio.open_connection("127.0.0.1", reached[1])
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+    finally:
+        beating.cancel()
+        await api.use_cases.jobs.public_ports.stop()
+        await api.server.ports.gateway.close()
+
+
+async def read_ports(beats: Beats) -> list[int]:
+    """Return the ports of the streams that the slot was to open."""
+    return [order.port for order in beats.orders]
 
 
 async def test_the_slot_is_told_whom_to_let_in_to_a_shell(api: ApiHarness) -> None:
