@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-import re
+import importlib
 import sys
 import warnings
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Final, NoReturn, cast
 
 import msgspec
 import typer
 from cloud import CloudException
+from typer.core import TyperCommand
+from typer.main import get_command, get_group
 
 from picloud import exits, output
-from picloud.commands import (
-    account,
-    admin,
-    bucket,
-    cron,
-    env,
-    files,
-    key,
-    queue,
-    rest,
-    volume,
-    wait_for,
-)
-from picloud.commands.delete import delete
-from picloud.commands.down import down
-from picloud.commands.du import du
-from picloud.commands.exec import execute
-from picloud.commands.forward import forward
-from picloud.commands.info import info
-from picloud.commands.jobs import jobs
-from picloud.commands.join import join
-from picloud.commands.kill import kill
-from picloud.commands.logs import logs
-from picloud.commands.mapexec import mapexec
-from picloud.commands.open import open_pages
-from picloud.commands.profile import app as profile_app
-from picloud.commands.replay import replay
-from picloud.commands.restart_slots import restart_slots
-from picloud.commands.result import result
-from picloud.commands.setup import setup
-from picloud.commands.ssh import exec_shell, ssh, ssh_config, ssh_info
-from picloud.commands.status import status
-from picloud.commands.top import top
-from picloud.commands.up import up
-from picloud.commands.why import why
-from picloud.help_pages import HelpfulGroup
+from picloud.help_pages import HelpfulGroup, with_our_help
+from picloud.messages import interruption, message_of, usage_error
 from picloud.options import server  # noqa: TC001 - typer reads annotations when it runs
 from picloud.server_choice import ServerChoice
 
@@ -57,107 +25,185 @@ _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """The base class of typer's usage errors, of which typer itself exports only one kind."""
 
 
-def _unquoted(matched: re.Match[str]) -> str:
-    """Return the beginning of a usage error with its option as our own errors write it."""
-    return f"Invalid value for {' / '.join(filter(None, matched.groups()))}:"
-
-
-_NAMES: Final = tuple(
-    (re.compile(pattern), name)
-    for pattern, name in (
-        (r"(?<![\w.'\"-])_os_env_vars\b", "--os-env"),
-        (r"(?<![\w.'\"-])_restartable\b", "--not-restartable"),
-        (r"(?<![\w.'\"-])_(max|kill)_(runtime|process)\b", r"--\1-\2"),
-        (r"(?<![\w.'\"-])_depends_on_errors\b", "--depends-on-errors"),
-        (r"(?<![\w.'\"-])_depends_on\b", "--depends-on"),
-        (r"(?<![\w.'\"-])_(cores|cwd|env|label|priority|profile|seed|type|vol)\b", r"--\1"),
-        (r"call cloud\.start_simulator\(\)", "use `picloud --simulate`"),
-        (r" or cloud\.setkey\(\)", ""),
-    )
-)
-"""What the module `cloud` calls options and functions, and what this command calls them."""
-_PLAIN: Final = tuple(
-    (re.compile(pattern), sentence)
-    for pattern, sentence in (
-        (r"Input should be a valid integer\b.*", "it must be a whole number"),
-        (r"Input should be a valid number\b.*", "it must be a number"),
-        (r"Input should be greater than or equal to ([\d.]+)", r"it must be \1 or more"),
-        (r"Input should be less than or equal to ([\d.]+)", r"it must be \1 or less"),
-        (r"Input should be\b", "it must be"),
-        (r"Value error, (.*) is not one of (.*)", r"\1 is not one of \2"),
-        (
-            r"No such option: (\S+) \(Possible options?: (.*)\)",
-            r"No such option: \1. Did you mean \2?",
-        ),
-        (r"^Invalid value for '(\S+)'(?: / '(\S+)')?:", _unquoted),
-    )
-)
-"""What typer says of values, and how we say it."""
-_TRACEBACKS: Final = ("Traceback", "Exception Group Traceback")
-_CALL: Final = re.compile(r"cloud\.(result|kill)\((?:range\((\d+), (\d+)\)|(\d+|jids))\)")
-"""How the SDK names the calls that wait for jobs again, and end them."""
-_WAITING: Final = frozenset({"join", "logs"})
-"""Commands that wait for jobs as `picloud result` does."""
-_WITH_JOBS: Final = frozenset({"exec", "mapexec", "result", "join", "logs", "wait-for"})
-"""Commands that submit jobs or wait for them."""
-
-
 class CommandRow(msgspec.Struct, frozen=True):
-    """One command: its name and the function or the group of commands that runs it.
+    """One command: its name, where it is, and its first sentence, for lists of commands.
 
+    `place` names a module of `picloud.commands`, and in it a function or a group of commands. Only
+    the command that is run is imported, as importing all of them takes longer than a short command.
     With `options_first` everything after the first word of a command belongs to that command; with
     `needs_server` a server is chosen before it runs.
     """
 
     name: str
-    run: Callable[..., None] | typer.Typer
+    place: str
+    summary: str
     options_first: bool = False
     needs_server: bool = True
 
+    def load(self) -> Any:
+        """Import the command and return it."""
+        module, _, member = self.place.partition(":")
+        run = getattr(importlib.import_module(f"picloud.commands.{module}"), member)
+        if isinstance(run, typer.Typer):
+            command: Any = get_group(run)
+            command.name = self.name
+        else:
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            settings = {"allow_interspersed_args": not self.options_first}
+            alone.command(self.name, context_settings=settings)(run)
+            command = get_command(alone)
+        return with_our_help(command)
+
 
 COMMANDS: Final = (
-    CommandRow("up", up, needs_server=False),
-    CommandRow("down", down, needs_server=False),
-    CommandRow("setup", setup, needs_server=False),
-    CommandRow("profile", profile_app, needs_server=False),
-    CommandRow("exec", execute, options_first=True),
-    CommandRow("mapexec", mapexec, options_first=True),
-    CommandRow("jobs", jobs),
-    CommandRow("open", open_pages),
-    CommandRow("top", top),
-    CommandRow("status", status),
-    CommandRow("result", result),
-    CommandRow("join", join),
-    CommandRow("info", info),
-    CommandRow("logs", logs),
-    CommandRow("why", why),
-    CommandRow("replay", replay),
-    CommandRow("kill", kill),
-    CommandRow("delete", delete),
-    CommandRow("du", du),
-    CommandRow("restart-slots", restart_slots),
-    CommandRow("wait-for", wait_for.app),
-    CommandRow("forward", forward),
-    CommandRow("ssh", ssh, options_first=True),
-    CommandRow("exec-shell", exec_shell),
-    CommandRow("ssh-info", ssh_info),
-    CommandRow("ssh-config", ssh_config),
-    CommandRow("bucket", bucket.app),
-    CommandRow("files", files.app),
-    CommandRow("queue", queue.app),
-    CommandRow("cron", cron.app),
-    CommandRow("rest", rest.app),
-    CommandRow("volume", volume.app),
-    CommandRow("env", env.app),
-    CommandRow("key", key.app),
-    CommandRow("account", account.app),
-    CommandRow("admin", admin.app, needs_server=False),
+    CommandRow("up", "up:up", "Run PiCloud on this machine until Ctrl-C.", needs_server=False),
+    CommandRow("down", "down:down", "Stop PiCloud on this machine.", needs_server=False),
+    CommandRow(
+        "setup",
+        "setup:setup",
+        "Choose the server to use, and the API key for it.",
+        needs_server=False,
+    ),
+    CommandRow(
+        "profile", "profile:app", "List, choose and remove profiles of servers.", needs_server=False
+    ),
+    CommandRow(
+        "exec",
+        "exec:execute",
+        "Run a shell command as a job, and print its jid.",
+        options_first=True,
+    ),
+    CommandRow(
+        "mapexec",
+        "mapexec:mapexec",
+        "Run a shell command as a job for each tuple of values.",
+        options_first=True,
+    ),
+    CommandRow("jobs", "jobs:jobs", "List your calls and maps, newest first, a row for each."),
+    CommandRow(
+        "open", "open:open_pages", "Open the web pages of the server, signed in to your account."
+    ),
+    CommandRow("top", "top:top", "Show what runs and what waits, until Ctrl-C."),
+    CommandRow(
+        "status",
+        "status:status",
+        "Print the status of jobs; of more than 20, how many have which status.",
+    ),
+    CommandRow("result", "result:result", "Wait for jobs and print their results."),
+    CommandRow("join", "join:join", "Wait until jobs have ended."),
+    CommandRow("info", "info:info", "Print information about jobs, also while they run."),
+    CommandRow("logs", "logs:logs", "Print the output of jobs, one after the other."),
+    CommandRow("why", "why:why", "Say why jobs wait, or why they failed."),
+    CommandRow("replay", "replay:replay", "Run a job again, here, and print its result."),
+    CommandRow("kill", "kill:kill", "Abort jobs; jobs that have ended do not change."),
+    CommandRow(
+        "delete", "delete:delete", "Delete the results, output and arguments of finished jobs."
+    ),
+    CommandRow("du", "du:du", "Show how much your account has stored."),
+    CommandRow(
+        "restart-slots",
+        "restart_slots:restart_slots",
+        "Run the next jobs in new slots, with new Python processes.",
+    ),
+    CommandRow(
+        "wait-for", "wait_for:app", "Wait until jobs have a status, or a job listens on a port."
+    ),
+    CommandRow(
+        "forward",
+        "forward:forward",
+        "Forward a local port to a TCP port of a job, until the job ends or Ctrl-C.",
+    ),
+    CommandRow(
+        "ssh",
+        "ssh:ssh",
+        "Open a shell in a job with ssh, or run a command there.",
+        options_first=True,
+    ),
+    CommandRow(
+        "exec-shell",
+        "ssh:exec_shell",
+        "Create a job and open a shell in it, to try what jobs find.",
+    ),
+    CommandRow("ssh-info", "ssh:ssh_info", "Print the command by which ssh reaches a job."),
+    CommandRow(
+        "ssh-config",
+        "ssh:ssh_config",
+        "Print lines for ~/.ssh/config, so that ssh, scp, rsync and editors reach a job by a name.",
+    ),
+    CommandRow("bucket", "bucket:app", "Store files and other data as objects under keys."),
+    CommandRow(
+        "files", "files:app", "Store files: the older commands for what `picloud bucket` does."
+    ),
+    CommandRow("queue", "queue:app", "Pass messages between programs and jobs."),
+    CommandRow("cron", "cron:app", "Run jobs on a schedule."),
+    CommandRow(
+        "rest", "rest:app", "Publish commands as web services, and call what you have published."
+    ),
+    CommandRow(
+        "volume", "volume:app", "Keep directories on the server, synchronized as with rsync."
+    ),
+    CommandRow("env", "env:app", "Build the environments that jobs run in."),
+    CommandRow(
+        "key", "key:app", "Create, list, activate and deactivate the API keys of your account."
+    ),
+    CommandRow("account", "account:app", "Create and list accounts, as an administrator."),
+    CommandRow(
+        "admin", "admin:app", "Operate PiCloud and the servers that it runs on.", needs_server=False
+    ),
 )
 """Every command, in the order in which `picloud --help` lists them."""
 
 
+class _Commands(Mapping[str, Any]):
+    """All commands by name, each of which is imported when it is first used."""
+
+    def __init__(self) -> None:
+        self._rows = {row.name: row for row in COMMANDS}
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        row = self._rows[name]
+        if name not in self._loaded:
+            self._loaded[name] = row.load()
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
 class CommandGroup(HelpfulGroup):
     """The group of all commands; prints an error to standard error and sets the exit code."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = cast("Any", _Commands())
+
+    def list_commands(self, _ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write each command with its first sentence."""
+        with self._summaries():
+            super().format_commands(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Return the commands, or the options in front of a command, that begin so."""
+        with self._summaries():
+            return super().shell_complete(ctx, incomplete)
+
+    @contextmanager
+    def _summaries(self) -> Iterator[None]:
+        """List the commands without importing them: as names with their first sentences."""
+        commands = self.commands
+        self.commands = {row.name: TyperCommand(row.name, help=row.summary) for row in COMMANDS}
+        try:
+            yield
+        finally:
+            self.commands = commands
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run the command line of this process and exit."""
@@ -168,7 +214,7 @@ class CommandGroup(HelpfulGroup):
             output.error(message_of(error))
             sys.exit(exits.code_of(error))
         except _UsageError as error:
-            output.error(_usage(error))
+            output.error(usage_error(error))
             sys.exit(exits.USAGE)
         except typer.Abort:
             sys.exit(exits.INTERRUPTED)
@@ -190,89 +236,6 @@ class CommandGroup(HelpfulGroup):
             else:
                 output.error(message_of(error))
             raise typer.Exit(exits.code_of(error)) from None
-
-
-def interruption(command: str, wait: str = "") -> str:
-    """Return what Ctrl-C means for a command.
-
-    Args:
-        command: Its name.
-        wait: What the SDK says of the wait that was stopped, if the command waited for jobs.
-
-    >>> interruption("setup")
-    'Interrupted.'
-    >>> interruption("join", "Job 8 goes on; cloud.result(8) waits again, cloud.kill(8) ends it.")
-    'Interrupted. Job 8 goes on; `picloud join 8` waits again, `picloud kill 8` ends it.'
-    """
-    if command and _CALL.search(wait):
-        return f"Interrupted. {_CALL.sub(partial(_as_command, command), wait)}"
-    if command not in _WITH_JOBS:  # jobs of the simulator end with this command
-        return "Interrupted."
-    return (
-        "Interrupted. Submitted jobs go on; `picloud jobs` lists them, and "
-        "`picloud kill JIDS` ends them."
-    )
-
-
-def _as_command(command: str, call: re.Match[str]) -> str:
-    """Return the command that does what a call of `cloud.result` or `cloud.kill` does."""
-    function, first, stop, jids = call.groups()
-    if stop:
-        jids = f"{first}-{int(stop) - 1}"
-    again = command if command in _WAITING else "result"
-    return f"`picloud {again if function == 'result' else function} {jids.upper()}`"
-
-
-def message_of(error: Exception) -> str:
-    r"""Return an error in one line; that of a failed job with its traceback.
-
-    >>> message_of(CloudException("Traceback ...\nValueError: no", jid=8, summary="ValueError: no"))
-    'Job 8: ValueError: no\nTraceback ...\nValueError: no'
-    >>> message_of(CloudException("signal 11 (SIGSEGV)\nlast words", jid=8))
-    'Job 8: signal 11 (SIGSEGV)\nlast words'
-    >>> message_of(TypeError("no"))
-    'picloud failed with an internal error (TypeError: no); `picloud --debug ...` shows where.'
-    """
-    if not isinstance(error, CloudException):
-        kind = type(error).__name__
-        text = " ".join(f"{kind}: {error}".split())
-        return f"picloud failed with an internal error ({text}); `picloud --debug ...` shows where."
-    if not isinstance(error.jid, int):
-        return in_words_of_commands(" ".join(str(error).split()))
-    text = str(error.value).rstrip()
-    if text.lstrip(" +").startswith(_TRACEBACKS):  # the last line of a traceback says what happened
-        text = f"{' '.join(error.summary.split())}\n{text}"
-    among = f"{error.among}: " if error.among else ""
-    return f"{among}Job {error.jid}: {text}"
-
-
-def in_words_of_commands(text: str) -> str:
-    """Return a text with the options of this command in place of those of `cloud.call`.
-
-    >>> in_words_of_commands("A job on c1 may have 1 core (_cores), not 2.")
-    'A job on c1 may have 1 core (--cores), not 2.'
-    """
-    for pattern, name in _NAMES:
-        text = pattern.sub(name, text)
-    return text
-
-
-def plain(text: str) -> str:
-    """Return a usage error without the phrases of the library that checks values.
-
-    >>> plain("Invalid value for '--workers': Input should be greater than or equal to 1")
-    'Invalid value for --workers: it must be 1 or more'
-    """
-    for pattern, sentence in _PLAIN:
-        text = pattern.sub(sentence, text)
-    return text
-
-
-def _usage(error: Any) -> str:
-    where = error.ctx.command_path if error.ctx else "picloud"
-    text = plain(" ".join(error.format_message().split()))
-    text = text if text.endswith(("?", "...")) else f"{text.rstrip('.')}."
-    return f"{text} Try '{where} --help'."
 
 
 app = typer.Typer(
@@ -344,9 +307,10 @@ def options(
         simulate=simulate,
         verbose=verbose,
     )
+    name = context.invoked_subcommand
     if output_ == "json":
-        context.default_map = _as_json(context.command)
-    if any(row.name == context.invoked_subcommand and row.needs_server for row in COMMANDS):
+        context.default_map = {name: _as_json(cast("Any", context.command).commands[name])}
+    if any(row.name == name and row.needs_server for row in COMMANDS):
         context.obj.apply()
 
 
@@ -356,14 +320,6 @@ def _as_json(command: Any) -> dict[str, Any]:
     if commands is None:
         return {"json": True}
     return {name: _as_json(each) for name, each in commands.items()}
-
-
-for _row in COMMANDS:
-    if isinstance(_row.run, typer.Typer):
-        app.add_typer(_row.run, name=_row.name)
-    else:
-        _settings = {"allow_interspersed_args": not _row.options_first}
-        app.command(_row.name, context_settings=_settings)(_row.run)
 
 
 def main() -> None:

@@ -91,13 +91,19 @@ class _Context(typer.Context):
     formatter_class = _Formatter
 
 
+def with_our_help(command: Any) -> Any:
+    """Let a command print its help in our format, and return it."""
+    command.context_class = _Context
+    return command
+
+
 class HelpfulGroup(TyperGroup):
     """A group of commands; without any of them it prints its help to standard error, with 2."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         for command in (self, *self.commands.values()):
-            command.context_class = _Context
+            with_our_help(command)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write each command with its whole first sentence."""

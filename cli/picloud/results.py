@@ -1,12 +1,14 @@
-"""Printing results: text unchanged, other values as JSON or as Python shows them."""
+"""Printing the jids of new jobs, and results: text unchanged, other values as Python shows them."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Final
 
+import cloud
 from cloud._client.current import client
 from cloud.errors import CloudException
+from picloud_model.ranges import format_jids
 
 from picloud import output
 
@@ -44,6 +46,23 @@ def show(
         if len(jids) > 1:
             output.text(f"Result for jid {jid}:")
         output.text(_text(jid, value), raw=raw)
+
+
+def show_submitted(jids: range, *, json: bool) -> None:
+    """Print the jids of new jobs in the form that every other command reads.
+
+    With the simulator, jobs end with this command: their results are printed instead.
+    """
+    if not jids:
+        if json:
+            output.as_json({"jids": []})
+        output.hint("No values, no jobs.")
+    elif cloud.is_simulated():
+        show(jids, json=json)
+    elif json:
+        output.as_json({"jids": list(jids)})
+    else:
+        output.text(format_jids(jids))
 
 
 def _show_json(results: Sequence[tuple[int, Any]]) -> None:

@@ -40,6 +40,24 @@ sys.meta_path.insert(0, Elsewhere())
 import cloud
 import cloud._http.connections, cloud._client.local_server, cloud._client.simulator
 import picloud.app
+[row.load() for row in picloud.app.COMMANDS]
+"""
+
+EACH_COMMAND = """
+import json, os, sys
+from picloud.app import COMMANDS
+
+loaded = {}
+for row in COMMANDS:
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        row.load()
+        names = [name for name in sys.modules if name.startswith("picloud.commands.")]
+        os.write(writing, json.dumps([names, len(sys.modules)]).encode())
+        os._exit(0)
+    os.wait()
+    loaded[row.name] = json.loads(os.read(reading, 1000))
+print(json.dumps(loaded))
 """
 
 
@@ -97,8 +115,16 @@ def test_the_command_line_starts_fast() -> None:
     loaded = set(json.loads(_run(code)))
 
     assert not loaded & (HEAVY - {"typer"} | {"email", "importlib.metadata"})
-    assert len(loaded) <= 400  # a noun adds three to five
+    assert len(loaded) <= 300  # a noun adds none
     assert _starts_within(0.6, "import picloud.app")
+
+
+def test_a_command_imports_its_own_module_only() -> None:
+    """No command waits for the modules of another one."""
+    loaded = json.loads(_run(EACH_COMMAND))
+
+    assert {name: modules for name, (modules, _) in loaded.items() if len(modules) != 1} == {}
+    assert max(count for _, count in loaded.values()) <= 325
 
 
 def test_client_and_command_line_import_on_every_system() -> None:

@@ -9,7 +9,7 @@ import typer
 from cloud import cron, shell
 from picloud_model.wire.cron import MissedRuns, Overlap
 
-from picloud import output, submitted, tables, units
+from picloud import output, results, tables, units
 from picloud.completion import crons
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson, Words  # noqa: TC001 - typer reads annotations when it runs
@@ -158,7 +158,7 @@ def run(label: Label, *, json: AsJson = False) -> None:
       $ picloud result $(picloud cron run nightly)
     """  # noqa: D301 - \b keeps the lines apart
     jid = cron.manual_run(label)
-    submitted.show(range(jid, jid + 1), json=json)
+    results.show_submitted(range(jid, jid + 1), json=json)
 
 
 @app.command()

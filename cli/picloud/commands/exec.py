@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloud import shell
 
-from picloud import submitted
+from picloud import results
 from picloud.options import arguments
 from picloud.options.arguments import AsJson, Data, Words  # noqa: TC001 - typer reads annotations when it runs
 from picloud.options.job import JobOptions, takes_job_options
@@ -36,4 +36,4 @@ def execute(
     """  # noqa: D301 - \b keeps the lines apart
     checked = options.command(command, arguments.assignments(data, "-d"))
     jid = shell.execute_command(checked, options.call_options())
-    submitted.show(range(jid, jid + 1), json=json)
+    results.show_submitted(range(jid, jid + 1), json=json)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from cloud import shell
 
-from picloud import submitted
+from picloud import results
 from picloud.options import arguments
 from picloud.options.arguments import AsJson, Data, Words  # noqa: TC001 - typer reads annotations when it runs
 from picloud.options.job import JobOptions, takes_job_options
@@ -60,4 +60,4 @@ def mapexec(
         raise typer.BadParameter(f"{twice} is mapped, too.", param_hint="-d")
     checked = options.command(command, common, mapped.names)
     jobs = shell.execute_rows(checked, mapped.rows, options.call_options())
-    submitted.show(jobs.range, json=json)
+    results.show_submitted(jobs.range, json=json)

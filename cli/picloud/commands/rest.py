@@ -10,7 +10,7 @@ import typer
 from cloud import rest, shell
 from picloud_model import ranges
 
-from picloud import output, results, submitted, tables, units
+from picloud import output, results, tables, units
 from picloud.completion import endpoints
 from picloud.help_pages import HelpfulGroup
 from picloud.options import arguments
@@ -162,7 +162,7 @@ def invoke(
     """  # noqa: D301 - \b keeps the lines apart
     job = rest.invoke(label, **_arguments(data, "-d"))
     if wait is None:
-        submitted.show(range(job, job + 1), json=json)
+        results.show_submitted(range(job, job + 1), json=json)
     else:
         results.show([job], wait, json=json)
 
@@ -195,7 +195,7 @@ def mapinvoke(
     count = max(map(len, columns.values()), default=0)
     common = {name: [value] * count for name, value in _arguments(data, "-d").items()}
     for first, last in ranges.collapse(rest.invoke_map(label, **{**common, **columns})):
-        submitted.show(range(first, last + 1), json=json)
+        results.show_submitted(range(first, last + 1), json=json)
 
 
 @app.command()

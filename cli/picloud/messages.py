@@ -1,0 +1,138 @@
+"""What the command says of errors: in one line, in the words of a command line."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any, Final
+
+from cloud import CloudException
+
+
+def _unquoted(matched: re.Match[str]) -> str:
+    """Return the beginning of a usage error with its option as our own errors write it."""
+    return f"Invalid value for {' / '.join(filter(None, matched.groups()))}:"
+
+
+_NAMES: Final = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"(?<![\w.'\"-])_os_env_vars\b", "--os-env"),
+        (r"(?<![\w.'\"-])_restartable\b", "--not-restartable"),
+        (r"(?<![\w.'\"-])_(max|kill)_(runtime|process)\b", r"--\1-\2"),
+        (r"(?<![\w.'\"-])_depends_on_errors\b", "--depends-on-errors"),
+        (r"(?<![\w.'\"-])_depends_on\b", "--depends-on"),
+        (r"(?<![\w.'\"-])_(cores|cwd|env|label|priority|profile|seed|type|vol)\b", r"--\1"),
+        (r"call cloud\.start_simulator\(\)", "use `picloud --simulate`"),
+        (r" or cloud\.setkey\(\)", ""),
+    )
+)
+"""What the module `cloud` calls options and functions, and what this command calls them."""
+_PLAIN: Final = tuple(
+    (re.compile(pattern), sentence)
+    for pattern, sentence in (
+        (r"Input should be a valid integer\b.*", "it must be a whole number"),
+        (r"Input should be a valid number\b.*", "it must be a number"),
+        (r"Input should be greater than or equal to ([\d.]+)", r"it must be \1 or more"),
+        (r"Input should be less than or equal to ([\d.]+)", r"it must be \1 or less"),
+        (r"Input should be\b", "it must be"),
+        (r"Value error, (.*) is not one of (.*)", r"\1 is not one of \2"),
+        (
+            r"No such option: (\S+) \(Possible options?: (.*)\)",
+            r"No such option: \1. Did you mean \2?",
+        ),
+        (r"^Invalid value for '(\S+)'(?: / '(\S+)')?:", _unquoted),
+    )
+)
+"""What typer says of values, and how we say it."""
+_TRACEBACKS: Final = ("Traceback", "Exception Group Traceback")
+_CALL: Final = re.compile(r"cloud\.(result|kill)\((?:range\((\d+), (\d+)\)|(\d+|jids))\)")
+"""How the SDK names the calls that wait for jobs again, and end them."""
+_WAITING: Final = frozenset({"join", "logs"})
+"""Commands that wait for jobs as `picloud result` does."""
+_WITH_JOBS: Final = frozenset({"exec", "mapexec", "result", "join", "logs", "wait-for"})
+"""Commands that submit jobs or wait for them."""
+
+
+def interruption(command: str, wait: str = "") -> str:
+    """Return what Ctrl-C means for a command.
+
+    Args:
+        command: Its name.
+        wait: What the SDK says of the wait that was stopped, if the command waited for jobs.
+
+    >>> interruption("setup")
+    'Interrupted.'
+    >>> interruption("join", "Job 8 goes on; cloud.result(8) waits again, cloud.kill(8) ends it.")
+    'Interrupted. Job 8 goes on; `picloud join 8` waits again, `picloud kill 8` ends it.'
+    """
+    if command and _CALL.search(wait):
+        return f"Interrupted. {_CALL.sub(partial(_as_command, command), wait)}"
+    if command not in _WITH_JOBS:  # jobs of the simulator end with this command
+        return "Interrupted."
+    return (
+        "Interrupted. Submitted jobs go on; `picloud jobs` lists them, and "
+        "`picloud kill JIDS` ends them."
+    )
+
+
+def _as_command(command: str, call: re.Match[str]) -> str:
+    """Return the command that does what a call of `cloud.result` or `cloud.kill` does."""
+    function, first, stop, jids = call.groups()
+    if stop:
+        jids = f"{first}-{int(stop) - 1}"
+    again = command if command in _WAITING else "result"
+    return f"`picloud {again if function == 'result' else function} {jids.upper()}`"
+
+
+def message_of(error: Exception) -> str:
+    r"""Return an error in one line; that of a failed job with its traceback.
+
+    >>> message_of(CloudException("Traceback ...\nValueError: no", jid=8, summary="ValueError: no"))
+    'Job 8: ValueError: no\nTraceback ...\nValueError: no'
+    >>> message_of(CloudException("signal 11 (SIGSEGV)\nlast words", jid=8))
+    'Job 8: signal 11 (SIGSEGV)\nlast words'
+    >>> message_of(TypeError("no"))
+    'picloud failed with an internal error (TypeError: no); `picloud --debug ...` shows where.'
+    """
+    if not isinstance(error, CloudException):
+        kind = type(error).__name__
+        text = " ".join(f"{kind}: {error}".split())
+        return f"picloud failed with an internal error ({text}); `picloud --debug ...` shows where."
+    if not isinstance(error.jid, int):
+        return in_words_of_commands(" ".join(str(error).split()))
+    text = str(error.value).rstrip()
+    if text.lstrip(" +").startswith(_TRACEBACKS):  # the last line of a traceback says what happened
+        text = f"{' '.join(error.summary.split())}\n{text}"
+    among = f"{error.among}: " if error.among else ""
+    return f"{among}Job {error.jid}: {text}"
+
+
+def in_words_of_commands(text: str) -> str:
+    """Return a text with the options of this command in place of those of `cloud.call`.
+
+    >>> in_words_of_commands("A job on c1 may have 1 core (_cores), not 2.")
+    'A job on c1 may have 1 core (--cores), not 2.'
+    """
+    for pattern, name in _NAMES:
+        text = pattern.sub(name, text)
+    return text
+
+
+def plain(text: str) -> str:
+    """Return a usage error without the phrases of the library that checks values.
+
+    >>> plain("Invalid value for '--workers': Input should be greater than or equal to 1")
+    'Invalid value for --workers: it must be 1 or more'
+    """
+    for pattern, sentence in _PLAIN:
+        text = pattern.sub(sentence, text)
+    return text
+
+
+def usage_error(error: Any) -> str:
+    """Return what typer says of a command line, in one line that names the command's help."""
+    where = error.ctx.command_path if error.ctx else "picloud"
+    text = plain(" ".join(error.format_message().split()))
+    text = text if text.endswith(("?", "...")) else f"{text.rstrip('.')}."
+    return f"{text} Try '{where} --help'."

@@ -1,0 +1,81 @@
+"""What the command says of errors."""
+
+from __future__ import annotations
+
+import pytest
+from cloud import CloudException
+from picloud.messages import interruption, message_of
+
+from tests.unit.cli.command_runner import invoke
+
+
+@pytest.mark.parametrize(
+    ("of_the_module", "of_the_command"),
+    [
+        ("c1 may have 1 core (_cores), not 2.", "c1 may have 1 core (--cores), not 2."),
+        ("Leave out _env.", "Leave out --env."),
+        ("_os_env_vars must have names.", "--os-env must have names."),
+        ("_depends_on_errors and _depends_on", "--depends-on-errors and --depends-on"),
+        ("_max_runtime must be more than 0.", "--max-runtime must be more than 0."),
+        ("There is no volume '_type': see x_type.", "There is no volume '_type': see x_type."),
+        ("set one with `picloud setup` or cloud.setkey().", "set one with `picloud setup`."),
+    ],
+)
+def test_errors_name_options_as_the_command_does(of_the_module: str, of_the_command: str) -> None:
+    """Those of `cloud.call` begin with an underscore; what a user has named stays as it is."""
+    assert message_of(CloudException(of_the_module)) == of_the_command
+
+
+def test_usage_errors_name_options_in_one_way() -> None:
+    """Whether the library has found the mistake or this command."""
+    of_the_library = invoke("jobs", "--limit", "x")
+    of_the_command = invoke("jobs", "--since", "x")
+
+    assert of_the_library.stderr.startswith("error: Invalid value for --limit / -n: it must be")
+    assert of_the_command.stderr.startswith("error: Invalid value for --since: 'x' is not")
+
+
+@pytest.mark.parametrize(
+    ("command", "wait", "said"),
+    [
+        (
+            "result",
+            (
+                "Jobs 8-9 go on; cloud.result(range(7, 10)) waits again, cloud.kill(range(7, 10)) "
+                "ends them."
+            ),
+            (
+                "Interrupted. Jobs 8-9 go on; `picloud result 7-9` waits again, `picloud kill 7-9` "
+                "ends them."
+            ),
+        ),
+        (
+            "wait-for",
+            "1 of 2 jobs goes on; cloud.result(jids) waits again, cloud.kill(jids) ends them.",
+            (
+                "Interrupted. 1 of 2 jobs goes on; `picloud result JIDS` waits again, "
+                "`picloud kill JIDS` ends them."
+            ),
+        ),
+        (
+            "result",
+            "",
+            (
+                "Interrupted. Submitted jobs go on; `picloud jobs` lists them, and "
+                "`picloud kill JIDS` ends them."
+            ),
+        ),
+        ("", "Job 7 goes on; cloud.result(7) waits again.", "Interrupted."),
+    ],
+)
+def test_ctrl_c_names_the_jobs_that_go_on(command: str, wait: str, said: str) -> None:
+    """As the SDK says it, with commands in place of calls; jobs of the simulator do not go on."""
+    assert interruption(command, wait) == said
+
+
+def test_the_errors_of_a_group_are_in_the_first_line() -> None:
+    """Its traceback begins with another word than others."""
+    group = "  + Exception Group Traceback (most recent call last):\n  | ..."
+    error = CloudException(group, jid=8, summary="ExceptionGroup: two: ValueError: a")
+
+    assert message_of(error) == f"Job 8: ExceptionGroup: two: ValueError: a\n{group}"
