@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 SEVERAL: Final = """
 import sys, time, types
-import picloud.app
+import picloud.app, picloud.commands.top
 def stop(seconds):
     raise KeyboardInterrupt
-sys.modules["picloud.commands.top"].time = types.SimpleNamespace(time=time.time, sleep=stop)
+picloud.commands.top.time = types.SimpleNamespace(time=time.time, sleep=stop)
 for line in sys.argv[1].splitlines():
     print("==", line, flush=True)
     sys.argv = ["picloud", *line.split()]

@@ -6,7 +6,8 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from picloud_model import ranges
 
@@ -14,11 +15,15 @@ from cloud._jobs.wait import WaitOptions
 from cloud.errors import CloudConnectionError, CloudException
 
 if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Generator
+
     from picloud_model.wire import Outcome, Outcomes
 
     from cloud._jobs.patience import Patience
     from cloud._jobs.wait import Waiter
 
+T = TypeVar("T")
 Settle = Callable[[Any, CloudException | None], None]
 """Receives the result of a job, or its error."""
 
@@ -28,6 +33,51 @@ MOST_THREADS: Final = 4
 """With this many, a job that is added while all requests are held waits for one to return."""
 _GATHER_S: Final = 0.01
 """How long a further thread lets jobs accumulate before it asks: many are added at once."""
+
+
+def in_loop(start: Callable[[Callable[[T], None]], None]) -> Generator[Any, None, T]:
+    """Wait in an event loop for a value that another thread has.
+
+    Args:
+        start: Is given a function; once any thread has called that with the value, the wait ends.
+    """
+    from asyncio import get_running_loop  # noqa: PLC0415 - most programs have no loop
+
+    loop = get_running_loop()
+    arrived: Future[T] = loop.create_future()
+
+    def keep(value: T) -> None:
+        if not arrived.done():
+            arrived.set_result(value)
+
+    def wake(value: T) -> None:
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(keep, value)
+
+    start(wake)
+    return (yield from arrived.__await__())
+
+
+def in_thread(function: Callable[[], T]) -> Generator[Any, None, T]:
+    """Wait in an event loop for what a function returns or raises, which runs in a daemon thread.
+
+    Neither a program nor its loop waits for that thread when it ends or when the wait is cancelled,
+    as they would for one of the loop's own threads.
+    """
+
+    def start(wake: Callable[[tuple[T | None, BaseException | None]], None]) -> None:
+        def run() -> None:
+            try:
+                wake((function(), None))
+            except BaseException as error:  # noqa: BLE001 - it is raised where the wait is
+                wake((None, error))
+
+        threading.Thread(target=run, name="cloud awaited map", daemon=True).start()
+
+    value, error = yield from in_loop(start)
+    if error is not None:
+        raise error
+    return cast("T", value)
 
 
 class Awaited:

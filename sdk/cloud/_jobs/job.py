@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from picloud_model.job import ENDED, Status
@@ -201,23 +200,14 @@ class Job(OwnedJid):
         >>> asyncio.run(main())
         1
         """
-        from asyncio import get_running_loop  # noqa: PLC0415 - most programs have no loop
+        from cloud._jobs.awaited import in_loop  # noqa: PLC0415 - most programs have no loop
 
-        loop = get_running_loop()
-        ended = loop.create_future()
-
-        def wake(error: CloudException | None) -> None:
-            if not ended.done():
-                ended.set_result(error)
-
-        def settle(value: Any, error: CloudException | None) -> None:
-            with suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(wake, self.keep(value, error))
+        def start(wake: Callable[[CloudException | None], None]) -> None:
+            self._client().when_ended(int(self), lambda *ended: wake(self.keep(*ended)))
 
         with BORDER:
             if "_error" not in self.__dict__:
-                self._client().when_ended(int(self), settle)
-                error = yield from ended.__await__()
+                error = yield from in_loop(start)
                 if error is not None:
                     raise error
             return self.result()
@@ -315,6 +305,22 @@ class Jobs(OwnedJids):
             show=True,
         )
         return values
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Wait in an event loop for what `result` returns or raises.
+
+        >>> import asyncio
+        >>> async def main():
+        ...     return await cloud.map(abs, [-1, 2])
+        >>> asyncio.run(main())
+        [1, 2]
+        """
+        from cloud._jobs.awaited import in_thread  # noqa: PLC0415 - most programs have no loop
+
+        with BORDER:
+            client = self._client()
+            original = client.raises_original
+            return (yield from in_thread(lambda: client.result(self._span, original=original)))
 
     @property
     def value(self) -> JobValue:

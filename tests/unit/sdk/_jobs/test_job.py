@@ -183,6 +183,26 @@ def test_a_loop_that_was_closed_does_no_harm(server: FakeServer, client: Client)
     assert asyncio.run(_wait(job)) == 1
 
 
+def test_a_map_can_be_awaited(server: FakeServer, client: Client) -> None:
+    """As one list, or what its first failed job raised; to give up does not wait for its jobs."""
+    jobs, failed, slow = (client.map(abs, [-1, -2]) for _ in range(3))
+    for jid in (*jobs, failed[0]):
+        server.done(jid, int(jid))
+    server.failed(failed[1], KeyError("k"))
+
+    async def main() -> list[Any]:
+        given_up = asyncio.wait_for(_wait(slow), 0.05)
+        return await asyncio.gather(_wait(jobs), _wait(failed), given_up, return_exceptions=True)
+
+    async def _wait(jobs: Jobs) -> Any:
+        return await jobs
+
+    values, error, timeout = asyncio.run(main())
+    assert values == list(jobs)
+    assert isinstance(error, KeyError)
+    assert isinstance(timeout, TimeoutError)
+
+
 def test_awaiting_without_a_loop_says_so(client: Client) -> None:
     """As for any other awaitable."""
     with pytest.raises(RuntimeError, match="no running event loop"):
