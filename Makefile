@@ -114,7 +114,7 @@ lock: $(VENV)/.developers ## Take the newest versions of all packages into const
 	  --no-header --no-annotate --no-emit-index-url --output-file constraints.txt
 
 audit: $(VENV)/.release ## Look up known weaknesses of the packages in constraints.txt
-	@$(BIN)/python -m pip_audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
+	@$(BIN)/python -m pip_audit --strict --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
 
 release: $(VENV)/.release ## Build the files of a release into dist/; SIGN_WITH=KEY signs them
 	@$(BIN)/python release/build.py $(addprefix --sign-with ,$(SIGN_WITH))
