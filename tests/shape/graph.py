@@ -54,13 +54,19 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return every node of the syntax tree of a module: most tests look at all of them."""
+    return tuple(ast.walk(parsed(path)))
+
+
 def imports(paths: Mapping[str, Path]) -> Graph:
     """Return which modules each module imports: at its head, lazily, or for type checking."""
     return {name: set(_imported(name, path, paths)) - {name} for name, path in paths.items()}
 
 
 def _imported(name: str, path: Path, paths: Mapping[str, Path]) -> Iterator[str]:
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in paths)
         elif isinstance(node, ast.ImportFrom):

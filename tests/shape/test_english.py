@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.shape.graph import ROOT, parsed
+from tests.shape.graph import ROOT, nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,8 @@ HABITS: Final = {
     r"\bshall\b": "must, or the present tense",
 }
 """Patterns that make a reader stop, and what to write instead."""
+ANY_HABIT: Final = re.compile("|".join(HABITS), re.IGNORECASE)
+"""Most texts have none, which one search shows."""
 FOLDERS: Final = (
     "api",
     "bench",
@@ -57,7 +59,7 @@ PAGES: Final = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs
 
 def prose(path: Path) -> Iterator[str]:
     """Yield the docstrings and other texts with a space of a module, with their line numbers."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             yield f"line {node.lineno}: {node.value}"
 
@@ -65,7 +67,9 @@ def prose(path: Path) -> Iterator[str]:
 def habits(text: str) -> list[str]:
     """Return the bad habits of a text, with their surroundings."""
     flat = " ".join(text.split())
-    phrases = []
+    phrases: list[str] = []
+    if not ANY_HABIT.search(flat):
+        return phrases
     for pattern, better in HABITS.items():
         for match in re.finditer(pattern, flat, re.IGNORECASE):
             around = flat[max(0, match.start() - 40) : match.end() + 40]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Final
 
-from tests.shape.graph import ROOT, parsed
+from tests.shape.graph import ROOT, nodes
 
 CLI: Final = ROOT / "cli" / "picloud"
 MAY_WRITE: Final = {
@@ -21,7 +21,7 @@ def test_errors_are_printed_by_one_function() -> None:
     """So that each begins with `error:`, in colour on a terminal, broken between words."""
     found = set()
     for path in CLI.rglob("*.py"):
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             writes = isinstance(node, ast.keyword) and node.arg == "err"
             if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.stderr.write":
                 writes = True

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.shape.graph import ROOT, modules, parsed
+from tests.shape.graph import ROOT, modules, nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,18 +33,21 @@ MODULE_LINES = 400
 FUNCTION_LINES = 60
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield the top-level names that a module imports, lazily or not."""
-    for node in ast.walk(parsed(path)):
+@cache
+def imported(path: Path) -> frozenset[str]:
+    """Return the top-level names that a module imports, lazily or not."""
+    names = []
+    for node in nodes(path):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
+            names.append(node.module)
+    return frozenset(name.partition(".")[0] for name in names)
 
 
 def attributes(path: Path) -> Iterator[str]:
     """Yield every `name.attribute` that a module uses."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             yield f"{node.value.id}.{node.attr}"
 
@@ -51,9 +55,9 @@ def attributes(path: Path) -> Iterator[str]:
 def test_vendors_are_named_in_the_driver_only() -> None:
     """No room but the driver imports a vendor's library."""
     offenders = {
-        str(path.relative_to(ROOT)): VENDORS & set(imported(path))
+        str(path.relative_to(ROOT)): VENDORS & imported(path)
         for path in MODULES
-        if "picloud_driver" not in path.parts and VENDORS & set(imported(path))
+        if "picloud_driver" not in path.parts and VENDORS & imported(path)
     }
 
     assert offenders == {}
@@ -80,15 +84,14 @@ def test_the_environment_is_read_in_one_place_a_process() -> None:
 
 def loaded(path: Path) -> set[str]:
     """Return what a module uses that could run received bytes or text, as it is called there."""
-    tree = parsed(path)
     aliases = {
         alias.asname or alias.name: alias.name
-        for node in ast.walk(tree)
+        for node in nodes(path)
         if isinstance(node, ast.Import)
         for alias in node.names
     }
     loaders = set()
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module in LOADERS:
             loaders |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
@@ -118,7 +121,7 @@ def test_only_sdk_and_child_unpickle() -> None:
 
 def test_the_server_knows_no_pickles() -> None:
     """Only the SDK, the worker and what they share import anything that could unpickle."""
-    rooms = {path.relative_to(ROOT).parts[1] for path in MODULES if LOADERS & set(imported(path))}
+    rooms = {path.relative_to(ROOT).parts[1] for path in MODULES if LOADERS & imported(path)}
 
     assert rooms == {"cloud", "picloud_pickle", "picloud_worker"}
 
@@ -131,7 +134,7 @@ def test_the_server_fetches_and_unpacks_nothing() -> None:
     users = {
         (str(path.relative_to(ROOT)), name)
         for path in MODULES
-        for name in set(imported(path))
+        for name in imported(path)
         if name in ARCHIVES or (name in FETCHERS and "picloud_api" in path.parts)
     }
 
@@ -144,7 +147,7 @@ def test_modules_hold_one_idea_of_bounded_size(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").count("\n")
     long = {
         node.name: node.end_lineno - node.lineno + 1
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.end_lineno
         and node.end_lineno - node.lineno >= FUNCTION_LINES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from tests.shape.graph import ROOT, modules, parsed
+from tests.shape.graph import ROOT, modules, nodes
 
 POSITIONAL = 4
 """Fields that may be given by position."""
@@ -26,12 +26,7 @@ def name_of(node: ast.expr) -> str:
 
 def structs() -> set[str]:
     """Return the names of all structs, named tuples and dataclasses."""
-    classes = [
-        node
-        for path in SOURCES
-        for node in ast.walk(parsed(path))
-        if isinstance(node, ast.ClassDef)
-    ]
+    classes = [node for path in SOURCES for node in nodes(path) if isinstance(node, ast.ClassDef)]
     names = {"Struct", "NamedTuple"}
     names |= {node.name for node in classes if "dataclass" in map(name_of, node.decorator_list)}
     while more := {
@@ -51,7 +46,7 @@ def test_a_struct_of_many_fields_is_built_by_keyword() -> None:
     offenders = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {name_of(node.func)}"
         for path in SOURCES
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.Call)
         and name_of(node.func) in STRUCTS
         and len(node.args) > POSITIONAL

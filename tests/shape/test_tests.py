@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.shape.graph import ONE_FILE_A_NOUN, ROOT, modules, parsed
+from tests.shape.graph import ONE_FILE_A_NOUN, ROOT, modules, nodes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def test_each_module_has_a_test_of_its_name() -> None:
 def test_a_test_module_stands_alone(path: Path) -> None:
     """What tests share is in a module of its own: no test module is imported, nothing patched."""
     offenders = []
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom):
             imported = [node.module or "", *(alias.name for alias in node.names)]
             offenders += [name for name in imported if name.rpartition(".")[2].startswith("test_")]
