@@ -143,6 +143,7 @@ COMMANDS: Final = (
         "volume", "volume:app", "Keep directories on the server, synchronized as with rsync."
     ),
     CommandRow("env", "env:app", "Build the environments that jobs run in."),
+    CommandRow("secret", "secret:app", "Keep passwords and keys that only your jobs may see."),
     CommandRow(
         "key", "key:app", "Create, list, activate and deactivate the API keys of your account."
     ),

@@ -18,6 +18,7 @@ _NAMES: Final = tuple(
     (re.compile(pattern), name)
     for pattern, name in (
         (r"(?<![\w.'\"-])_os_env_vars\b", "--os-env"),
+        (r"(?<![\w.'\"-])_secrets\b", "--secret"),
         (r"(?<![\w.'\"-])_restartable\b", "--not-restartable"),
         (r"(?<![\w.'\"-])_(max|kill)_(runtime|process)\b", r"--\1-\2"),
         (r"(?<![\w.'\"-])_depends_on_errors\b", "--depends-on-errors"),

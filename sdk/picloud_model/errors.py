@@ -29,7 +29,8 @@
     │   ├── EndpointNotFound
     │   ├── EnvironmentNotFound
     │   ├── PathNotFound
-    │   └── VolumeNotFound
+    │   ├── VolumeNotFound
+    │   └── SecretNotFound
     ├── Unavailable               try again later; nothing was lost
     │   ├── AccountBusy
     │   └── TooManyCalls
@@ -235,6 +236,12 @@ class VolumeNotFound(NotFound):
     """There is no such volume in your account."""
 
     code = "volume.not_found"
+
+
+class SecretNotFound(NotFound):
+    """There is no such secret in your account; `picloud secret list` shows them."""
+
+    code = "secret.not_found"
 
 
 class Unavailable(PiCloudError):

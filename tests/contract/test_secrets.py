@@ -18,6 +18,8 @@ from tests.contract.secret_adapters import VALUE, Site
 from tests.polling import DEADLINE_S
 
 KIB = 1024
+NAMES = ["a", "users/a0000001/db"]
+"""A name as the server's own secrets have it, and one of a user's."""
 BAD_NAMES = ["", "/", "a/", "/a", "a//b", "..", "../a", "a.b", "a b", "a\n", "é", "a+b", "a" * 201]
 
 
@@ -74,21 +76,23 @@ async def test_a_missing_secret_is_none(secrets: SecretPort) -> None:
     assert [await secrets.get(name) for name in ("a", "b", "a/b/c")] == [None, None, None]
 
 
-async def test_put_overwrites(secrets: SecretPort) -> None:
+@pytest.mark.parametrize("name", NAMES)
+async def test_put_overwrites(secrets: SecretPort, name: str) -> None:
     """A secret is written over whatever was there, the others stay."""
-    await secrets.put("a", b"old")
-    await secrets.put("b", VALUE)
+    await secrets.put(name, b"old")
+    await secrets.put(f"{name}-b", VALUE)
 
-    await secrets.put("a", b"new")
+    await secrets.put(name, b"new")
 
-    assert (await secrets.get("a"), await secrets.get("b")) == (b"new", VALUE)
+    assert (await secrets.get(name), await secrets.get(f"{name}-b")) == (b"new", VALUE)
 
 
-async def test_a_secret_is_made_once(secrets: SecretPort) -> None:
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_secret_is_made_once(secrets: SecretPort, name: str) -> None:
     """`get_or_create` makes and stores a secret where there is none, and else makes nothing."""
-    assert await secrets.get_or_create("a", lambda: VALUE) == VALUE
-    assert await secrets.get_or_create("a", lambda: pytest.fail("made twice")) == VALUE
-    assert await secrets.get("a") == VALUE
+    assert await secrets.get_or_create(name, lambda: VALUE) == VALUE
+    assert await secrets.get_or_create(name, lambda: pytest.fail("made twice")) == VALUE
+    assert await secrets.get(name) == VALUE
 
 
 async def test_a_failure_to_make_stores_nothing(secrets: SecretPort) -> None:
@@ -99,15 +103,16 @@ async def test_a_failure_to_make_stores_nothing(secrets: SecretPort) -> None:
     assert await secrets.get_or_create("a", lambda: VALUE) == VALUE
 
 
-async def test_deleted_secrets_are_gone(secrets: SecretPort) -> None:
+@pytest.mark.parametrize("name", NAMES)
+async def test_deleted_secrets_are_gone(secrets: SecretPort, name: str) -> None:
     """A deleted secret is None; deleting a missing one is not an error; it can be made anew."""
-    await secrets.put("a", b"old")
+    await secrets.put(name, b"old")
 
-    await secrets.delete("a")
-    await secrets.delete("a")
+    await secrets.delete(name)
+    await secrets.delete(name)
 
-    assert await secrets.get("a") is None
-    assert await secrets.get_or_create("a", lambda: VALUE) == VALUE
+    assert await secrets.get(name) is None
+    assert await secrets.get_or_create(name, lambda: VALUE) == VALUE
 
 
 async def test_a_later_process_finds_them(secret_site: Site, secrets: SecretPort) -> None:
@@ -223,15 +228,16 @@ async def test_ping_answers(secrets: SecretPort) -> None:
     await secrets.ping()
 
 
+@pytest.mark.parametrize("name", NAMES)
 async def test_a_store_that_cannot_answer_is_unavailable(
-    secret_site: Site, secrets: SecretPort
+    secret_site: Site, secrets: SecretPort, name: str
 ) -> None:
     """Every method raises `Unavailable`; no secret is said to be missing, none is made anew."""
-    await secrets.put("a", VALUE)
+    await secrets.put(name, VALUE)
 
     secret_site.make_unavailable()
 
-    for call in (*every_call(secrets, "a"), secrets.ping):
+    for call in (*every_call(secrets, name), secrets.ping):
         with pytest.raises(Unavailable):
             await call()
 

@@ -48,6 +48,20 @@ async def test_the_file_shows_neither_value_nor_name(tmp_path: Path) -> None:
     assert b"pepper" not in contents(tmp_path)
 
 
+async def test_secrets_of_users_have_files_of_their_own(tmp_path: Path) -> None:
+    """The file that the server reads often does not grow with them; theirs are as private."""
+    secrets = FileSecrets(tmp_path)
+    await secrets.put("users/a0000001/db", VALUE)
+
+    (file,) = (tmp_path / "apart").iterdir()
+    assert not (tmp_path / "secrets").exists()
+    assert modes(tmp_path / "apart") == {"apart": "0o700", file.name: "0o600"}
+    assert VALUE not in file.read_bytes()
+    file.write_bytes(b"damaged")
+    with pytest.raises(Unavailable, match="another master key or is damaged"):
+        await secrets.get("users/a0000001/db")
+
+
 async def test_a_given_key_is_not_kept(tmp_path: Path) -> None:
     """With a master key of the caller's no key file is made, and only that key opens the file."""
     key = Fernet.generate_key()

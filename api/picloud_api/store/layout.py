@@ -17,6 +17,7 @@ memos/<account>/<digest>             Memo
 slots/<slot>                         Slot
 unreferenced/<account>/<digit>       Unreferenced
 volumes/<account>/<name>             VolumeRecord
+secrets/<account>/<name>             SecretRecord
 environments/<account>/<name>        EnvironmentRecord
 queues/<account>/<name>              QueueRecord
 attachments/<account>/<queue>        AttachmentRecord

@@ -19,6 +19,7 @@ from picloud_api.usecases.accounts.account import Accounts
 from picloud_api.usecases.accounts.job_token import JobTokens
 from picloud_api.usecases.accounts.key import Keys
 from picloud_api.usecases.accounts.quota import AccountQuota, Quotas
+from picloud_api.usecases.accounts.secret import Secrets
 from picloud_api.usecases.accounts.slot_token import SlotTokens
 from picloud_api.usecases.accounts.web_session import WebSessions
 from picloud_api.usecases.crons.cron import Crons
@@ -91,7 +92,7 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountsRoom:
-    """Accounts, their quotas, API keys, job tokens, slot tokens and web sessions."""
+    """Accounts, their quotas, API keys, secrets, job tokens, slot tokens and web sessions."""
 
     def __init__(self, base: Foundation) -> None:
         commits, clock = base.context.commits, base.context.clock
@@ -103,6 +104,7 @@ class AccountsRoom:
         takes_keys = commits.view.state.shared
         self.sessions = WebSessions(self.accounts, base.keys.session, takes_keys=takes_keys)
         self.quota = AccountQuota(base.context, base.quotas)
+        self.secrets = Secrets(base.context, base.secrets)
 
 
 class EnvironmentsRoom:

@@ -16,7 +16,7 @@ from picloud_model.core import CORE_TYPES
 from picloud_model.wire import Options
 from picloud_model.wire.tunnel import PortAccess
 
-from picloud.completion import environments, jobs, values, volumes
+from picloud.completion import environments, jobs, secrets, values, volumes
 from picloud.options import arguments, standard_input
 
 if TYPE_CHECKING:
@@ -108,6 +108,15 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             metavar="NAME",
             help="Volume to mount (repeatable).",
             autocompletion=volumes.volumes,
+        ),
+    ] = None
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--secret",
+            metavar="NAME",
+            help="Secret whose values the job finds (repeatable).",
+            autocompletion=secrets.secrets,
         ),
     ] = None
     label: Annotated[
@@ -215,6 +224,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             cores=self.cores,
             env=option_values.environment("--env", self.env),
             vols=option_values.volumes("--vol", self.vol or []),
+            secrets=option_values.secrets("--secret", self.secret or []),
             label=option_values.label("--label", self.label),
             priority=option_values.priority("--priority", self.priority),
             max_runtime_s=option_values.max_runtime("--max-runtime", self.max_runtime),

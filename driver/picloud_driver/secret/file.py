@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 import time
+from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
@@ -26,11 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+_OWN_FILE_PARTS: Final = 3
+"""A name of so many parts or more has a file of its own."""
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class FileSecrets(SecretPort):
-    """Keeps all secrets in one file that only the server's user can read, encrypted.
+    """Keeps secrets in files that only the server's user can read, encrypted.
+
+    Those of the server itself share one file. A name of three parts or more, as those of users
+    have, gets a file of its own, so that what the server reads often remains small.
 
     Without `master_key` the key is made at first use and kept in `master.key` next to the secrets.
     Then the encryption only protects copies of the secrets file made without the key: this user and
@@ -38,7 +44,7 @@ class FileSecrets(SecretPort):
     elsewhere, or use Vault.
 
     Args:
-        root: The directory of the file; made if missing.
+        root: The directory of the files; made if missing.
         master_key: 32 bytes in URL-safe base64, as `Fernet.generate_key` makes them.
 
     Raises:
@@ -60,6 +66,7 @@ class FileSecrets(SecretPort):
     def __init__(self, root: Path, *, master_key: bytes | None = None) -> None:
         self._root = root
         self._file = root / "secrets"
+        self._apart = root / "apart"
         with disk.faults(root):
             disk.private_directory(root)
             _refuse_others(root, root.stat().st_mode)
@@ -74,11 +81,15 @@ class FileSecrets(SecretPort):
         """See `SecretPort.get`."""
         checked_name(name)
         with disk.faults(self._root):
-            return self._read().get(name)
+            own_file = self._own_file(name)
+            return self._read().get(name) if own_file is None else self._read_apart(own_file)
 
     async def put(self, name: str, value: bytes) -> None:
         """See `SecretPort.put`."""
         checked_value(checked_name(name), value)
+        if (own_file := self._own_file(name)) is not None:
+            await asyncio.to_thread(self._write_apart, own_file, value)
+            return
 
         def write(secrets: dict[str, bytes]) -> None:
             secrets[name] = value
@@ -91,6 +102,8 @@ class FileSecrets(SecretPort):
         secret = await self.get(name)
         if secret is not None:
             return secret
+        if (own_file := self._own_file(name)) is not None:
+            return await asyncio.to_thread(self._create_apart, own_file, name, make)
 
         def create(secrets: dict[str, bytes]) -> None:
             if name not in secrets:
@@ -101,6 +114,9 @@ class FileSecrets(SecretPort):
     async def delete(self, name: str) -> None:
         """See `SecretPort.delete`."""
         checked_name(name)
+        if (own_file := self._own_file(name)) is not None:
+            await asyncio.to_thread(self._remove_apart, own_file)
+            return
 
         def remove(secrets: dict[str, bytes]) -> None:
             secrets.pop(name, None)
@@ -131,6 +147,47 @@ class FileSecrets(SecretPort):
     async def close(self) -> None:
         """Nothing is held open between calls."""
 
+    def _own_file(self, name: str) -> Path | None:
+        """Return the file of a secret that has one, which does not show the name."""
+        if name.count("/") < _OWN_FILE_PARTS - 1:
+            return None
+        return self._apart / sha256(name.encode()).hexdigest()
+
+    def _read_apart(self, file: Path) -> bytes | None:
+        try:
+            sealed = _read_private(file)
+        except FileNotFoundError:
+            if not self._root.is_dir():
+                raise
+            return None
+        return self._opened(file, sealed)
+
+    def _write_apart(self, file: Path, value: bytes) -> None:
+        with disk.faults(self._root), self._locked():
+            self._replace_apart(file, value)
+
+    def _create_apart(self, file: Path, name: str, make: Callable[[], bytes]) -> bytes:
+        with disk.faults(self._root), self._locked():
+            value = self._read_apart(file)
+            if value is None:
+                value = checked_value(name, make())
+                self._replace_apart(file, value)
+        return value
+
+    def _remove_apart(self, file: Path) -> None:
+        with disk.faults(self._root), self._locked():
+            file.unlink(missing_ok=True)
+
+    def _replace_apart(self, file: Path, value: bytes) -> None:
+        disk.private_directory(self._apart)
+        disk.replace(file, self._fernet.encrypt(value), sync=True)
+
+    def _opened(self, file: Path, sealed: bytes) -> bytes:
+        try:
+            return self._fernet.decrypt(sealed)
+        except InvalidToken:
+            raise _damaged(file) from None
+
     def _change(self, change: Callable[[dict[str, bytes]], None]) -> dict[str, bytes]:
         with disk.faults(self._root), self._locked():
             before = self._read()
@@ -151,13 +208,10 @@ class FileSecrets(SecretPort):
                 raise
             return {}
         try:
-            return msgspec.msgpack.decode(self._fernet.decrypt(sealed), type=dict[str, bytes])
-        except (InvalidToken, msgspec.DecodeError):
-            message = (
-                f"{self._file} was written with another master key or is damaged; "
-                "give the server the right key, or restore the file from a copy."
-            )
-            raise Unavailable(message) from None
+            secrets = self._opened(self._file, sealed)
+            return msgspec.msgpack.decode(secrets, type=dict[str, bytes])
+        except msgspec.DecodeError:
+            raise _damaged(self._file) from None
 
     def _stored_key(self) -> bytes:
         file = self._root / "master.key"
@@ -195,6 +249,13 @@ class FileSecrets(SecretPort):
             yield
         finally:
             os.close(opened)
+
+
+def _damaged(file: Path) -> Unavailable:
+    return Unavailable(
+        f"{file} was written with another master key or is damaged; "
+        "give the server the right key, or restore the file from a copy."
+    )
 
 
 def _read_private(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""The secret port: peppers, signing keys, and the authority that signs SSH certificates."""
+"""The secret port: keys of the server, secrets of users, and the authority that signs SSH keys."""
 
 from __future__ import annotations
 

@@ -91,10 +91,19 @@ def environment(name: str, value: Any) -> str | None:
 
 def volumes(name: str, value: Any) -> list[str]:
     """Return names of volumes, from one name or an iterable of names."""
+    return _names(name, value, "volume")
+
+
+def secrets(name: str, value: Any) -> list[str]:
+    """Return names of secrets, from one name or an iterable of names."""
+    return _names(name, value, "secret")
+
+
+def _names(name: str, value: Any, kind: str) -> list[str]:
     listed = [value] if isinstance(value, str) else _listed(value)
     if listed is None or not all(isinstance(each, str) and each for each in listed):
         raise CloudTypeError(
-            f"{name} must be the name of a volume, or a list of names, not {value!r:.80}."
+            f"{name} must be the name of a {kind}, or a list of names, not {value!r:.80}."
         )
     return listed
 

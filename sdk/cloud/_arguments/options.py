@@ -161,6 +161,7 @@ _FIELDS: Final[dict[str, tuple[str, Callable[[str, Any], Any]]]] = {
     "_cores": ("cores", values.cores),
     "_env": ("env", values.environment),
     "_vol": ("vols", values.volumes),
+    "_secrets": ("secrets", values.secrets),
     "_label": ("label", values.label),
     "_priority": ("priority", values.priority),
     "_restartable": ("restartable", values.truth),

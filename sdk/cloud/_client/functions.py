@@ -58,9 +58,9 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Job:
         func: The function to run. It travels with your own modules that it needs.
         args: Its positional arguments.
         kwargs: Its keyword arguments. Names that begin with an underscore are options: `_type`
-            (core type), `_cores`, `_env`, `_vol`, `_label`, `_priority` (lower runs first),
-            `_restartable`, `_depends_on` (jids to wait for), `_depends_on_errors` ('abort' or
-            'ignore'), `_max_runtime` (minutes), `_profile`, `_kill_process`, `_os_env_vars`,
+            (core type), `_cores`, `_env`, `_vol`, `_secrets`, `_label`, `_priority` (lower runs
+            first), `_restartable`, `_depends_on` (jids to wait for), `_depends_on_errors` ('abort'
+            or 'ignore'), `_max_runtime` (minutes), `_profile`, `_kill_process`, `_os_env_vars`,
             `_callback`, `_callback_on_error` (called in this process with the jid),
             `_fast_serialization` (0, 1 or 2), `_seed` (gives each job reproducible random numbers
             of its own), `_cwd` (the directory that it runs in, on the embedded stack), `_ports`

@@ -109,6 +109,8 @@ def _differences(options: dict[str, Any]) -> Iterator[str]:
         )
     if options.get("vols"):
         yield f"its volumes {', '.join(options['vols'])} are not mounted here"
+    if options.get("secrets"):
+        yield f"the values of its secrets {', '.join(options['secrets'])} are not set here"
     if options.get("seed") is not None:
         yield "its random numbers came from _seed, here they do not"
     if options.get("cwd") and not Path(options["cwd"]).is_dir():

@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 @overload
-def job(func: Callable[P, T], /) -> JobFunction[P, T]: ...
+def job(func: Callable[P, T], /, **options: Any) -> JobFunction[P, T]: ...
 @overload
 def job(**options: Any) -> Callable[[Callable[P, T]], JobFunction[P, T]]: ...
 @of_users
@@ -47,14 +47,14 @@ def job(func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     jobs, and `local`. A job in their arguments, at any depth, arrives as its result.
 
     Args:
-        func: The function, where the decorator is used without options.
+        func: The function; with options alone the decorator is still to be called with it.
         options: Those of `cloud.call`, without the underscore: `type`, `cores`, `env`, `label`,
             ...; `retries`, a `cloud.RetryPolicy` or how often to try again after an exception;
             `key`, text by which the same call made again is the same job; `cache`, for how long
             results count for later calls with the same arguments, as '30d'.
 
     Returns:
-        The function, as a `JobFunction`; with options a decorator that makes it one.
+        The function, as a `JobFunction`; without it a decorator that makes it one.
 
     Raises:
         CloudException: When an option is unknown or invalid.
@@ -65,14 +65,14 @@ def job(func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     >>> square(3), square.call(3).result(), square.map([1, 2, 3]).result()
     (9, 9, [1, 4, 9])
     """
-    if func is not None:
-        return JobFunction(func, {})
     for name in options:
         if f"_{name}" not in _OPTIONS:
             known = [each[1:] for each in _OPTIONS]
             raise CloudValueError(f"cloud.job has no option {name!r}{nearest(name, known)}")
     chosen = {f"_{name}": value for name, value in options.items()}
     _read(chosen, job)
+    if func is not None:
+        return JobFunction(func, chosen)
     return functools.partial(JobFunction, options=chosen)
 
 

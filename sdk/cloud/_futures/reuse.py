@@ -48,7 +48,15 @@ class ReuseRule:
         if self._key is not None:
             content = content_digest((name_of(self._func), self._items))
             return Reuse(name=content_digest(("key", self._key)), content=content, kept_s=KEY_S)
-        chosen = (options.core_type, options.env, options.seed, options.os_env_vars, options.vols)
+        chosen: tuple[object, ...] = (
+            options.core_type,
+            options.env,
+            options.seed,
+            options.os_env_vars,
+            options.vols,
+        )
+        if options.secrets:  # without any, results that were kept before there were secrets count
+            chosen += (options.secrets,)
         python = sys.version_info[:2]
         content = content_digest((self._func, bundle, chosen, python, self._items))
         return Reuse(name=content, content=content, kept_s=self._cache_s, done_only=True)

@@ -23,6 +23,7 @@ from picloud_model.wire.body import (
 from picloud_model.wire.limits import (
     LONGEST_POLL_S,
     MAX_ITEMS,
+    MAX_JOB_SECRETS,
     MAX_JOBS,
     MAX_LABEL,
     MAX_PATH,
@@ -51,6 +52,7 @@ class Options(
     job draws random numbers from a stream that depends only on the seed and the job's index.
     Each job begins in the directory `cwd`, where its slot shares the files of the server's machine.
     `ports` says which of their TCP ports are public; a private one is reached with a key only.
+    `secrets` names secrets of the account, whose values are set while it runs.
     """
 
     core_type: str = DEFAULT_CORE_TYPE
@@ -68,11 +70,17 @@ class Options(
     seed: Annotated[int, Meta(ge=0, le=MAX_SEED)] | None = None
     cwd: Annotated[str, Meta(max_length=MAX_PATH)] | None = None
     ports: Annotated[dict[TcpPort, PortAccess], Meta(max_length=MAX_PORTS)] = {}
+    secrets: Annotated[
+        list[Annotated[str, Meta(max_length=100)]], Meta(max_length=MAX_JOB_SECRETS)
+    ] = []
 
     @property
     def needs_own_process(self) -> bool:
-        """Whether a job has an interpreter in which no other job runs; one with volumes does."""
-        return self.kill_process or bool(self.vols)
+        """Whether a job has an interpreter in which no other job runs.
+
+        One with volumes or secrets does.
+        """
+        return self.kill_process or bool(self.vols or self.secrets)
 
 
 class PackPart(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -50,6 +50,8 @@ MAX_VARIABLES_BYTES: Final = 32 * 1024
 """Most text of a batch's environment variables, which the header of the batch holds."""
 MAX_VOLUMES: Final = 100
 """Most volumes of a job."""
+MAX_JOB_SECRETS: Final = 20
+"""Maximum number of secrets of a job."""
 MAX_BLOCKED_JOBS: Final = 32
 """Most blocked jobs a slot sets aside; a slot with little memory sets fewer aside."""
 MAX_ACCOUNT_NAME: Final = 100

@@ -23,6 +23,7 @@ from picloud_model.errors import (
     ServerFault,
     Unavailable,
 )
+from picloud_model.wire.secret import JobSecrets, JobSecretsRequest
 
 from picloud_worker.api.file_part import FilePart
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from picloud_http.response import Response
+    from picloud_model.wire.secret import JobSecret
 
 Body = TypeVar("Body")
 
@@ -91,6 +93,17 @@ class ApiClient:
             return wire.decode(data, kind)
         except msgspec.MsgspecError as error:
             raise ServerFault(f"{path} was answered with something else: {error}") from error
+
+    def secrets(self, lease: wire.Lease) -> list[JobSecret]:
+        """Return the secrets of the first job of a lease.
+
+        Raises:
+            Unavailable: As in `post`; also while the store of secrets is away.
+            RequestRefused: When a secret was removed.
+        """
+        first = lease.jobs[0]
+        job = wire.AttemptRef(lease.batch, first.index, first.attempt)
+        return self.post("/v1/secrets/job", JobSecretsRequest(job=job), JobSecrets).secrets
 
     def download(self, digest: str) -> Iterator[bytes]:
         """Yield the bytes of a blob, from the API or from the URL it redirects to.

@@ -153,7 +153,9 @@ class ChildLoop:
                 scoreboard.begin(
                     child_index, assignment.generation, position, started_at, self._recorder.begin()
                 )
-                ended = self._runner.run(lease, job, assignment.files, started_at)
+                ended = self._runner.run(
+                    lease, job, assignment.files, started_at, secrets=assignment.secrets
+                )
                 # What else in the process ran out of memory is unknown.
                 used_up = lease.options.needs_own_process or ended.cause == Cause.MEMORY
                 # The list of what it left running belongs to its own output.

@@ -33,9 +33,10 @@ from picloud_worker.restore import job_variables
 from picloud_worker.restore.job_context import ImportedVariables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from picloud_model.wire import Lease, LeasedJob
+    from picloud_model.wire.secret import JobSecret
 
 KEPT_FUNCTIONS: Final = 8
 
@@ -80,7 +81,13 @@ class Runner:
         """The profile of the last job, if it was profiled, until it is reported."""
 
     def run(
-        self, lease: Lease, job: LeasedJob, files: Mapping[str, str], started_at: float
+        self,
+        lease: Lease,
+        job: LeasedJob,
+        files: Mapping[str, str],
+        started_at: float,
+        *,
+        secrets: Sequence[JobSecret] = (),
     ) -> JobReport:
         """Run one job.
 
@@ -89,10 +96,13 @@ class Runner:
             job: Which of its jobs.
             files: Where blobs lie, by digest.
             started_at: When it began, in seconds since the epoch.
+            secrets: What its options name as its secrets.
         """
         try:
             self.inside = True
             try:
+                if secrets:  # for good: this process runs no other job
+                    os.environ.update(secret_variables(secrets))
                 payload = self._result(lease, job, files)
             finally:
                 self.inside = False
@@ -233,6 +243,31 @@ def _awaited(value: Any) -> Any:
     from picloud_worker.child import coroutines  # noqa: PLC0415 - asyncio takes 50 ms
 
     return coroutines.run(value)
+
+
+def secret_variables(secrets: Sequence[JobSecret]) -> dict[str, str]:
+    """Return the environment variables of secrets; make the files that they name.
+
+    A file is in memory only, and its path leads to a descriptor of this process: it vanishes with
+    the process, whatever ends it. Programs that the job starts may open the path, too.
+
+    >>> from picloud_model.wire.secret import JobSecret
+    >>> made = secret_variables([JobSecret({"TOKEN": "t"}), JobSecret({"PEM": "k"}, True)])
+    >>> made["TOKEN"], Path(made["PEM"]).read_text()
+    ('t', 'k')
+    """
+    made: dict[str, str] = {}
+    for secret in secrets:
+        for name, value in secret.values.items():
+            made[name] = _private_file(name, value) if secret.as_file else value
+    return made
+
+
+def _private_file(name: str, value: str) -> str:
+    opened = os.memfd_create(name)
+    os.fchmod(opened, 0o600)
+    os.write(opened, value.encode())
+    return f"/proc/{os.getpid()}/fd/{opened}"
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from picloud_model.wire import MAX_RESULT_BYTES, JobReport, Lease
+from picloud_model.wire.secret import JobSecret
 
 Body = TypeVar("Body")
 
@@ -18,17 +19,32 @@ LARGEST: Final = MAX_RESULT_BYTES + 1024 * 1024
 _SHORT: Final = 16 * 1024
 
 
+class Provision(msgspec.Struct, frozen=True):
+    """What leases need in a child, as an `Assignment` names it."""
+
+    modules: str
+    files: dict[str, str]
+    secrets: list[JobSecret] = []
+
+
 class Assignment(msgspec.Struct, frozen=True, array_like=True):
     """Jobs for a child, all of one bundle.
 
     `generation` counts the assignments of the child, `modules` is the directory of the bundle (""
-    for none), `files` are the paths of the leases' blobs by digest.
+    for none), `files` are the paths of the leases' blobs by digest, `secrets` those of the first
+    job, after which a child that got some runs no other.
     """
 
     generation: int
     modules: str
     leases: list[Lease]
     files: dict[str, str] = {}
+    secrets: list[JobSecret] = []
+
+    @classmethod
+    def of(cls, generation: int, leases: list[Lease], provision: Provision) -> Assignment:
+        """Return the assignment of leases with what they need."""
+        return cls(generation, provision.modules, leases, provision.files, provision.secrets)
 
 
 class JobStats(msgspec.Struct, frozen=True, array_like=True):

@@ -7,7 +7,6 @@ import signal
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from picloud_model.crashpoints import crashpoint
 
 from picloud_worker.failure import killed
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
         LiveQuery,
     )
 
-    from picloud_worker.ipc.frames import JobDone
+    from picloud_worker.ipc.frames import JobDone, Provision
     from picloud_worker.ipc.job_socket import JobSocket
     from picloud_worker.mount.bucket_mount import BucketMount
     from picloud_worker.supervisor.lease import Entry, HeldJobs
@@ -49,13 +48,6 @@ MOST_FAILED_CHILDREN: Final = 3
 
 class ChildrenFailError(Exception):
     """Children cannot run here."""
-
-
-class Provision(msgspec.Struct, frozen=True):
-    """What leases need in a child: the directory of their modules, and their blobs as files."""
-
-    modules: str
-    files: dict[str, str]
 
 
 class SlotExecutor:
@@ -119,7 +111,7 @@ class SlotExecutor:
         child.losses = len(self._mount.losses)
         leases = held_jobs.assign(child.generation, MOST)
         child.bound_output()
-        child.assign(Assignment(child.generation, provision.modules, leases, provision.files))
+        child.assign(Assignment.of(child.generation, leases, provision))
         self._head_since = self._clock()
 
     def _choose_child(self, bundle: str, *, unused: bool) -> None:

@@ -46,7 +46,7 @@ class Entry(NamedTuple):
     @property
     def ref(self) -> AttemptRef:
         """The name of this attempt for the server."""
-        return AttemptRef(self.lease.batch, self.job.index, self.job.attempt)
+        return ref_of(self.lease, self.job)
 
 
 class PendingReport(NamedTuple):
@@ -256,11 +256,7 @@ class HeldJobs:
         return [*(entry.ref for entry in (*self.blocked, *self.given)), *self._waiting_refs()]
 
     def _waiting_refs(self) -> list[AttemptRef]:
-        return [
-            AttemptRef(lease.batch, job.index, job.attempt)
-            for lease in self.waiting
-            for job in lease.jobs
-        ]
+        return [ref_of(lease, job) for lease in self.waiting for job in lease.jobs]
 
     def refuse_reports(self, pending: PendingReport, failure: Failure) -> bool:
         """Let the jobs of a request that the server refuses end with a failure instead.
@@ -337,6 +333,11 @@ def _may_follow(leases: Sequence[Lease], lease: Lease) -> bool:
     if not set(_digests(lease)).issubset(_digests(first)):  # only those of the first are fetched
         return False
     return lease.bundle == first.bundle and not (lease.announced or first.announced)
+
+
+def ref_of(lease: Lease, job: LeasedJob) -> AttemptRef:
+    """Return the name for the server of an attempt of a job."""
+    return AttemptRef(lease.batch, job.index, job.attempt)
 
 
 def size_of(report: JobReport) -> int:

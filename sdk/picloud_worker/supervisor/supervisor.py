@@ -37,13 +37,14 @@ from picloud_model.wire import (
 from picloud_worker.api.client import ApiClient
 from picloud_worker.api.outage import Outage
 from picloud_worker.failure import bounded
+from picloud_worker.ipc.frames import Provision
 from picloud_worker.mount.bucket_mount import BucketMount
 from picloud_worker.supervisor.blob_cache import BlobCache, offload
 from picloud_worker.supervisor.blocked_jobs import is_full, most_blocked
 from picloud_worker.supervisor.bundle import Bundles
-from picloud_worker.supervisor.executor import ChildrenFailError, Provision, SlotExecutor
+from picloud_worker.supervisor.executor import ChildrenFailError, SlotExecutor
 from picloud_worker.supervisor.heartbeat import Heartbeat, SlotJobs
-from picloud_worker.supervisor.lease import HeldJobs, blobs_of
+from picloud_worker.supervisor.lease import HeldJobs, blobs_of, ref_of
 from picloud_worker.system import memory
 from picloud_worker.system.packages import InstalledPackages
 from picloud_worker.tunnel.job_streams import JobStreams
@@ -206,9 +207,9 @@ class Supervisor:
         Raises:
             Unavailable: When the server has not confirmed it.
         """
-        blocked_jobs, job = self._blocked_jobs, lease.jobs[0]
+        blocked_jobs = self._blocked_jobs
         request = HeartbeatRequest(
-            running=[*blocked_jobs.refs(), AttemptRef(lease.batch, job.index, job.attempt)],
+            running=[*blocked_jobs.refs(), ref_of(lease, lease.jobs[0])],
             wait_s=0.0,
             awaiting=list(blocked_jobs.blocked_on()),
         )
@@ -222,11 +223,13 @@ class Supervisor:
         """Fetch what a lease needs; heartbeats report meanwhile that the slot is alive."""
         blobs, bundles = self._slot.blobs, self._slot.bundles
         digests = [content.digest for content in blobs_of(lease)]
-        if not (all(map(blobs.has, digests)) and (not lease.bundle or bundles.has(lease.bundle))):
+        is_here = all(map(blobs.has, digests)) and (not lease.bundle or bundles.has(lease.bundle))
+        if lease.options.secrets or not is_here:
             self._heartbeat.report(SlotJobs(holding=tuple(self._held_jobs.refs())))
         files = {digest: str(path) for digest, path in blobs.paths(digests).items()}
         modules = str(bundles.tree(lease.bundle)) if lease.bundle else ""
-        return Provision(modules, files)
+        secrets = self._slot.api.secrets(lease) if lease.options.secrets else []
+        return Provision(modules, files, secrets)
 
     def _patience(self) -> float:
         """How long to wait for the child before there is something else to do."""

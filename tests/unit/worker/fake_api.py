@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 import msgspec
 from picloud_model import pack, wire
+from picloud_model.wire.secret import JobSecret, JobSecrets, JobSecretsRequest
 
 from tests.polling import until
 from tests.unit.worker.fake_http import Handler, Server
@@ -48,6 +49,9 @@ class FakeApi:
         self.blobs: dict[str, bytes] = {}
         self.presigned: dict[str, str] = {}
         self.most_blobs = 1000
+        self.secrets: list[JobSecret] = []
+        self.secrets_away = 0
+        """How many requests for secrets find the store of secrets away."""
         self.granted = wire.SlotGranted(slot=1, token="t" * 20, account="a", idle_s=60.0)
         self.refuse_slots = False
         self.faults = 0
@@ -159,6 +163,9 @@ class FakeApi:
 
     def answer(self, path: str, body: bytes) -> tuple[int, Any]:
         """Return the status and the body of an answer."""
+        if path == "/v1/secrets/job" and self.secrets_away:
+            self.secrets_away -= 1
+            return 503, wire.Problem(code="unavailable", message="not now")
         if self.faults:
             self.faults -= 1
             return 503, wire.Problem(code="unavailable", message="not now")
@@ -220,6 +227,10 @@ class FakeApi:
         lost, self.lost = self.lost, []
         return wire.HeartbeatAnswer(kills=kills, lost=lost, live=live, exit=self.exit)
 
+    def _secrets(self, request: JobSecretsRequest) -> JobSecrets:
+        assert self.held[request.job.batch, request.job.index] == request.job.attempt
+        return JobSecrets(secrets=self.secrets)
+
     def _read(self, request: wire.ReadBlobsRequest) -> wire.BlobsRead:
         digests = request.digests[: self.most_blobs]
         return wire.BlobsRead(blobs=[self.blobs[digest] for digest in digests])
@@ -238,6 +249,7 @@ _POSTS: dict[str, tuple[Any, Callable[[FakeApi, Any], Any]]] = {
     "/v1/slots": (wire.SlotRequest, FakeApi._slots),
     "/v1/work": (wire.WorkRequest, FakeApi._work),
     "/v1/heartbeat": (wire.HeartbeatRequest, FakeApi._heartbeat),
+    "/v1/secrets/job": (JobSecretsRequest, FakeApi._secrets),
     "/v1/blobs/read": (wire.ReadBlobsRequest, FakeApi._read),
     "/v1/blobs/missing": (wire.MissingBlobsRequest, FakeApi._missing),
 }

@@ -14,6 +14,8 @@ from picloud_model.wire import MAX_DEPENDENCIES, MAX_VARIABLES_BYTES
 
 from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
 from picloud_api.store.records import Waiting
+from picloud_api.usecases.accounts.secret import check_secrets
+from picloud_api.usecases.storage.volume_record import check_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,20 @@ if TYPE_CHECKING:
 
     from picloud_api.engine.process.turns import Turn
     from picloud_api.store.view import View
+
+
+async def admit_options(view: View, account: str, options: Options, *, shares_files: bool) -> None:
+    """Refuse options that no job of an account can have.
+
+    Raises:
+        RequestRefused: As `check_options`, or names a volume or a secret that a job cannot have.
+        TooLarge: As `check_options`.
+    """
+    check_options(options, shares_files=shares_files)
+    if options.vols:
+        await check_volumes(view, account, options.vols)
+    if options.secrets:
+        await check_secrets(view, account, options)
 
 
 def check_options(options: Options, *, shares_files: bool) -> None:

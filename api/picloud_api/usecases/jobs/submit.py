@@ -20,8 +20,7 @@ from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store import layout
 from picloud_api.store.records import BatchId, Event, EventKind, Header, Ready, Span, Staged
 from picloud_api.usecases.accounts.quota import Amount, size_of
-from picloud_api.usecases.jobs.admission import check_cover, check_options, check_packs, waiting_of
-from picloud_api.usecases.storage.volume_record import check_volumes
+from picloud_api.usecases.jobs.admission import admit_options, check_cover, check_packs, waiting_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,9 +171,8 @@ class SubmitJobs:
             RequestRefused: When options or packs do not fit each other.
             BlobMissing: When it names blobs that are not stored.
         """
-        check_options(request.options, shares_files=self._shares_files)
-        if request.options.vols:
-            await check_volumes(self._commits.view, account, request.options.vols)
+        view, options = self._commits.view, request.options
+        await admit_options(view, account, options, shares_files=self._shares_files)
         async with self._turns.of(account):
             check_packs(request.parts)
         await self._check_blobs(account, _contents(request), request.bundle)

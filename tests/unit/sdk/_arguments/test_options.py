@@ -11,10 +11,10 @@ from picloud_model.core import CORE_TYPES, CoreType
 from picloud_model.wire import Options
 
 NAMES = [
-    "_type", "_cores", "_env", "_vol", "_label", "_priority", "_restartable", "_depends_on",
-    "_depends_on_errors", "_max_runtime", "_profile", "_kill_process", "_os_env_vars", "_callback",
-    "_callback_on_error", "_fast_serialization", "_seed", "_cwd", "_ports",
-    "_high_cpu",
+    "_type", "_cores", "_env", "_vol", "_secrets", "_label", "_priority", "_restartable",
+    "_depends_on", "_depends_on_errors", "_max_runtime", "_profile", "_kill_process",
+    "_os_env_vars", "_callback", "_callback_on_error", "_fast_serialization", "_seed", "_cwd",
+    "_ports", "_high_cpu",
 ]  # fmt: skip
 
 
@@ -29,8 +29,8 @@ def test_without_options_there_are_the_original_defaults() -> None:
 
     assert options.options == Options(
         core_type="c1", cores=1, label=None, priority=5, restartable=True, profile=False, env=None,
-        vols=[], max_runtime_s=None, kill_process=False, os_env_vars={}, fast_serialization=0,
-        seed=None, cwd=None, ports={},
+        vols=[], secrets=[], max_runtime_s=None, kill_process=False, os_env_vars={},
+        fast_serialization=0, seed=None, cwd=None, ports={},
     )  # fmt: skip
     assert (options.depends_on, options.depends_on_errors) == ((), "abort")
     assert (options.callback, options.callback_on_error) == ((), ())
@@ -41,8 +41,8 @@ def test_without_options_there_are_the_original_defaults() -> None:
 @pytest.mark.parametrize(
     ("name", "default"),
     [
-        ("_type", "c1"), ("_cores", 1), ("_env", None), ("_vol", []), ("_label", None),
-        ("_priority", 5), ("_restartable", True), ("_depends_on", []),
+        ("_type", "c1"), ("_cores", 1), ("_env", None), ("_vol", []), ("_secrets", []),
+        ("_label", None), ("_priority", 5), ("_restartable", True), ("_depends_on", []),
         ("_depends_on_errors", "abort"), ("_max_runtime", None), ("_profile", False),
         ("_kill_process", False), ("_os_env_vars", []), ("_callback", None),
         ("_callback_on_error", None), ("_fast_serialization", 0), ("_seed", None),

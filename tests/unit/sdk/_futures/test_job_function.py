@@ -33,6 +33,15 @@ def test_a_decorated_function_sends_what_a_call_does(server: FakeServer) -> None
     assert len(server.sent) == 1
 
 
+def test_a_function_may_be_given_with_its_options(server: FakeServer) -> None:
+    """`cloud.job(f, label="x")` is `cloud.job(label="x")(f)`; a wrong option is refused, too."""
+    cloud.job(abs, label="x").call(-1)
+
+    assert server.batch().options.label == "x"
+    with pytest.raises(CloudValueError, match="no option 'lable'"):
+        cloud.job(abs, lable="x")
+
+
 def test_values_are_dependencies(server: FakeServer) -> None:
     """Also in containers and objects, together with those that the option names."""
     jobs = cloud.map(abs, range(5))

@@ -22,6 +22,7 @@ from picloud_model.wire import (
     PackPart,
     decode,
 )
+from picloud_model.wire.secret import JobSecret
 from picloud_worker.child.main_program import Loaded
 from picloud_worker.child.runner import KeptFunction, Runner, variables
 from picloud_worker.failure import MOST_TRACEBACK, KillSignalError
@@ -62,6 +63,44 @@ def test_a_result_is_sealed(runner: Runner) -> None:
     assert pickle.loads(unseal(ended.payload)) == (3, 1)
     assert (ended.index, ended.attempt, ended.state, ended.cause) == (0, 1, State.DONE, Cause.NONE)
     assert (ended.started_at, ended.finished_at) == (8.0, 9.0)
+
+
+def test_a_job_finds_its_secrets_and_the_next_one_does_not(api: FakeApi, worker: Worker) -> None:
+    """Each job gets those of its own start, in a process of its own; programs that it starts may
+    open their files, which are on no disk.
+    """
+
+    def look() -> tuple[int, str | None, str | None]:
+        import subprocess
+
+        path = os.environ.get("PEM")
+        pem = subprocess.check_output(["cat", path], text=True) if path else None
+        return os.getpid(), os.environ.get("TOKEN"), pem
+
+    named = Options(secrets=["a", "b"])
+    pem = JobSecret({"PEM": "key"}, as_file=True)
+    api.secrets = [JobSecret({"TOKEN": "one"}), pem]
+    first = api.result(api.submit(look, [(), ()], options=named))
+    api.secrets = [JobSecret({"TOKEN": "two"}), pem]
+    second = api.result(api.submit(look, options=named))
+    after = api.result(api.submit(look))
+
+    assert [first[1:], second[1:], after[1:]] == [("one", "key"), ("two", "key"), (None, None)]
+    assert len({first[0], second[0], after[0]}) == 3
+
+
+def test_a_job_waits_while_the_store_of_secrets_is_away(api: FakeApi, worker: Worker) -> None:
+    """Its slot asks again, and stays; a job without secrets asks for none."""
+    api.secrets = [JobSecret({"TOKEN": "one"})]
+    api.secrets_away = 2
+
+    batch = api.submit(os.getenv, [("TOKEN",)], options=Options(secrets=["a"]))
+
+    assert api.result(batch) == "one"
+    assert api.ended[batch, 0].attempt == 1
+    asked = len(api.seen("/v1/secrets/job"))
+    assert api.result(api.submit(os.getenv, [("TOKEN",)])) is None
+    assert len(api.seen("/v1/secrets/job")) == asked
 
 
 def test_variables_are_set_while_the_job_runs(api: FakeApi, worker: Worker) -> None:

@@ -1,0 +1,212 @@
+"""Secrets: values that the jobs of an account need and that no client can read back.
+
+The values are in the secret store alone. The state store knows which variables a secret has, so
+that a submit is checked without a request to the secret store.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import msgspec
+from picloud_model.errors import RequestConflict, RequestRefused, SecretNotFound, TooLarge
+from picloud_model.page import PAGE_JOBS
+from picloud_model.wire.secret import (
+    MAX_SECRET_BYTES,
+    MAX_SECRETS,
+    JobSecret,
+    JobSecrets,
+    ListedSecret,
+    SecretsListed,
+)
+
+from picloud_api.engine.jobs.fence import holds_attempt, page_for_slot
+from picloud_api.store import layout
+from picloud_api.store.records import NamedRecord
+
+if TYPE_CHECKING:
+    from picloud_driver.secret import SecretPort
+    from picloud_model.wire import AttemptRef, Options
+    from picloud_model.wire.secret import SetSecretRequest
+
+    from picloud_api.engine.process.context import Context
+    from picloud_api.engine.process.slot_sessions import SlotSession
+    from picloud_api.store.draft import Draft
+    from picloud_api.store.records import Header
+    from picloud_api.store.view import View
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+
+
+class SecretRecord(NamedRecord, frozen=True):
+    """What is known of a secret, under the key `secrets/<account>/<name>`."""
+
+    prefix: ClassVar[str] = "secrets/"
+
+    variables: list[str]
+    as_file: bool
+    set_at: float
+
+
+class Secrets:
+    """Stores the secrets of accounts, and hands those of a job to the slot that holds it.
+
+    Args:
+        context: Where the names of secrets are recorded.
+        values: Where their values are.
+    """
+
+    def __init__(self, context: Context, values: SecretPort) -> None:
+        self._commits = context.commits
+        self._clock = context.clock
+        self._values = values
+
+    async def set(self, account: str, request: SetSecretRequest) -> None:
+        """Store a secret; jobs that start from now on find these values.
+
+        Raises:
+            RequestRefused: When a variable cannot have its name or value.
+            TooLarge: When there are too many bytes.
+            RequestConflict: When the account has too many secrets.
+        """
+        _check(request)
+        key = secret_key(account, request.name)
+        others = await self._commits.view.scan(secret_key(account))
+        if key not in others and len(others) >= MAX_SECRETS:
+            message = f"An account has up to {MAX_SECRETS} secrets; remove one first."
+            raise RequestConflict(message)
+        value = JobSecret(request.values, request.as_file)
+        # First, so that what is listed can be read.
+        await self._values.put(_place(account, request.name), msgspec.msgpack.encode(value))
+        record = SecretRecord(sorted(request.values), request.as_file, self._clock())
+
+        async def plan(draft: Draft) -> None:
+            await draft.fresh(key)
+            draft.put(key, record)
+
+        await self._commits.run(plan)
+
+    async def list(self, account: str) -> SecretsListed:
+        """Return the secrets of an account by name, without their values."""
+        prefix = secret_key(account)
+        found: dict[str, SecretRecord] = await self._commits.view.scan(prefix)
+        return SecretsListed(
+            secrets=[
+                ListedSecret(
+                    name=key.removeprefix(prefix),
+                    variables=found[key].variables,
+                    as_file=found[key].as_file,
+                    set_at=found[key].set_at,
+                )
+                for key in sorted(found)
+            ]
+        )
+
+    async def remove(self, account: str, name: str) -> None:
+        """Remove a secret, with every earlier value that the store has kept.
+
+        Raises:
+            SecretNotFound: When there is no such secret.
+        """
+        key = secret_key(account, name)
+        # First: a secret that is still listed can be removed again.
+        await self._values.delete(_place(account, name))
+
+        async def plan(draft: Draft) -> None:
+            if await draft.fresh(key) is None:
+                raise SecretNotFound(await _missing(self._commits.view, account, name))
+            draft.delete(key)
+
+        await self._commits.run(plan)
+
+    async def of_job(self, session: SlotSession, job: AttemptRef) -> JobSecrets:
+        """Return the secrets that a job names, to the slot that holds it and to no other.
+
+        Raises:
+            RequestRefused: When the slot does not hold the job, or a secret was removed.
+        """
+        account, view = session.pool.account, self._commits.view
+        number, index = divmod(job.index, PAGE_JOBS)
+        page_id = layout.PageId(account, job.batch, number)
+        page = await page_for_slot(view, page_id, [(index, job.attempt)], session.number)
+        header: Header | None = await view.get(layout.header(account, job.batch))
+        is_held = page is not None and holds_attempt(page, index, job.attempt, session.number)
+        if header is None or not is_held:
+            raise RequestRefused("This slot does not hold the job.", field="job")
+        names = dict.fromkeys(header.options.secrets)
+        return JobSecrets(secrets=[await self._value(account, name) for name in names])
+
+    async def _value(self, account: str, name: str) -> JobSecret:
+        view = self._commits.view
+        value = None
+        if await view.fresh(secret_key(account, name)) is not None:
+            value = await self._values.get(_place(account, name))
+        if value is None:
+            raise RequestRefused(await _missing(view, account, name, ": set it first."))
+        return msgspec.msgpack.decode(value, type=JobSecret)
+
+
+async def check_secrets(view: View, account: str, options: Options) -> None:
+    """Refuse secrets that a job cannot have together.
+
+    Raises:
+        RequestRefused: When the account has no such secret, or a variable would be set twice.
+    """
+    setters = dict.fromkeys(options.os_env_vars, "The environment variables")
+    for name in dict.fromkeys(options.secrets):
+        record: SecretRecord | None = None
+        if _NAME.fullmatch(name):
+            record = await view.fresh(secret_key(account, name))
+        if record is None:
+            missing = await _missing(view, account, name, ": set it first.")
+            raise RequestRefused(missing, field="options.secrets")
+        for variable in record.variables:
+            other = setters.setdefault(variable, f"The secret {name!r}")
+            if other != f"The secret {name!r}":
+                message = f"{other} and the secret {name!r} cannot both set {variable} in a job."
+                raise RequestRefused(message, field="options.secrets")
+
+
+def secret_key(account: str, name: str = "") -> str:
+    """Return the key of a secret; without a name, the prefix of all secrets of an account."""
+    return f"{SecretRecord.prefix}{account}/{name}"
+
+
+def _place(account: str, name: str) -> str:
+    """Return the name of a user's secret in the secret store."""
+    return f"users/{account}/{name}"
+
+
+def _check(request: SetSecretRequest) -> None:
+    """Refuse values that a job cannot have; no message contains one."""
+    if not request.values:
+        raise RequestRefused("A secret needs at least one variable.", field="values")
+    for name, value in request.values.items():
+        if _VARIABLE.fullmatch(name) is None:
+            message = (
+                f"{name[:40]!r} cannot name a variable: use letters, digits and underscores, and "
+                "do not begin with a digit."
+            )
+            raise RequestRefused(message, field="values")
+        if "\0" in value and not request.as_file:
+            message = f"The value of {name} has a NUL character, which only a file can hold."
+            raise RequestRefused(message, field="values")
+    try:
+        size = sum(len(text.encode()) for pair in request.values.items() for text in pair)
+    except UnicodeEncodeError:
+        raise RequestRefused("The values are not valid Unicode text.", field="values") from None
+    if size > MAX_SECRET_BYTES:
+        message = f"A secret may have {MAX_SECRET_BYTES:,} bytes, not {size:,}."
+        raise TooLarge(message, field="values")
+
+
+async def _missing(view: View, account: str, name: str, cure: str = ".") -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only a misspelt name needs it
+
+    prefix = secret_key(account)
+    names = [key.removeprefix(prefix) for key in await view.scan(prefix)]
+    near = get_close_matches(name[:64], names, 1, 0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else cure
+    return f"There is no secret {name[:40]!r} in your account{hint}"
