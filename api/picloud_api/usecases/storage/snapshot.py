@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import asyncio
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
@@ -18,11 +19,14 @@ from picloud_model.wire.snapshot import (
 from picloud_api.store.blob_name import blob_name, digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from picloud_driver.blob import BlobPort
 
     from picloud_api.usecases.storage.blob_use import BlobUse
+
+_AT_ONCE: Final = 16
+"""Chunks that are read at the same time, and whose parts are looked for by one request."""
 
 Decoded = TypeVar("Decoded")
 
@@ -56,34 +60,58 @@ class Snapshots:
             BlobMissing: When a chunk is not stored.
         """
         found: set[str] = set()
-        for ref in refs:
-            for entry in (await _chunk(self._blobs, account, ref.digest)).entries:
-                found.update(entry.parts)
+        for some in _windows(refs):
+            for chunk in await self._chunks(account, some):
+                found.update(_parts(chunk))
         return found
 
-    async def check(self, account: str, ref: ChunkRef, stored: set[str]) -> None:
-        """Check that a chunk and the parts of its files are stored, and are as stated.
+    async def check(self, account: str, refs: Iterable[ChunkRef], stored: set[str]) -> None:
+        """Check that chunks and the parts of their files are stored, and are as stated.
 
         Args:
             account: Whose they are.
-            ref: What is stated of the chunk.
+            refs: What is stated of the chunks.
             stored: Parts that something refers to, so that they are stored.
 
         Raises:
             RequestRefused: When sizes or paths are wrong.
             BlobMissing: When something is not stored.
         """
-        await self._use.keep(account, [ref.digest])
-        chunk = await _chunk(self._blobs, account, ref.digest)
-        if referred(chunk, ref.digest, ref.length) != ref:
-            raise RequestRefused("A chunk of the snapshot is not as the snapshot says.")
-        check_entries(chunk)
-        named = dict.fromkeys(part for entry in chunk.entries for part in entry.parts)
-        parts = [part for part in named if part not in stored]
-        await self._use.keep(account, parts)
-        missing = await self._blobs.missing([blob_name(account, part) for part in parts])
-        if missing:
-            raise BlobMissing(digests=tuple(digest_of(name) for name in missing[:100]))
+        for some in _windows(refs):
+            await self._use.keep(account, [ref.digest for ref in some])
+            named: dict[str, None] = {}
+            for ref, chunk in zip(some, await self._chunks(account, some), strict=True):
+                if referred(chunk, ref.digest, ref.length) != ref:
+                    raise RequestRefused("A chunk of the snapshot is not as the snapshot says.")
+                check_entries(chunk)
+                named.update(dict.fromkeys(_parts(chunk)))
+            parts = [part for part in named if part not in stored]
+            await self._use.keep(account, parts)
+            missing = await self._blobs.missing([blob_name(account, part) for part in parts])
+            if missing:
+                raise BlobMissing(digests=tuple(digest_of(name) for name in missing[:100]))
+
+    async def _chunks(self, account: str, refs: Sequence[ChunkRef]) -> list[SnapshotChunk]:
+        reads = (_chunk(self._blobs, account, ref.digest, ref.length) for ref in refs)
+        return await asyncio.gather(*reads)
+
+
+def _windows(refs: Iterable[ChunkRef]) -> Iterator[list[ChunkRef]]:
+    """Yield chunks that are read at the same time: a few, which are not too long together."""
+    window: list[ChunkRef] = []
+    for ref in refs:
+        length = sum(each.length for each in window) + ref.length
+        if window and (len(window) == _AT_ONCE or length > MAX_CHUNK_BYTES):
+            yield window
+            window = []
+        window.append(ref)
+    if window:
+        yield window
+
+
+def _parts(chunk: SnapshotChunk) -> Iterator[str]:
+    for entry in chunk.entries:
+        yield from entry.parts
 
 
 async def blobs_of(blobs: BlobPort, account: str, digests: Sequence[str]) -> AsyncIterator[str]:
@@ -108,17 +136,20 @@ async def _snapshot(blobs: BlobPort, account: str, digest: str) -> Snapshot:
     return _decoded(await _read(blobs, account, digest), Snapshot)
 
 
-async def _chunk(blobs: BlobPort, account: str, digest: str) -> SnapshotChunk:
-    return _decoded(await _read(blobs, account, digest), SnapshotChunk)
+async def _chunk(
+    blobs: BlobPort, account: str, digest: str, most: int = MAX_CHUNK_BYTES
+) -> SnapshotChunk:
+    return _decoded(await _read(blobs, account, digest, most), SnapshotChunk)
 
 
-async def _read(blobs: BlobPort, account: str, digest: str) -> bytes:
+async def _read(blobs: BlobPort, account: str, digest: str, most: int = MAX_CHUNK_BYTES) -> bytes:
+    """Return a blob, which has no more bytes than are stated."""
     try:
-        data = await blobs.get(blob_name(account, digest), 0, MAX_CHUNK_BYTES + 1)
+        data = await blobs.get(blob_name(account, digest), 0, most + 1)
     except BlobMissing:
         raise BlobMissing(digests=(digest,)) from None
-    if len(data) > MAX_CHUNK_BYTES:
-        raise TooLarge(f"A blob of a snapshot has up to {MAX_CHUNK_BYTES:,} bytes.")
+    if len(data) > most:
+        raise TooLarge(f"This blob of a snapshot should have up to {most:,} bytes.")
     return data
 
 

@@ -179,8 +179,8 @@ class Volumes:
             if ref.first <= before:
                 raise RequestRefused("The chunks of the snapshot are not in order.")
             before = ref.first
-            if ref not in known:
-                await self._snapshots.check(account, ref, stored)
+        new = [ref for ref in snapshot.chunks if ref not in known]
+        await self._snapshots.check(account, new, stored)
         return snapshot.size, snapshot.entries
 
 

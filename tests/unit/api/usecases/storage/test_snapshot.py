@@ -10,7 +10,7 @@ import pytest
 from picloud_api.usecases.storage.blob_use import BlobUse
 from picloud_api.usecases.storage.snapshot import Snapshots
 from picloud_driver.blob.directory import DirectoryBlobs
-from picloud_model.errors import BlobMissing, RequestRefused
+from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
 from picloud_model.wire.snapshot import ChunkRef, SnapshotChunk, SnapshotEntry, referred
 
 from tests.unit.api.api_harness import ACCOUNT
@@ -35,13 +35,14 @@ async def test_other_blobs_are_refused(api: ApiHarness) -> None:
 
 
 class CountingBlobs(DirectoryBlobs):
-    """Counts the blobs that are looked for."""
+    """Counts the blobs that are looked for, and the requests for that."""
 
-    looked_for = 0
+    looked_for = requests = 0
 
     async def missing(self, names: Sequence[str]) -> list[str]:
         """See `BlobPort.missing`."""
         self.looked_for += len(names)
+        self.requests += 1
         return await super().missing(names)
 
 
@@ -64,7 +65,21 @@ async def test_only_new_parts_are_looked_for(api: ApiHarness) -> None:
     old = await chunk_of(api, a=b"one", b=b"two", c=b"three")
     new = await chunk_of(api, a=b"one", b=b"changed", c=b"three")
 
-    await snapshots.check(ACCOUNT, old, set())
+    await snapshots.check(ACCOUNT, [old], set())
     assert blobs.looked_for == 3
-    await snapshots.check(ACCOUNT, new, await snapshots.parts(ACCOUNT, [old]))
+    await snapshots.check(ACCOUNT, [new], await snapshots.parts(ACCOUNT, [old]))
     assert blobs.looked_for == 4
+
+
+async def test_chunks_are_checked_together(api: ApiHarness) -> None:
+    """A few at a time, so that a large snapshot takes few requests and little memory."""
+    blobs = CountingBlobs(api.root / "blobs")
+    snapshots = Snapshots(blobs, BlobUse(api.server.context))
+    chunks = [await chunk_of(api, **{f"{number:02}": b"%d" % number}) for number in range(20)]
+
+    await snapshots.check(ACCOUNT, chunks, set())
+
+    assert (blobs.looked_for, blobs.requests) == (20, 2)
+    longer = msgspec.structs.replace(chunks[0], length=chunks[0].length - 1)
+    with pytest.raises(TooLarge, match="should have up to"):
+        await snapshots.check(ACCOUNT, [longer], set())
