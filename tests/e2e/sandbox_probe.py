@@ -382,6 +382,30 @@ def bucket_mount() -> dict[str, object]:
     }
 
 
+def volume_mount(name: str, path: str, others: list[str]) -> dict[str, object]:
+    """Write to a volume at its mount path; return how it is mounted, and which other paths are."""
+    from cloud._config.settings import ClientSettings
+    from cloud._http.job_socket import SupervisorClient
+
+    supervisor = SupervisorClient(ClientSettings.read().job_socket or "")
+    file = Path(path) / "own"
+    names = sorted(each.name for each in Path(path).iterdir())
+    file.write_text("own", encoding="utf-8")
+    (line,) = [
+        line.split()
+        for line in Path("/proc/self/mounts").read_text().splitlines()
+        if line.split()[1] == path
+    ]
+    return {
+        "names": names,
+        "options": sorted({"nosuid", "nodev"} & {*line[3].split(",")}),
+        "others": [supervisor.mount_volumes({name: other}) for other in others],
+        "unnamed": supervisor.mount_volumes({"unnamed": "/unnamed"}),
+        "unmount": attempt(_unmount, path),
+        "beside": attempt(os.mkdir, f"{path}-beside"),
+    }
+
+
 def fill_bucket() -> tuple[str, int]:
     """Write to a file in the bucket; return the error, and how many MB there were before it."""
     import cloud

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from cloud import CloudException, bucket
+from cloud import CloudException, bucket, volume
 from cloud._client.client import Client
 from cloud._config.configuration import Config
 from cloud._http.transport import ServerAddress
@@ -295,6 +296,32 @@ def test_a_bucket_is_mounted_for_its_jobs_only(jail: Client, neighbour: Client) 
     for client in (jail, neighbour):
         with current_client(client):
             bucket.remove("own")
+
+
+def test_a_volume_is_mounted_for_its_job_only(jail: Client, neighbour: Client) -> None:
+    """A job has its volume at the mount path, and cannot have it where it would hide anything; it
+    is gone with the job, and jobs of another account never see it.
+    """
+    name = f"own-{uuid4().hex[:8]}"
+    path = f"/{name}/deep"
+    others = ["/usr", "/etc/new", "/work/new", "/alloc/bucket", "/lib/new", "/tmp", "/proc/1"]
+    with current_client(jail):
+        volume.create(name, path)
+    seen = run(jail, probe.volume_mount, name, path, [*others, f"{path}/below"], _vol=name)
+
+    assert seen == {
+        "names": [],
+        "options": ["nodev", "nosuid"],
+        "others": [False] * 8,
+        "unnamed": False,
+        "unmount": "EPERM",
+        "beside": "EROFS",
+    }
+    assert not run(jail, os.path.exists, path)
+    assert not run(neighbour, os.path.exists, path)
+    with current_client(jail):
+        assert volume.ls(f"{name}:") == ["own"]
+        volume.delete(name)
 
 
 def test_files_open_for_writing_are_memory_of_bounded_size(jail: Client) -> None:

@@ -90,6 +90,7 @@ def test_a_job_reads_and_writes_files_that_the_next_one_finds(data: str) -> None
     assert volume.ls(f"{data}:sets") == []
 
 
+@pytest.mark.containers
 def test_a_volume_is_at_its_mount_path_for_the_job_only(data: str, stack: Stack) -> None:
     """Neither this process nor a job without the volume sees it, nor is a directory left."""
 
@@ -190,6 +191,7 @@ def test_what_a_job_wrote_is_kept_if_it_raises_and_not_if_it_is_killed(
     assert str(folder) not in Path("/proc/self/mountinfo").read_text(encoding="utf-8")
 
 
+@pytest.mark.containers
 def test_jobs_of_a_map_and_of_the_shell_write_to_one_volume(
     data: str, picloud: Callable[..., Exited]
 ) -> None:

@@ -18,7 +18,7 @@ from picloud_model.job_socket import address
 from cloud.errors import CloudConnectionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from picloud_model.ranges import Range
 
@@ -63,6 +63,15 @@ class SupervisorClient:
                 return mounted.path
             time.sleep(_MOUNT_PAUSE_S)
         raise CloudConnectionError("The bucket is not mounted in time; try again.")
+
+    def mount_volumes(self, paths: Mapping[str, str]) -> bool:
+        """Have volumes of this job mounted at paths given by name; return whether all are.
+
+        Raises:
+            CloudConnectionError: When the supervisor does not answer.
+        """
+        request = wire.JobSocketRequest(volumes=dict(paths))
+        return self._ask(request, wire.VolumesMounted).ready
 
     def _ask(self, body: wire.JobSocketRequest, kind: type[_Answer]) -> _Answer:
         try:

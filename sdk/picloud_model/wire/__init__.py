@@ -72,7 +72,12 @@ from picloud_model.wire.job import (
     Submitted,
     WaitRequest,
 )
-from picloud_model.wire.job_socket import BucketMounted, JobGrant, JobSocketRequest
+from picloud_model.wire.job_socket import (
+    BucketMounted,
+    JobGrant,
+    JobSocketRequest,
+    VolumesMounted,
+)
 from picloud_model.wire.key import (
     AccountRequest,
     AccountsListed,

@@ -8,13 +8,15 @@ from picloud_model.wire.body import Answer, JidRange, Request
 class JobSocketRequest(Request, frozen=True):
     """A message of a job's process to its supervisor, through the socket in `PICLOUD_LINE`.
 
-    Without `awaiting` it asks for a `JobGrant`, with `mount` for a `BucketMounted`. With `awaiting`
-    the job is blocked until these jobs have ended, for as long as the connection stays open.
+    Without `awaiting` it asks for a `JobGrant`, with `mount` for a `BucketMounted`, with `volumes`
+    for a `VolumesMounted`: to have them, by name, at these mount paths. With `awaiting` the job is
+    blocked until these jobs have ended, for as long as the connection stays open.
     """
 
     awaiting: list[JidRange] | None = None
     timed: bool = False
     mount: bool = False
+    volumes: dict[str, str] | None = None
 
 
 class JobGrant(Answer, frozen=True):
@@ -35,4 +37,11 @@ class BucketMounted(Answer, frozen=True):
     path: str = ""
     ready: bool = False
     idle: bool = False
+    reason: str = ""
+
+
+class VolumesMounted(Answer, frozen=True):
+    """Whether all volumes of a job are at their mount paths; or `reason`, why they are not."""
+
+    ready: bool = False
     reason: str = ""

@@ -56,12 +56,17 @@ def _provide(
     from cloud.errors import CloudException  # noqa: PLC0415
 
     try:
-        grant = SupervisorClient(ClientSettings.read().job_socket or "").grant()
+        supervisor = SupervisorClient(ClientSettings.read().job_socket or "")
+        grant = supervisor.grant()
         transport = Transport(ServerAddress(grant.url, grant.token), Config())
         volumes = JobVolumes(folder, VolumeClient(transport))
         mount_paths = volumes.fetch(names, PartCache.here())
         paths = {name: volumes.directory(name) for name in mount_paths}
-        if is_private and _bound(volumes, mount_paths):
+        if is_private:
+            is_mounted = _bound(volumes, mount_paths)
+        else:  # a container, in which the machine mounts them
+            is_mounted = supervisor.mount_volumes(mount_paths)
+        if is_mounted:
             paths = mount_paths
         for name, path in paths.items():
             volumes.begin(name, path)

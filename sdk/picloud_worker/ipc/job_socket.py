@@ -19,7 +19,9 @@ from picloud_model.job_socket import MOST_BYTES, address
 from picloud_worker.ipc.peer import peer_of
 
 if TYPE_CHECKING:
-    from picloud_model.wire import BucketMounted, JobGrant, JobSocketRequest
+    from collections.abc import Mapping
+
+    from picloud_model.wire import BucketMounted, JobGrant, JobSocketRequest, VolumesMounted
 
 MOST_CONNECTIONS: Final = 64
 """The connections of one child at once; more are closed."""
@@ -31,8 +33,10 @@ class JobSocketListener(Protocol):
     def grant(self, job_socket: JobSocket) -> JobGrant | None:
         """Return the token of the job that runs; None if none does."""
 
-    def mount(self, job_socket: JobSocket) -> BucketMounted:
-        """Return where the bucket is mounted for the job that runs; mount it if it is not."""
+    def mount(
+        self, job_socket: JobSocket, volumes: Mapping[str, str] | None
+    ) -> BucketMounted | VolumesMounted | None:
+        """Return where the bucket is mounted for the job that runs, or whether volumes are."""
 
     def await_others(self, job_socket: JobSocket, request: JobSocketRequest | None) -> None:
         """Note that the job waits for others; with None, that it no longer does."""
@@ -106,7 +110,11 @@ class JobSocket:
             self._waiting[connection] = request
             self._listener.await_others(self, request)
             return
-        answer = self._listener.mount(self) if request.mount else self._listener.grant(self)
+        answer: JobGrant | BucketMounted | VolumesMounted | None
+        if request.mount or request.volumes is not None:
+            answer = self._listener.mount(self, request.volumes)
+        else:
+            answer = self._listener.grant(self)
         if answer is not None:
             with contextlib.suppress(OSError):
                 connection.send(wire.encode(answer, wire.JSON) + b"\n")

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_model.wire import BucketMounted
 
+from picloud_worker.ipc import machine_socket
 from picloud_worker.mount.idle_mount import IdleMount
-from picloud_worker.mount.mount_server import MARK, MountServer
+from picloud_worker.mount.mount_server import MountServer
 from picloud_worker.mount.request import MOUNT_POINT, MountRequest
 from picloud_worker.mount.start import obstacle, start
 from picloud_worker.system import procfs, user
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from picloud_worker.system.procfs import MountId
+    from picloud_worker.volumes.mounts import VolumeMounts
 
 _END_S: Final = 5.0
 _LOSS_S: Final = 0.2
@@ -76,6 +78,7 @@ class BucketMount:
         self._at = ""
         self.server: MountServer | None = None
         """What serves the latest mount; None before the first one."""
+        self._volumes: VolumeMounts | None = None
         self.losses: list[MountId | None] = []
         """The mounts that were lost after programs may have used them."""
 
@@ -111,12 +114,11 @@ class BucketMount:
         """
         if self.server is not None:
             self.server.receive()
-        server = self.server
-        if server is not None and not server.answer.ready and self._is_machine_there():
+        server, machine = self.server, self._container
+        if server is None or server.answer.ready or machine is None:
+            return
+        if machine_socket.is_served(machine):
             server.await_answer()
-
-    def _is_machine_there(self) -> bool:
-        return Path(f"/proc/self/fd/{self._container}/{MARK}").exists()
 
     def has_lost_files(self, pid: int, since: int) -> bool:
         """Whether a process or a descendant has files open that were lost, after so many losses."""
@@ -128,9 +130,19 @@ class BucketMount:
         if self.server is not None and self.server.is_used:
             self.server.await_end(_LOSS_S)
 
+    def volumes(self) -> VolumeMounts:
+        """Return what mounts the volumes of the slot's jobs, in a container."""
+        from picloud_worker.volumes.mounts import VolumeMounts  # noqa: PLC0415 - few jobs have some
+
+        if self._volumes is None:
+            self._volumes = VolumeMounts(self._container, self._copies / "home", self._owner[0])
+        return self._volumes
+
     def close(self) -> None:
         """Unmount, if it is mounted; programs that still use it get errors."""
         self._end_server()
+        if self._volumes is not None:
+            self._volumes.close()
         if (idle := self._take_idle()) is not None:
             idle.close()
 

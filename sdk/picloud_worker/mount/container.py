@@ -7,6 +7,7 @@ is mounted in no other place, and ends with the container.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Final
 
 from picloud_worker.mount.idle_mount import IdleMount
@@ -30,22 +31,15 @@ def mount(target: int, owner: tuple[int, int]) -> IdleMount:
     device = os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC)
     # Without `allow_other` the kernel refuses every other user, also the root of the container.
     options = f"fd={device},rootmode=40000,user_id={uid},group_id={gid},max_read={REQUEST_BYTES}"
-    with read_ahead.devices() as devices:
-        pid = os.fork()
-        if pid == 0:
-            number = 1
-            try:
-                namespace.join(target)
-                namespace.mount_fuse("picloud", MOUNT_POINT, "fuse.bucket", options)
-                read_ahead.set_read_ahead(MOUNT_POINT, REQUEST_BYTES, devices)
-                number = 0
-            except OSError as error:
-                number = error.errno or 1
-            finally:
-                os._exit(number)
-        _, status = os.waitpid(pid, 0)
-    number = os.waitstatus_to_exitcode(status)
-    if number:
+    try:
+        with read_ahead.devices() as devices:
+            namespace.call_in(target, partial(_mount, options, devices))
+    except OSError:
         os.close(device)
-        raise OSError(number, os.strerror(number) if number > 0 else "it was killed")
+        raise
     return IdleMount.of(device)
+
+
+def _mount(options: str, devices: int) -> None:
+    namespace.mount_fuse("picloud", MOUNT_POINT, "fuse.bucket", options)
+    read_ahead.set_read_ahead(MOUNT_POINT, REQUEST_BYTES, devices)

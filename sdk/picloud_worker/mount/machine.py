@@ -1,9 +1,9 @@
-"""Mounts buckets in the containers of a machine: `python -m picloud_worker.mount.machine`.
+"""Mounts buckets and volumes in containers of a machine: `python -m picloud_worker.mount.machine`.
 
 A slot in a container asks through a socket in its directory of the scheduler, which no job can
-open. The kernel says which process listens there, and so in which container to mount. Each mount is
-served by a process of its own with the token of that slot, from the first request of a program on;
-it outlives this process. A file in the directory tells the slot that a process mounts buckets here.
+open. The kernel says which process listens there, and so in which container to mount. A bucket
+is served by a process of its own with the token of that slot, from the first request of a program
+on; it outlives this process. A file in the directory tells the slot that this process runs.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_model.wire import BucketMounted
 
+from picloud_worker.ipc.machine_socket import MARK
 from picloud_worker.ipc.peer import peer_of
 from picloud_worker.mount import container
-from picloud_worker.mount.mount_server import MARK, SOCKET
+from picloud_worker.mount.mount_server import SOCKET
 from picloud_worker.mount.request import MOUNT_POINT, encoded, peek
 from picloud_worker.mount.start import obstacle, start
 from picloud_worker.system.new_files import NewFiles
+from picloud_worker.volumes import request as volumes
+from picloud_worker.volumes.binder import Binder
 
 if TYPE_CHECKING:
     import subprocess
@@ -42,7 +45,7 @@ _OWN: Final = Path("/proc/self/ns/mnt")
 
 
 class Machine:
-    """Mounts the bucket of each slot that asks, and ends the mount with the slot.
+    """Mounts what slots request, and ends the mounts with the slots.
 
     Args:
         slots: The directory that holds a directory for each slot.
@@ -56,7 +59,8 @@ class Machine:
         self._handlers: dict[int, Callable[[], None]] = {}
         self._looks = [
             partial(_each, NewFiles(slots, FOLDERS), _mark),
-            partial(_each, NewFiles(slots, (*FOLDERS, SOCKET)), self._handle),
+            self._watched(slots, SOCKET, self._await_mount),
+            self._watched(slots, volumes.SOCKET, self._await_volumes),
         ]
         for look in self._looks:
             self._register(look.args[0].fileno(), select.EPOLLIN, look)
@@ -81,7 +85,11 @@ class Machine:
         del self._handlers[descriptor]
         self._epoll.unregister(descriptor)
 
-    def _handle(self, path: Path) -> None:
+    def _watched(self, slots: Path, name: str, begin: Callable[..., None]) -> partial[None]:
+        """Return what handles new sockets of a name."""
+        return partial(_each, NewFiles(slots, (*FOLDERS, name)), partial(self._connect, begin))
+
+    def _connect(self, begin: Callable[[socket.socket, int], None], path: Path) -> None:
         """Connect to a supervisor in a container, and wait for its request."""
         with contextlib.ExitStack() as stack:
             connection = stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -93,22 +101,40 @@ class Machine:
             stack.callback(os.close, namespace)
             if _has_ended(connection):  # the pid may be that of another process
                 return
-            reason = obstacle()
             if peer.uid != _ROOT or os.fstat(namespace).st_ino == _OWN.stat().st_ino:
                 reason = "the request does not come from the supervisor of a container"
-            if reason:
                 _answer(connection, BucketMounted(reason=_REFUSED.format(reason)))
                 return
             stack.pop_all()
             connection.settimeout(None)
-            mount = partial(self._mount, connection, namespace)
-            self._register(connection.fileno(), select.EPOLLIN, mount)
+            begin(connection, namespace)
+
+    def _await_mount(self, supervisor: socket.socket, namespace: int) -> None:
+        mount = partial(self._mount, supervisor, namespace)
+        self._register(supervisor.fileno(), select.EPOLLIN, mount)
+
+    def _await_volumes(self, supervisor: socket.socket, namespace: int) -> None:
+        bind = partial(self._bind, supervisor, Binder(namespace))
+        self._register(supervisor.fileno(), select.EPOLLIN, bind)
+
+    def _bind(self, supervisor: socket.socket, binder: Binder) -> None:
+        """Mount or unmount volumes, as a supervisor requests, until it ends."""
+        try:
+            answer = volumes.answer(supervisor, binder.handle)
+        except OSError:
+            self._forget(supervisor.fileno())
+            supervisor.close()
+            binder.close()
+        else:
+            with contextlib.suppress(OSError):  # its end is an event
+                supervisor.send(answer)
 
     def _mount(self, supervisor: socket.socket, namespace: int) -> None:
         """Mount what a supervisor has requested; nothing serves it yet."""
         self._forget(supervisor.fileno())
         try:
             request = peek(supervisor)
+            _check_machine()
             idle = container.mount(namespace, (request.uid, request.gid))
         except OSError as error:
             _answer(supervisor, BucketMounted(reason=_REFUSED.format(error)))
@@ -167,13 +193,19 @@ def _each(files: NewFiles, handle: Callable[[Path], None]) -> None:
 
 
 def _mark(directory: Path) -> None:
-    """Tell the slot of a directory that the machine mounts buckets."""
+    """Tell the slot of a directory that the machine handles its requests."""
     folder = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC
         os.close(os.open(MARK, flags, 0o644, dir_fd=folder))
     finally:
         os.close(folder)
+
+
+def _check_machine() -> None:
+    """Raise an `OSError` that says why no bucket can be mounted, if so."""
+    if reason := obstacle():
+        raise OSError(reason)
 
 
 def _answer(supervisor: socket.socket, answer: BucketMounted) -> None:

@@ -6,31 +6,28 @@ import contextlib
 import os
 import select
 import selectors
-import socket
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from picloud_model.wire import BucketMounted
 
-from picloud_worker.ipc.peer import peer_of
+from picloud_worker.ipc import machine_socket
 from picloud_worker.mount.request import MOST_BYTES, MountRequest, answers, send
 from picloud_worker.system import procfs
 
 if TYPE_CHECKING:
+    import socket
     import subprocess
     from collections.abc import Callable
+    from pathlib import Path
 
     from picloud_worker.system.procfs import MountId
 
 SOCKET: Final = "mount"
 """The name of the socket in the directory through which a container asks for a mount."""
-MARK: Final = "mounts"
-"""The name of a file there that says that a process of the machine mounts buckets."""
 ACCEPT_S: Final = 10.0
 """How long the machine may take to accept such a request."""
-_ROOT: Final = 0
 
 
 class MountServer:
@@ -73,14 +70,7 @@ class MountServer:
         Raises:
             OSError: When there cannot be a socket.
         """
-        path = Path(f"/proc/self/fd/{directory}/.{SOCKET}")
-        path.unlink(missing_ok=True)
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(0)
-        self._socket.bind(str(path))
-        self._socket.listen(1)
-        # The machine connects as soon as it sees the name.
-        path.rename(path.with_name(SOCKET))
+        self._socket = machine_socket.listen(directory, SOCKET)
         self._selector.register(self._socket, selectors.EVENT_READ, self.receive)
 
     def receive(self) -> None:
@@ -89,8 +79,7 @@ class MountServer:
             return
         with contextlib.suppress(BlockingIOError):
             if not self._is_accepted:
-                connection, _ = self._socket.accept()
-                if _is_root(connection):
+                if (connection := machine_socket.accept(self._socket)) is not None:
                     self._forget()
                     self._use(connection)
                 return
@@ -186,9 +175,3 @@ def _decoded(data: bytes) -> list[BucketMounted]:
     with contextlib.suppress(msgspec.MsgspecError):
         return list(answers(data))
     return []
-
-
-def _is_root(connection: socket.socket) -> bool:
-    """Whether the peer is root, inside or outside of this container."""
-    peer = peer_of(connection)
-    return peer is not None and peer.uid == _ROOT

@@ -63,6 +63,8 @@ class ChildProcess:
         self.monitor = JobMonitor(self.pid, self._outputs, clock)
         self.bundle: str | None = None
         self.generation = 0
+        self.on_close: list[Callable[[], None]] = []
+        """Called when its job has ended; they unmount the volumes of the job."""
         self.losses = 0
         """How many mounts the slot had lost when the child was assigned its jobs."""
         self._hung_up = False
@@ -200,6 +202,8 @@ class ChildProcess:
 
     def close(self) -> None:
         """Close its files and sockets."""
+        for handle in self.on_close:
+            handle()
         for source in (self._control, self._results):
             if source in self._selector.get_map():
                 self._selector.unregister(source)

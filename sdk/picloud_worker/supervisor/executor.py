@@ -18,7 +18,7 @@ from picloud_worker.supervisor.lease import OutOfTurnError
 from picloud_worker.supervisor.running_job import RunningJob, reported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from picloud_model.wire import (
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         JobGrant,
         JobSocketRequest,
         LiveQuery,
+        VolumesMounted,
     )
 
     from picloud_worker.ipc.frames import JobDone, Provision
@@ -168,12 +169,12 @@ class SlotExecutor:
         job = self._job_at(job_socket)
         return None if job is None else self._sign(job.entry)
 
-    def mount(self, job_socket: JobSocket) -> BucketMounted:
-        """Return where the bucket is mounted for a job; mount it if it is not."""
-        answer = self._mount.reply()
-        if (job := self._job_at(job_socket)) is not None:
-            job.uses_bucket = True
-        return answer
+    def mount(
+        self, job_socket: JobSocket, volumes: Mapping[str, str] | None
+    ) -> BucketMounted | VolumesMounted | None:
+        """Return where the bucket is mounted for a job, or whether these volumes of it are."""
+        job = self._job_at(job_socket)
+        return None if job is None else job.mount(volumes)
 
     def _job_at(self, job_socket: JobSocket) -> RunningJob | None:
         job = self.blocked_jobs.of(job_socket)

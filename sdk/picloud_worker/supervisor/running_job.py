@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import signal
 import time
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 from picloud_model.job import Cause, State
+from picloud_model.wire import VolumesMounted
 
 from picloud_worker.failure import bucket_lost, interfered, over_time
 from picloud_worker.supervisor.kill import (
@@ -26,7 +28,13 @@ from picloud_worker.tunnel.shell_order import ShellPlace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from picloud_model.wire import Failure, Info, JobReport, JobSocketRequest
+    from picloud_model.wire import (
+        BucketMounted,
+        Failure,
+        Info,
+        JobReport,
+        JobSocketRequest,
+    )
 
     from picloud_worker.ipc.frames import JobDone
     from picloud_worker.mount.bucket_mount import BucketMount
@@ -77,6 +85,23 @@ class RunningJob:
         self.uses_bucket = False
         """Whether it has asked where the bucket is mounted."""
         self._losses = child.losses
+
+    def mount(self, volumes: Mapping[str, str] | None) -> BucketMounted | VolumesMounted:
+        """Mount the bucket for the job, or its volumes at mount paths given by their names."""
+        if volumes is None:
+            self.uses_bucket = True
+            return self._bucket.reply()
+        from picloud_worker.zygote.process import volumes_folder  # noqa: PLC0415 - few jobs have some
+
+        child, mounts = self.child, self._bucket.volumes()
+        if not volumes.keys() <= set(self.entry.lease.options.vols):
+            return VolumesMounted(reason="they are not volumes of the job")
+        folder = volumes_folder(str(mounts.home), child.job_socket.name)
+        directories = {path: f"{folder}/{name}" for name, path in volumes.items()}
+        answer = mounts.mount(directories)
+        if answer.ready:
+            child.on_close.append(partial(mounts.unmount, list(directories)))
+        return answer
 
     def time_left(self, now: float) -> float:
         """Return the seconds until the time limit; infinite without one, or once terminated."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _NEW_NAMESPACE: Final = 0x00020000
 _NEW_USER: Final = 0x10000000
@@ -22,6 +22,14 @@ _BIND: Final = 0x1000
 _RECURSIVE: Final = 0x4000
 _SLAVE: Final = 0x80000
 _DETACH: Final = 0x2
+_NO_FOLLOW: Final = 0x8
+_OPEN_TREE: Final = 428  # on all kinds of machines
+_MOVE_MOUNT: Final = 429
+_CLONE_TREE: Final = 0x1
+_CLOSE_ON_EXEC: Final = 0x80000
+_EMPTY_PATH: Final = 0x1000
+_MOVE_FROM_OPENED: Final = 0x4
+_MOVE_TO_OPENED: Final = 0x40
 _ROOT: Final = 0
 
 
@@ -58,6 +66,65 @@ def join(target: int) -> None:
         OSError: When the system refuses.
     """
     _call("setns", target, _NEW_NAMESPACE)
+
+
+def call_in(target: int, function: Callable[[], None]) -> None:
+    """Call a function in a forked process that has joined a mount namespace.
+
+    Args:
+        target: A descriptor of the namespace.
+        function: What to do there. No `/proc` there shows that process.
+
+    Raises:
+        OSError: When the system refuses, or from the function.
+    """
+    pid = os.fork()
+    if pid == 0:
+        number = 1
+        try:
+            join(target)
+            function()
+            number = 0
+        except OSError as error:
+            number = error.errno or 1
+        finally:
+            os._exit(number)
+    _, status = os.waitpid(pid, 0)
+    number = os.waitstatus_to_exitcode(status)
+    if number:
+        raise OSError(number, os.strerror(number) if number > 0 else "it was killed")
+
+
+def make_root_writable() -> None:
+    """Let this process, in a mount namespace of its own from now on, write to its root directory.
+
+    Raises:
+        OSError: When the system refuses.
+    """
+    _call("unshare", _NEW_NAMESPACE)
+    _call("mount", None, b"/", None, _RECURSIVE | _SLAVE, None)
+    _call("mount", None, b"/", None, _REMOUNT | _BIND, None)
+
+
+def bind_opened(directory: int, target: int) -> None:
+    """Mount a directory on another one, both of which are open for this process.
+
+    Raises:
+        OSError: When the system refuses.
+    """
+    flags = _CLONE_TREE | _CLOSE_ON_EXEC | _EMPTY_PATH
+    tree = _call("syscall", _OPEN_TREE, directory, b"", flags)
+    _call("syscall", _MOVE_MOUNT, tree, b"", target, b"", _MOVE_FROM_OPENED | _MOVE_TO_OPENED)
+    os.close(tree)
+
+
+def unmount(path: str) -> None:
+    """Unmount what is mounted at a path; programs that use it keep what they have open.
+
+    Raises:
+        OSError: When nothing is.
+    """
+    _call("umount2", os.fsencode(path), _DETACH | _NO_FOLLOW)
 
 
 def join_process(pid: int) -> None:
@@ -204,13 +271,15 @@ def _mount_on(source: str, target: str, flags: int) -> None:
     _call("mount", os.fsencode(source), os.fsencode(target), None, flags, None)
 
 
-def _call(name: str, *arguments: object) -> None:
-    """Call a function of the C library.
+def _call(name: str, *arguments: object) -> int:
+    """Call a function of the C library, and return what it returns.
 
     Raises:
         OSError: When it fails.
     """
     function = getattr(ctypes.CDLL(None, use_errno=True), name)
     words = [ctypes.c_ulong(each) if isinstance(each, int) else each for each in arguments]
-    if function(*words) == -1:
+    result: int = function(*words)
+    if result == -1:
         raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
+    return result

@@ -56,6 +56,11 @@ os.close(kept)
 print(mount.has_lost_files(os.getpid(), 0))
 mount.notice()
 print(mount.reply().ready, mount.server.is_used, os.path.ismount("/bucket"))
+at = f"{directory}/at"
+print(mount.volumes().mount({at: sys.argv[3]}).ready, os.listdir(at))
+print(mount.volumes().mount({at: sys.argv[3]}).reason)
+mount.volumes().unmount([at])
+print(os.listdir(at))
 mount.close()
 """
 """A slot in a mount namespace of its own, as one in a container is."""
@@ -100,11 +105,15 @@ def test_only_containers_get_a_mount(directory: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a mount namespace without users")
 def test_a_slot_has_its_mount_before_its_first_job_and_again_after_a_loss(
-    machine: subprocess.Popen[bytes], directory: Path
+    machine: subprocess.Popen[bytes], directory: Path, tmp_path: Path
 ) -> None:
-    """Nothing serves it until it is used; whose files were lost is known."""
+    """Nothing serves it until it is used; whose files were lost is known.
+
+    A volume is where the job expects it until it ends.
+    """
+    (tmp_path / "volume" / "file").mkdir(parents=True)
     ended = subprocess.run(
-        [sys.executable, "-c", SUPERVISOR, str(machine.pid), str(directory)],
+        [sys.executable, "-c", SUPERVISOR, str(machine.pid), str(directory), f"{tmp_path}/volume"],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -117,5 +126,8 @@ def test_a_slot_has_its_mount_before_its_first_job_and_again_after_a_loss(
         "True False",
         "False",
         "True False True",
+        "True ['file']",
+        "[Errno 16] Device or resource busy",
+        "[]",
     ]
     assert not os.path.ismount("/bucket")
