@@ -276,6 +276,23 @@ def test_too_large_an_object_is_out_of_memory(client: Client) -> None:
     assert re.search(r"out of memory \((unlimited here|limit (300|364) MB), peak \d+ MB\)", text)
 
 
+class Vast:
+    """Takes more memory than any machine has where it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return bytes, (2**60,)
+
+
+def test_an_argument_that_does_not_fit_is_out_of_memory(client: Client) -> None:
+    """It is the error of its own job, which says what did not fit; the others run."""
+    jids = client.map(len, [b"first", Vast(), b"third"])
+
+    results = client.result(jids, WAIT_S, ignore_errors=True)
+
+    assert (results[0], results[2]) == (5, 5)
+    assert re.search(r"out of memory \(.*\): the arguments, \d+ bytes, do not fit", str(results[1]))
+
+
 def test_sys_exit_shows_where(client: Client) -> None:
     """The promise: "Your jobs should never call sys.exit()": the error says what happened and
     where.

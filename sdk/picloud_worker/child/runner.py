@@ -31,6 +31,7 @@ from picloud_worker.failure import (
 )
 from picloud_worker.restore import job_variables
 from picloud_worker.restore.job_context import ImportedVariables
+from picloud_worker.system import memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -321,6 +322,13 @@ def _unpickled(parcel: bytes | memoryview, what: str, *, checked: bool = False) 
         raise RefusedError(Cause.PAYLOAD, f"the {what}: {error.message}") from None
     except KillSignalError:
         raise
+    except MemoryError as error:
+        why = memory.out_of_memory(memory.peak_bytes())
+        raise RefusedError(
+            Cause.MEMORY,
+            f"{why}: the {what}, {len(parcel):,} bytes, do not fit: "
+            "pass less, or choose a core type with more memory",
+        ) from error
     except ImportError as error:
         raise RefusedError(
             Cause.ENVIRONMENT,

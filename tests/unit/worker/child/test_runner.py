@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -251,6 +252,26 @@ def test_arguments_that_do_not_unpickle_are_refused(runner: Runner) -> None:
         "the arguments cannot be unpickled: UnspeakableError: <its text failed: RuntimeError>"
     )
     assert "in explode" in failure.traceback
+
+
+class Vast:
+    """Takes more memory than any machine has when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return bytes, (2**60,)
+
+
+def test_arguments_that_do_not_fit_are_out_of_memory(runner: Runner) -> None:
+    """The cause is the memory, not the pickle; the message says what did not fit."""
+    failure = failed(runner, print, Vast())
+
+    assert failure.cause == Cause.MEMORY
+    assert re.fullmatch(
+        r"out of memory \(.*, peak \d+ MB\): the arguments, \d+ bytes, do not fit: pass less, "
+        "or choose a core type with more memory",
+        failure.message,
+    )
+    assert "MemoryError" in failure.traceback
 
 
 def test_an_exception_is_told_in_full(runner: Runner) -> None:
