@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import urllib3
@@ -52,6 +53,21 @@ async def test_the_stated_bytes_can_be_written(buckets: BucketPort) -> None:
     assert send("PUT", presigned, DATA).status == 200
     assert await get(buckets, KEY) == DATA
     assert (await buckets.head(ACCOUNT, KEY)).properties == properties
+
+
+async def test_urls_end_soon(buckets: BucketPort) -> None:
+    """The signed part says so: a key that is deactivated is outlived by five minutes."""
+    upload = await buckets.start_upload(ACCOUNT, KEY)
+
+    urls = [
+        await buckets.presign_get(ACCOUNT, KEY),
+        await buckets.presign_put(ACCOUNT, KEY, 5, properties=ObjectProperties(md5=MD5)),
+        await buckets.presign_part(ACCOUNT, KEY, upload, ObjectPart(1, MD5, len(DATA))),
+    ]
+
+    for presigned in urls:
+        assert presigned is not None
+        assert parse_qs(urlsplit(presigned.url).query)["X-Amz-Expires"] == ["300"]
 
 
 async def test_a_condition_is_part_of_a_url(buckets: BucketPort) -> None:

@@ -292,7 +292,7 @@ class BucketPort(ABC):
         """Return a URL to write exactly these bytes to, or None if clients must use the API.
 
         The store answers 400 to other bytes than those of `properties.md5`, which is required here,
-        and 412 when the condition does not hold. The URL is valid for 15 minutes.
+        and 412 when the condition does not hold. The URL is valid for 5 minutes.
 
         Raises:
             TooLarge: When `size` is above `ONE_PUT_BYTES`.
@@ -305,7 +305,8 @@ class BucketPort(ABC):
         """Return a URL to write this part to, or None if clients must use the API.
 
         The store refuses other bytes than those of `part.md5` with 400. If that is "", the bytes
-        have to be as long as stated, and are checked when the upload is finished.
+        have to be as long as stated, and are checked when the upload is finished. The URL is valid
+        for 5 minutes.
         """
 
     @abstractmethod
@@ -313,7 +314,7 @@ class BucketPort(ABC):
         """Return a URL to read an object from, or None if clients must use the API.
 
         `Range` and `If-Match` may be sent with the request; `HEAD` is refused. The URL is valid for
-        15 minutes.
+        5 minutes.
         """
 
     @abstractmethod

@@ -43,8 +43,12 @@ if TYPE_CHECKING:
 
     from picloud_driver.s3.client import S3Access
 
-VALID_S: Final = 15 * 60
-"""How long a presigned URL is valid, in seconds."""
+VALID_S: Final = 5 * 60
+"""How long a presigned URL is valid, in seconds: until a request for it begins.
+
+It outlives a key that is deactivated meanwhile, but is for one object, and to write only for the
+stated bytes. A client that reads a large object for longer requests another one.
+"""
 COPY_BYTES: Final = 5 * 1024**3
 """The largest object that one request copies."""
 _COPY_PART: Final = 1024**3

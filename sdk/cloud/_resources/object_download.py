@@ -32,7 +32,7 @@ IN_PARALLEL: Final = 8
 """How many parts of a file are received at the same time; they are written as they arrive."""
 FIRST_BYTES: Final = 64 * 1024
 """How many bytes a stream requests first; each time twice as many, up to `PIECE_BYTES`."""
-_FRESH_S: Final = 600.0
+_FRESH_S: Final = 240.0
 """How long an address of bytes is used: less than a presigned URL is valid."""
 _FORBIDDEN, _NOT_FOUND, _CHANGED, _PAST_THE_END = 403, 404, 412, 416
 _GONE: Final = (_FORBIDDEN, _NOT_FOUND, _CHANGED, _PAST_THE_END)
