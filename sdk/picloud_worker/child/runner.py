@@ -326,7 +326,7 @@ def _unpickled(parcel: bytes | memoryview, what: str, *, checked: bool = False) 
         why = memory.out_of_memory(memory.peak_bytes())
         raise RefusedError(
             Cause.MEMORY,
-            f"{why}: the {what}, {len(parcel):,} bytes, do not fit: "
+            f"{why}: the {what}, {len(parcel):,} bytes when pickled, do not fit: "
             "pass less, or choose a core type with more memory",
         ) from error
     except ImportError as error:

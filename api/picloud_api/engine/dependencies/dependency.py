@@ -208,7 +208,8 @@ class Dependencies:
         """Release the jobs of a batch, or stall them, some pages at a time."""
         header: Header | None = await self._view.get(layout.header(*batch))
         pages = header.pages if header else 0
-        bulk = BulkChange(self._commits, self._turns, first=PAGES_AT_ONCE, most=PAGES_AT_ONCE)
+        # Not fewer while others wait: none of its jobs begins before the last page.
+        bulk = BulkChange(self._commits, self._turns, least=PAGES_AT_ONCE, most=PAGES_AT_ONCE)
 
         async def change(page_ids: Sequence[PageId]) -> None:
             plan = partial(

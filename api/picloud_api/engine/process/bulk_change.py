@@ -18,16 +18,16 @@ class BulkChange:
     """Decides how many pages the next transaction of some work changes, and when it is sent.
 
     While no other change waits, each transaction has a page more than the one before. Once one
-    waits, the next has a single page, and comes as long after as the one before took.
+    waits, the next has the least pages, and comes as long after as the one before took.
 
     Four pages in a transaction take half the time of four transactions over Consul, but calls of
     other accounts, each of which waits for several, three times as long. The embedded store blocks
-    while it commits: there several pages would save nothing, and each has a turn of its own.
+    while it commits, so that more pages save nothing: there each transaction has the least.
 
     Args:
         commits: Knows whether other changes wait.
         turns: Has the clock.
-        first: How many pages the first transaction changes.
+        least: How many pages the first transaction changes, and each while others wait.
         most: How many a transaction changes at most.
         sleep: Waits.
     """
@@ -37,14 +37,14 @@ class BulkChange:
         commits: Commits,
         turns: Turns,
         *,
-        first: int,
+        least: int,
         most: int,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._commits = commits
         self._clock = turns.clock
-        self._most = most if commits.view.state.shared else 1
-        self._together = min(first, self._most)
+        self._least = self._together = least
+        self._most = most if commits.view.state.shared else least
         self._sleep = sleep
         self._pause_s = 0.0
 
@@ -66,6 +66,6 @@ class BulkChange:
             begun_at = self._clock()
             await change(chosen)
             if self._commits.contended:
-                self._together, self._pause_s = 1, self._clock() - begun_at
+                self._together, self._pause_s = self._least, self._clock() - begun_at
             else:
                 self._together, self._pause_s = min(self._together + 1, self._most), 0.0

@@ -75,7 +75,7 @@ class KillJobs:
                     refuse_deleted(page, piece)
                     await turn.pause()
             pieces = await self._waiting_first(account, pieces, turn)
-        bulk = BulkChange(self._commits, self._turns, first=1, most=_AHEAD)
+        bulk = BulkChange(self._commits, self._turns, least=1, most=_AHEAD)
         count = 0
 
         async def change(chosen: Sequence[tuple[PageId, Sequence[int]]]) -> None:

@@ -412,10 +412,9 @@ async def test_stalled_jobs_of_a_page_share_one_failure(api: ApiHarness) -> None
 @pytest.mark.parametrize("state", [State.DONE, State.ERROR])
 @pytest.mark.parametrize(("commits", "kinds"), [(0, 1), (1, 2), (3, 2), (4, 1)])
 async def test_a_server_that_dies_amid_a_release_goes_on_with_it(
-    start_api: StartApi, commits: int, kinds: int, state: State
+    api: ApiHarness, commits: int, kinds: int, state: State
 ) -> None:
     """Killed after any of the four transactions of a release, it ends what it began."""
-    api = await start_api(SharedRecordingState)
     first = await api.submit(1)
     many = await submit(api, 30_000, first)
     dependencies = api.server.background.dependencies

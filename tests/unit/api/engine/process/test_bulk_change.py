@@ -24,7 +24,7 @@ async def test_transactions_grow_while_nobody_waits(start_api: StartApi) -> None
     async def change(pages: Sequence[int]) -> None:
         changed.append([*pages])
 
-    await BulkChange(commits, Turns(), first=1, most=3).through(range(10), change)
+    await BulkChange(commits, Turns(), least=1, most=3).through(range(10), change)
 
     assert changed == [[0], [1, 2], [3, 4, 5], [6, 7, 8], [9]]
 
@@ -32,7 +32,7 @@ async def test_transactions_grow_while_nobody_waits(start_api: StartApi) -> None
 async def test_a_transaction_that_others_waited_for_is_followed_by_a_pause(
     start_api: StartApi,
 ) -> None:
-    """The next one has a single page, and comes as long after as the one before took."""
+    """The next one has the least pages, and comes as long after as the one before took."""
     commits = (await start_api(SharedRecordingState)).server.context.commits
     sizes, pauses, ticks = list[int](), list[float](), count(0.0, 0.5)
 
@@ -41,22 +41,22 @@ async def test_a_transaction_that_others_waited_for_is_followed_by_a_pause(
 
     async def change(pages: Sequence[int]) -> None:
         sizes.append(len(pages))
-        commits.contended = len(sizes) in (1, 2)
+        commits.contended = len(sizes) == 3
 
     turns = Turns(clock=lambda: next(ticks))
-    await BulkChange(commits, turns, first=4, most=4, sleep=sleep).through(range(8), change)
+    await BulkChange(commits, turns, least=2, most=9, sleep=sleep).through(range(14), change)
 
-    assert sizes == [4, 1, 1, 2]
-    assert pauses == [0.5, 0.5]
+    assert sizes == [2, 3, 4, 2, 3]
+    assert pauses == [0.5]
 
 
-async def test_the_embedded_store_commits_page_by_page(api: ApiHarness) -> None:
-    """It runs on the event loop, which serves others between two pages."""
+async def test_the_embedded_store_commits_the_least_pages(api: ApiHarness) -> None:
+    """It runs on the event loop, which serves others between two transactions."""
     sizes: list[int] = []
 
     async def change(pages: Sequence[int]) -> None:
         sizes.append(len(pages))
 
-    await BulkChange(api.server.context.commits, Turns(), first=8, most=8).through(range(3), change)
+    await BulkChange(api.server.context.commits, Turns(), least=1, most=8).through(range(3), change)
 
     assert sizes == [1, 1, 1]
