@@ -125,10 +125,16 @@ class BucketMount:
         with user.acting_as(*self._owner):
             return any(mount and procfs.has_open(pid, mount) for mount in self.losses[since:])
 
-    def notice_loss(self) -> None:
-        """Notice whether the mount was lost just now, if programs may have used it."""
+    def losses_noticed(self) -> int:
+        """Return how many mounts were lost; one that may just have been is waited for a moment."""
         if self.server is not None and self.server.is_used:
             self.server.await_end(_LOSS_S)
+        return len(self.losses)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether programs may have used a mount of this slot."""
+        return bool(self.losses) or (self.server is not None and self.server.is_used)
 
     def volumes(self) -> VolumeMounts:
         """Return what mounts the volumes of the slot's jobs, in a container."""

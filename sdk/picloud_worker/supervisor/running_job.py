@@ -146,14 +146,17 @@ class RunningJob:
             return False
         return self.uses_bucket or self._bucket.has_lost_files(self.child.pid(), since)
 
+    def _lost_files(self, report: JobReport) -> bool:
+        """Whether the job failed because a mount was lost, which may be noticed after its error."""
+        if not (self._bucket.is_used and is_disconnected(report)):
+            return False
+        return self._bucket.losses_noticed() > self._losses
+
     def report(self, done: JobDone) -> JobReport:
         """Return the report of the job, whose child says that it ended; raises as `reported`."""
         report = reported(self.child, done)
-        if report.state == State.ERROR and self.terminating is None and is_disconnected(report):
-            # The error of a program may arrive before the end of what serves the mount.
-            self._bucket.notice_loss()
-            if len(self._bucket.losses) > self._losses:
-                self.terminating = Termination(bucket_lost(), 0.0)
+        if report.state == State.ERROR and self.terminating is None and self._lost_files(report):
+            self.terminating = Termination(bucket_lost(), 0.0)
         if self.terminating is not None and report.state != State.DONE:
             report = self.terminating.apply_to(report)
         return report
