@@ -18,7 +18,7 @@ class BulkChange:
     """Decides how many pages the next transaction of some work changes, and when it is sent.
 
     While no other change waits, each transaction has a page more than the one before. Once one
-    waits, the next has the least pages, and comes as long after as the one before took.
+    waits, the next has the least pages, and comes after a pause.
 
     Four pages in a transaction take half the time of four transactions over Consul, but calls of
     other accounts, each of which waits for several, three times as long. The embedded store blocks
@@ -29,6 +29,7 @@ class BulkChange:
         turns: Has the clock.
         least: How many pages the first transaction changes, and each while others wait.
         most: How many a transaction changes at most.
+        pause: How long the pause is, in times of how long the transaction before took.
         sleep: Waits.
     """
 
@@ -39,12 +40,14 @@ class BulkChange:
         *,
         least: int,
         most: int,
+        pause: float = 1.0,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._commits = commits
         self._clock = turns.clock
         self._least = self._together = least
         self._most = most if commits.view.state.shared else least
+        self._pause = pause
         self._sleep = sleep
         self._pause_s = 0.0
 
@@ -66,6 +69,7 @@ class BulkChange:
             begun_at = self._clock()
             await change(chosen)
             if self._commits.contended:
-                self._together, self._pause_s = self._least, self._clock() - begun_at
+                self._together = self._least
+                self._pause_s = self._pause * (self._clock() - begun_at)
             else:
                 self._together, self._pause_s = min(self._together + 1, self._most), 0.0

@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 
 _AHEAD: Final = 8
 """Pages that are read in one request before their jobs are killed, and most in one transaction."""
+_PAUSE: Final = 2.0
+"""How long a kill pauses after a transaction that others waited for, in times of how long it took.
+
+A call waits for several transactions, and for the processor meanwhile.
+"""
 _TOGETHER: Final = 20
 """Pages that are read before the event loop may go on."""
 SILENT_S: Final = 2.0
@@ -75,7 +80,7 @@ class KillJobs:
                     refuse_deleted(page, piece)
                     await turn.pause()
             pieces = await self._waiting_first(account, pieces, turn)
-        bulk = BulkChange(self._commits, self._turns, least=1, most=_AHEAD)
+        bulk = BulkChange(self._commits, self._turns, least=1, most=_AHEAD, pause=_PAUSE)
         count = 0
 
         async def change(chosen: Sequence[tuple[PageId, Sequence[int]]]) -> None:

@@ -32,7 +32,7 @@ async def test_transactions_grow_while_nobody_waits(start_api: StartApi) -> None
 async def test_a_transaction_that_others_waited_for_is_followed_by_a_pause(
     start_api: StartApi,
 ) -> None:
-    """The next one has the least pages, and comes as long after as the one before took."""
+    """The next one has the least pages; the longer the transaction took, the later it comes."""
     commits = (await start_api(SharedRecordingState)).server.context.commits
     sizes, pauses, ticks = list[int](), list[float](), count(0.0, 0.5)
 
@@ -44,10 +44,11 @@ async def test_a_transaction_that_others_waited_for_is_followed_by_a_pause(
         commits.contended = len(sizes) == 3
 
     turns = Turns(clock=lambda: next(ticks))
-    await BulkChange(commits, turns, least=2, most=9, sleep=sleep).through(range(14), change)
+    bulk = BulkChange(commits, turns, least=2, most=9, pause=3.0, sleep=sleep)
+    await bulk.through(range(14), change)
 
     assert sizes == [2, 3, 4, 2, 3]
-    assert pauses == [0.5]
+    assert pauses == [1.5]
 
 
 async def test_the_embedded_store_commits_the_least_pages(api: ApiHarness) -> None:
