@@ -106,6 +106,15 @@ def host_shells(*, keep_alive: bool = False) -> None:
                     _close_ended(selector, key.fileobj)
 
 
+def host_setup() -> None:
+    """Run until the job is killed, for shells that change its environment; of `picloud env create`.
+
+    They begin in the directory of the environment, as what is written elsewhere is not saved.
+    """
+    os.chdir(sys.prefix)
+    host_shells(keep_alive=True)
+
+
 def _close_ended(selector: selectors.BaseSelector, shell: Any) -> None:
     """Forget a shell server that has closed its connection; it sends nothing."""
     with contextlib.suppress(OSError):

@@ -3,18 +3,36 @@
     cloud.environment.build("science", {"pip": ["numpy", "pandas"]})
     cloud.call(f, _env="science")
 
-An environment is built from a recipe, a version each time that the recipe changes.
+An environment is built from a recipe, a version each time that the recipe changes. Or it is
+created, changed by hand in a setup machine, and saved:
+
+    cloud.environment.create("plots", "base/python3.11")
+    cloud.environment.ssh("plots", "pip install matplotlib")
+    cloud.environment.save_shutdown("plots")
 """
 
 from __future__ import annotations
 
 import builtins  # noqa: TC003 - other modules of this package have a function `list`
 import sys
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from cloud._client.current import client
 from cloud._config.border import of_users
+from cloud._ssh.setup_functions import (
+    create,
+    get_key_path,
+    get_setup_hostname,
+    modify,
+    rsync,
+    run_script,
+    save,
+    save_shutdown,
+    shutdown,
+    ssh,
+    wait_for_edit,
+    wait_for_idle,
+)
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
@@ -27,17 +45,29 @@ if TYPE_CHECKING:
 __all__ = [
     "build",
     "clone",
+    "create",
     "delete",
     "edit_info",
     "get",
+    "get_key_path",
+    "get_setup_hostname",
     "history",
     "list_bases",
     "list_envs",
     "log",
     "make_private",
     "make_public",
+    "modify",
     "recipe",
     "rollback",
+    "rsync",
+    "run_script",
+    "save",
+    "save_shutdown",
+    "shutdown",
+    "ssh",
+    "wait_for_edit",
+    "wait_for_idle",
 ]
 
 
@@ -114,9 +144,11 @@ def get(name: str) -> dict[str, Any]:
 
     Returns:
         A dict with its `name`, `path` (the name for other accounts), `desc`, `status` of the latest
-        build ("ready", "building" or "failed") and the `problem` of a failed one, the `version`
-        that jobs run in (None before the first), its `base`, `python`, installed `packages` and
-        `size` in bytes, whether it is `public`, and when it was `created` and `modified`.
+        build ("ready", "building" or "failed", "new" before the first) and the `problem` of a
+        failed one, the `action` that happens to it ("idle", "build", "save", or "edit" while a
+        setup machine is open), the `version` that jobs run in (None before the first), its `base`,
+        `python`, installed `packages` and `size` in bytes, whether it is `public`, and when it was
+        `created` and `modified`.
 
     Raises:
         CloudException: When there is no such environment.
@@ -284,34 +316,19 @@ def _client() -> EnvironmentClient:
 
 
 def _described(found: Environment) -> dict[str, Any]:
-    current = found.versions[-1] if found.versions else None
-    return {
-        "name": found.name,
-        "path": found.path,
-        "desc": found.desc,
-        "status": found.status,
-        "problem": found.problem,
-        "version": current.number if current else None,
-        "base": current.base if current else None,
-        "python": current.python if current else None,
-        "packages": found.packages,
-        "size": found.size,
-        "public": found.public,
-        "created": _time(found.created_at),
-        "modified": _time(found.modified_at),
-    }
+    from cloud._resources.environment import described  # noqa: PLC0415 - see `_client`
+
+    return described(found)
 
 
 def _version(each: StoredVersion) -> dict[str, Any]:
+    from cloud._resources.environment import time_of  # noqa: PLC0415 - see `_client`
+
     return {
         "version": each.number,
-        "created": _time(each.made_at),
+        "created": time_of(each.made_at),
         "base": each.base,
         "python": each.python,
         "image": each.image,
         "pip": each.recipe.pip,
     }
-
-
-def _time(at: float) -> datetime:
-    return datetime.fromtimestamp(at).astimezone()

@@ -19,6 +19,10 @@ OPERATIONS: Final[dict[str, dict[str, object]]] = {
     "rollback": {"number": 1},
     "publish": {"public": True},
     "delete": {},
+    "setup": {},
+    "setup/get": {},
+    "setup/save": {},
+    "setup/close": {},
 }
 """Operations that name one environment, and their other fields."""
 NAMES: Final = ("", ".", "..", "../x", "a/b", "a\n", "a:b", "\u00fc", "x" * 31, "$x", "a b", "-x")
@@ -66,7 +70,16 @@ def test_a_job_cannot_run_in_an_environment_of_another_account(sender: Sender) -
     found = sender.send("POST", "/v1/environments/get", {"name": name}, sender.other).body()
     body = Target("POST", "/v1/jobs").body()
 
-    for env in (name, found["path"], "sha256:" + "0" * 64, "/../x", "//", "/a/", "base/../x"):
+    for env in (
+        name,
+        f"setup/{name}",
+        found["path"],
+        "sha256:" + "0" * 64,
+        "/../x",
+        "//",
+        "/a/",
+        "base/../x",
+    ):
         options = body["options"] | {"env": env}
         reply = sender.send("POST", "/v1/jobs", {**body, "options": options})
         assert (reply.status, reply.code) == (422, "request.refused"), env

@@ -12,18 +12,19 @@ from picloud_driver.image import ImagePort, ImageState
 from picloud_driver.image.base_only import BaseOnlyImages
 from picloud_driver.image.venv import VenvImages
 from picloud_driver.image.worker_packages import HERE
-from picloud_model.errors import RequestRefused, Unavailable
+from picloud_model.errors import RequestConflict, RequestRefused, Unavailable
 from picloud_model.wire.environment import Recipe
 
 from tests.contract.gadget import GADGET, make_wheel
 from tests.polling import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from picloud_driver.image import Image
 
+MACHINE = "sha256:" + "7" * 64
 BASE = f"base/python{HERE}"
 
 
@@ -164,6 +165,74 @@ async def test_a_build_gets_no_variables_of_the_server(
     assert "VAULT_TOKEN" not in log
 
 
+async def machine_of(images: VenvImages) -> Path:
+    """Open a setup machine that begins as an image, and return its directory."""
+    await built(images, GADGET)
+    await images.open(MACHINE, digest(GADGET))
+    await eventually(ready_in(images, MACHINE), "the machine is ready")
+    return images.folder.image(MACHINE)
+
+
+async def ran(program: Path, *arguments: str) -> None:
+    """Run a program, which must succeed."""
+    process = await asyncio.create_subprocess_exec(program, *arguments)
+    assert await process.wait() == 0
+
+
+def ready_in(images: VenvImages, image: str) -> Callable[[], Awaitable[Image | None]]:
+    """Return a function that returns an image once its build has ended."""
+
+    async def ended() -> Image | None:
+        found = await images.find(image)
+        return found if found.state is not ImageState.BUILDING else None
+
+    return ended
+
+
+async def test_a_snapshot_of_a_setup_machine_is_an_image(images: VenvImages) -> None:
+    """It has what `pip` has installed there, and stays as it is when the machine changes again."""
+    machine = await machine_of(images)
+    python, pip = machine / "bin" / "python", machine / "bin" / "pip"
+    await ran(pip, "uninstall", "gadget")
+    (machine / "note").write_text("1")
+    empty = await images.snapshot(MACHINE)
+    await eventually(ready_in(images, empty), "the snapshot is stored")
+    await ran(pip, "install", "gadget")
+    await ran(python, "-c", "import gadget")
+
+    image = await images.snapshot(MACHINE)
+    found = await eventually(ready_in(images, image), "the snapshot is stored")
+
+    assert found is not None
+    assert (found.state, found.packages) == (ImageState.READY, ["gadget==1.0"])
+    assert (await images.find(empty)).packages == []
+    assert await images.snapshot(MACHINE) == image != empty
+    assert (images.folder.image(image) / "note").read_text() == "1"
+    left = [each for each in ("bin/pip", "picloud-constraints.txt") if
+            (images.folder.image(image) / each).exists()]  # fmt: skip
+    assert left == []
+    assert run(images, GADGET, "import gadget; print(gadget.answer)") == "42"
+
+
+async def test_a_machine_is_not_saved_while_a_command_runs(images: VenvImages) -> None:
+    """The refusal names the command; other programs of this machine do not count."""
+    machine = await machine_of(images)
+    path = f"{machine / 'bin'}:{os.environ['PATH']}"
+    command = await asyncio.create_subprocess_exec("sleep", "1000", env={"PATH": path})
+    try:
+        with pytest.raises(RequestConflict, match="'sleep 1000'"):
+            await images.snapshot(MACHINE)
+    finally:
+        command.kill()
+        await command.wait()
+
+    assert await images.snapshot(MACHINE)
+    await images.remove(MACHINE)
+    for call in (images.snapshot(MACHINE), images.open(MACHINE, MACHINE)):
+        with pytest.raises(Unavailable, match="missing on this machine"):
+            await call
+
+
 async def test_an_image_can_be_removed(images: VenvImages) -> None:
     """It is absent afterwards; removing it twice is not an error."""
     await built(images, GADGET)
@@ -241,4 +310,7 @@ async def test_a_server_with_one_base_refuses_every_recipe() -> None:
         await images.start(digest(GADGET), GADGET, "base/bookworm")
     assert (await images.find(digest(GADGET))).state is ImageState.ABSENT
     assert await images.names() == []
+    for call in (images.open(MACHINE, digest(GADGET)), images.snapshot(MACHINE)):
+        with pytest.raises(RequestRefused, match="No"):
+            await call
     await asyncio.gather(images.remove(digest(GADGET)), images.close())

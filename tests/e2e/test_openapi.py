@@ -26,6 +26,7 @@ from cloud._resources.cron import CronClient
 from cloud._resources.environment import EnvironmentClient
 from cloud._resources.queue import QueueClient
 from cloud._resources.rest import EndpointClient
+from cloud._resources.setup_machine import SetupMachineClient
 from cloud._resources.sign_in import SignInClient
 from cloud._resources.tunnel import TunnelClient
 from cloud._resources.volume import VolumeClient
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from cloud._http.exchange import HttpReply, HttpRequest
 
     from tests.e2e.stacks import Stack
+from tests.polling import until
 
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
 PART = wire.PackPart(0, 1, wire.Content(size=0, data=pack.write([pack.seal(b"x")])))
@@ -176,7 +178,7 @@ def use(client: Client) -> None:
     use_bucket(BucketClient(transport), transport)
     use_queue(QueueClient(transport), client)
     use_volume(VolumeClient(transport))
-    use_environment(EnvironmentClient(transport))
+    use_environment(EnvironmentClient(transport), SetupMachineClient(transport))
     use_cron(CronClient(transport), client)
     use_endpoint(EndpointClient(transport), client)
 
@@ -255,7 +257,7 @@ def use_attachment(attachment: AttachmentClient, queue: QueueClient, client: Cli
     assert attachment.handled(request) == set()
 
 
-def use_environment(environments: EnvironmentClient) -> None:
+def use_environment(environments: EnvironmentClient, machines: SetupMachineClient) -> None:
     """Use everything that a client can request of its environments."""
     environments.build("e", Recipe(files={"share/note": "hello"}), "what it holds")
     environments.follow("e", len)
@@ -266,6 +268,11 @@ def use_environment(environments: EnvironmentClient) -> None:
     assert "other" in {each.name for each in environments.list(public=True)}
     assert environments.get("other").versions == environments.get("/a0000001/other").versions
     assert environments.bases()
+    assert machines.open("other").env == "setup/other"
+    until(lambda: machines.get("other").state == "ready", "the machine is ready", 60)
+    machines.save("other")
+    environments.follow("other", len)
+    machines.close("other")
     for name in ("e", "other"):
         environments.delete(name)
 

@@ -26,6 +26,7 @@ from picloud_api.usecases.crons.cron import Crons
 from picloud_api.usecases.environments.environment import Environments
 from picloud_api.usecases.environments.environment_choice import EnvironmentChoice
 from picloud_api.usecases.environments.image_sweep import ImageSweep
+from picloud_api.usecases.environments.setup_machine import SetupMachines
 from picloud_api.usecases.health import HealthCheck
 from picloud_api.usecases.jobs.delete import DeleteJobs
 from picloud_api.usecases.jobs.info import JobInformation
@@ -217,6 +218,9 @@ class UseCases:
         self.storage = StorageRoom(base, queues)
         self.environments = EnvironmentsRoom(base)
         self.jobs = JobsRoom(base, self.accounts, self.storage, self.environments)
+        self.setup_machines = SetupMachines(
+            base.context, base.images, self.environments.environments, self.jobs.kill.kill
+        )
         self.crons = CronsRoom(base, self.jobs)
         self.rest = RestRoom(base, self.jobs, self.storage)
         self.queues = QueuesRoom(base, queues, self.jobs)

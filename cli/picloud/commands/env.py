@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path  # noqa: TC003 - typer reads annotations when it runs
 from typing import Annotated, Any
@@ -13,15 +12,13 @@ from picloud_model.size import size
 
 from picloud import output, tables, units
 from picloud.completion.environments import environments
+from picloud.environments import setup_machine
+from picloud.environments.setup_machine import Name  # noqa: TC001 - typer reads it when it runs
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
-Name = Annotated[
-    str,
-    typer.Argument(metavar="NAME", help="Name of an environment.", autocompletion=environments),
-]
 NameOrPath = Annotated[
     str,
     typer.Argument(
@@ -40,9 +37,13 @@ def all_environments() -> None:
     \b
     Examples:
       $ picloud env build science -f environment.toml
+      $ picloud env create plots base/python3.11
       $ picloud env list
       $ picloud exec -e science python -c "import numpy"
     """  # noqa: D301 - \b keeps the lines apart
+
+
+setup_machine.add_to(app)
 
 
 @app.command()
@@ -66,12 +67,10 @@ def build(
       $ picloud env build science -f environment.toml
       $ picloud env build science -f environment.toml --detach
     """  # noqa: D301 - \b keeps the lines apart
-    before = _packages(name)
+    before = _known(name)
     built = environment.build(name, file, desc, wait=not detach, show=output.exactly)
     if built["status"] == "ready":
-        for line in changed(before, _by_name(built["packages"])):
-            output.text(line)
-        output.text(f"{name} is version {built['version']}, {size(built['size'])}")
+        setup_machine.show_version(before, built)
 
 
 @app.command("list")
@@ -303,35 +302,12 @@ def delete(name: Name) -> None:
     environment.delete(name)
 
 
-def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """Return a line for each package that is new, gone or of another version.
-
-    >>> changed({"attrs": "23.1", "six": "1.16"}, {"attrs": "24.2", "idna": "3.10"})
-    ['  attrs 23.1 -> 24.2', '+ idna 3.10', '- six 1.16']
-    """
-    lines = []
-    for name in sorted(before.keys() | after.keys()):
-        if name not in before:
-            lines.append(f"+ {name} {after[name]}")
-        elif name not in after:
-            lines.append(f"- {name} {before[name]}")
-        elif before[name] != after[name]:
-            lines.append(f"  {name} {before[name]} -> {after[name]}")
-    return lines
-
-
-def _packages(name: str) -> dict[str, str]:
-    """Return the packages of an environment and their versions; {} if it does not exist yet."""
+def _known(name: str) -> dict[str, Any] | None:
+    """Return what is known of an environment; None if it does not exist yet."""
     try:
-        return _by_name(environment.get(name)["packages"])
+        return environment.get(name)
     except CloudException:
-        return {}
-
-
-def _by_name(packages: list[str]) -> dict[str, str]:
-    """Return the versions of packages by their names, or where they come from."""
-    parts = (re.split("==| @ ", each, maxsplit=1) for each in packages)
-    return {name: version for name, *rest in parts for version in rest or [""]}
+        return None
 
 
 def _plain(found: dict[str, Any]) -> dict[str, Any]:

@@ -105,19 +105,10 @@ def exec_shell(
 
 def _connect(jid: int, options: Sequence[str], command: Sequence[str]) -> int:
     """Run ssh to a job that is processing; return its exit status."""
-    import tempfile  # noqa: PLC0415 - only these commands need files and sockets
-    from pathlib import Path  # noqa: PLC0415 - as above
-
-    from cloud._resources import ssh as files  # noqa: PLC0415 - as above
+    from cloud._resources import ssh as files  # noqa: PLC0415 - only these commands need sockets
     from cloud._resources.tunnel import TunnelClient  # noqa: PLC0415 - as above
 
-    with tempfile.TemporaryDirectory(prefix="picloud-ssh-") as directory:
-        tunnels = TunnelClient(client().transport)
-        connection = files.SshConnection(tunnels, files.SshFiles(Path(directory), jid))
-        try:
-            return connection.run(options, command)
-        finally:
-            connection.close()
+    return files.connect(TunnelClient(client().transport), jid, options, command)
 
 
 def await_start(jid: int, timeout: float | None) -> None:
@@ -167,11 +158,11 @@ def ssh_config(jid: Jid, timeout: Timeout = None) -> None:
     """  # noqa: D301 - \b keeps the lines apart
     import shlex  # noqa: PLC0415 - as in `ssh`
 
-    from cloud.shortcuts import ssh as preparation  # noqa: PLC0415 - as in `ssh`
+    from cloud._ssh import ssh_access  # noqa: PLC0415 - as in `ssh`
 
     await_start(jid, timeout)
-    command = preparation.picloud_command()
-    files = preparation.prepared(jid, command)
+    command = ssh_access.picloud_command()
+    files = ssh_access.prepared(jid, command)
     renew = shlex.join([*command, "ssh-info", str(jid)])
     proxy = f"ProxyCommand {shlex.join([*command, 'ssh', '--stdio', str(jid)])}"
     output.text(f'Match originalhost {files.host} exec "{renew} > /dev/null"')

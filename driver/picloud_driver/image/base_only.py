@@ -44,6 +44,16 @@ class BaseOnlyImages(ImagePort):
         del image, recipe, base
         raise RequestRefused(self._reason, field="recipe")
 
+    async def open(self, machine: str, image: str) -> None:
+        """See `ImagePort.open`."""
+        del machine, image
+        raise RequestRefused(self._reason, field="name")
+
+    async def snapshot(self, machine: str) -> str:
+        """See `ImagePort.snapshot`."""
+        del machine
+        raise RequestRefused(self._reason, field="name")
+
     async def find(self, image: str) -> Image:
         """See `ImagePort.find`."""
         del image

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 _REGISTRY: Final = "localhost"
 """No registry: docker must never look for an image of an account in the public one."""
 
+_NO_MACHINES: Final = (
+    "There are no setup machines where jobs are isolated in containers; build the environment from "
+    "a recipe with picloud env build."
+)
+
 
 class DockerImages(ImagePort):
     """Builds images in the dockerd of this machine, which runs its slots.
@@ -106,6 +111,16 @@ class DockerImages(ImagePort):
 
         with disk.faults(self._root):
             await self._builds.begin(image, lambda: self._is_ready(image), make)
+
+    async def open(self, machine: str, image: str) -> None:
+        """See `ImagePort.open`: jobs in containers cannot be reached."""
+        del machine, image
+        raise RequestRefused(_NO_MACHINES, field="name")
+
+    async def snapshot(self, machine: str) -> str:
+        """See `ImagePort.snapshot`."""
+        del machine
+        raise RequestRefused(_NO_MACHINES, field="name")
 
     async def find(self, image: str) -> Image:
         """See `ImagePort.find`."""

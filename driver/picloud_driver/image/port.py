@@ -85,6 +85,30 @@ class ImagePort(ABC):
         """Return whole lines of the log of the latest build from a byte on, at most 64 KiB."""
 
     @abstractmethod
+    async def open(self, machine: str, image: str) -> None:
+        """Begin to make a copy of an image that may change, for the slot of a setup machine.
+
+        It is found, logged, listed and removed as an image is. Nothing happens if it is there.
+
+        Args:
+            machine: Its name, a digest as well.
+            image: The image, which is ready and stays as it is.
+
+        Raises:
+            RequestRefused: When there are no setup machines here.
+        """
+
+    @abstractmethod
+    async def snapshot(self, machine: str) -> str:
+        """Begin to make an image of what a setup machine has become, and return its name.
+
+        It is the same image as long as nothing changes there.
+
+        Raises:
+            RequestConflict: When a command runs in the machine; it names the command.
+        """
+
+    @abstractmethod
     async def names(self) -> Sequence[str]:
         """Return the names of all images that are ready."""
 

@@ -17,12 +17,12 @@ from picloud_model.errors import RequestRefused, Unavailable
 from picloud_model.wire.environment import OWN_BASES, EnvironmentBase
 
 from picloud_driver import disk
-from picloud_driver.image import recipe_check, worker_packages
+from picloud_driver.image import recipe_check, setup_machine, worker_packages
 from picloud_driver.image.build_step import uv_program
 from picloud_driver.image.builds import Builds
 from picloud_driver.image.port import Image, ImagePort, ImageState
-from picloud_driver.image.venv_build import VenvBuild
-from picloud_driver.image.venv_folder import DETAILS, VenvFolder
+from picloud_driver.image.setup_machine import MachineCopy, MachineSnapshot
+from picloud_driver.image.venv_build import DETAILS, VenvBuild, VenvFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _LISTED_S: Final = 60.0
 _OLDEST: Final = (3, 11)
+_MISSING: Final = "The job's environment is missing on this machine; build it again."
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -89,8 +90,7 @@ class VenvImages(ImagePort):
         with self._faults():
             python = self.folder.python(image)
             if not python.exists():
-                message = "The job's environment is missing on this machine; build it again."
-                raise Unavailable(message)
+                raise Unavailable(_MISSING)
             if image not in self._linked:
                 (packages,) = self.folder.image(image).glob("lib/python3.*")
                 minor = packages.name.removeprefix("python")
@@ -129,6 +129,40 @@ class VenvImages(ImagePort):
                 variables=self._variables,
             )
             await self._builds.begin(image, lambda: self._is_ready(image), build.run)
+
+    async def open(self, machine: str, image: str) -> None:
+        """See `ImagePort.open`."""
+        with self._faults():
+            if not self.folder.image(image).exists():
+                raise Unavailable(_MISSING)
+            copy = MachineCopy(
+                folder=self.folder,
+                image=machine,
+                uv=uv_program(),
+                variables=self._variables,
+                origin=image,
+            )
+            await self._builds.begin(machine, lambda: self._is_ready(machine), copy.run)
+
+    async def snapshot(self, machine: str) -> str:
+        """See `ImagePort.snapshot`; a machine is changed by the processes of its shells only."""
+        with self._faults():
+            folder = self.folder.image(machine)
+            if not folder.exists():
+                raise Unavailable(_MISSING)
+            await asyncio.to_thread(setup_machine.refuse_busy, folder)
+            signature = await asyncio.to_thread(setup_machine.signature, folder)
+            image = setup_machine.snapshot_of(machine, signature)
+            taken = MachineSnapshot(
+                folder=self.folder,
+                image=image,
+                uv=uv_program(),
+                variables=self._variables,
+                machine=machine,
+                signature=signature,
+            )
+            await self._builds.begin(image, lambda: self._is_ready(image), taken.run)
+            return image
 
     async def find(self, image: str) -> Image:
         """See `ImagePort.find`."""

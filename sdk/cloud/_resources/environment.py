@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from picloud_model.wire import Answer
 from picloud_model.wire import environment as wire
@@ -88,3 +89,32 @@ class EnvironmentClient:
         """Delete an environment."""
         body = wire.DeleteEnvironmentRequest(name=name)
         self._transport.post("/v1/environments/delete", body, Answer)
+
+
+def described(found: wire.Environment) -> dict[str, Any]:
+    """Return what is known of an environment as users see it."""
+    action = "edit" if found.has_setup else "idle"
+    if found.status == "building":
+        action = "save" if found.has_setup else "build"
+    current = found.versions[-1] if found.versions else None
+    return {
+        "name": found.name,
+        "path": found.path,
+        "desc": found.desc,
+        "status": found.status,
+        "problem": found.problem,
+        "action": action,
+        "version": current.number if current else None,
+        "base": current.base if current else None,
+        "python": current.python if current else None,
+        "packages": found.packages,
+        "size": found.size,
+        "public": found.public,
+        "created": time_of(found.created_at),
+        "modified": time_of(found.modified_at),
+    }
+
+
+def time_of(at: float) -> datetime:
+    """Return a time of the server's as users see it."""
+    return datetime.fromtimestamp(at).astimezone()

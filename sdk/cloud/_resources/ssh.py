@@ -8,9 +8,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import msgspec
 
@@ -43,10 +44,12 @@ class SshFiles(msgspec.Struct, frozen=True):
     Attributes:
         directory: Where the files are; only this user may read them.
         jid: The job.
+        key: The private key; by default a file in the directory.
     """
 
     directory: Path
     jid: int
+    key: Path | None = None
 
     @property
     def host(self) -> str:
@@ -56,7 +59,7 @@ class SshFiles(msgspec.Struct, frozen=True):
     @property
     def identity(self) -> Path:
         """The private key."""
-        return self.directory / "key"
+        return self.key or self.directory / "key"
 
     @property
     def certificate(self) -> Path:
@@ -74,9 +77,10 @@ class SshFiles(msgspec.Struct, frozen=True):
         Raises:
             CloudException: When OpenSSH is not installed.
         """
-        public = self.directory / "key.pub"
+        public = self.identity.with_name("key.pub")
+        self.directory.mkdir(_PRIVATE, parents=True, exist_ok=True)
         if not public.exists():
-            self.directory.mkdir(_PRIVATE, parents=True, exist_ok=True)
+            public.parent.mkdir(_PRIVATE, parents=True, exist_ok=True)
             command = [program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", ""]
             made = subprocess.run(  # noqa: S603 - no part comes from elsewhere
                 [*command, "-f", str(self.identity)],
@@ -166,16 +170,19 @@ class SshConnection:
             self._stream.close()
             raise
 
-    def run(self, options: Sequence[str], command: Sequence[str]) -> int:
+    def run(
+        self, options: Sequence[str], command: Sequence[str], stdin: BinaryIO | None = None
+    ) -> int:
         """Run `ssh` over the connection; return its exit status, which is that of the command.
 
         Args:
             options: Options of `ssh`.
             command: A command and its arguments; none for a shell.
+            stdin: What the command reads; by default what this program does.
         """
         threading.Thread(target=self._hand_over, daemon=True).start()
         ssh = [program("ssh"), "-F", str(self._files.configuration), *options, self._files.host]
-        with subprocess.Popen([*ssh, *command]) as running:  # noqa: S603 - the user's own command
+        with subprocess.Popen([*ssh, *command], stdin=stdin) as running:  # noqa: S603 - the user's own
             while True:
                 # Ctrl-C is for the command: ssh passes it on, or ends.
                 with contextlib.suppress(KeyboardInterrupt):
@@ -191,6 +198,22 @@ class SshConnection:
         """Close what was not handed over."""
         self._listener.close()
         self._stream.close()
+
+
+def connect(
+    tunnels: TunnelClient,
+    jid: int,
+    options: Sequence[str],
+    command: Sequence[str],
+    stdin: BinaryIO | None = None,
+) -> int:
+    """Run ssh to a job that is processing, as `SshConnection.run` does; return its exit status."""
+    with tempfile.TemporaryDirectory(prefix="picloud-ssh-") as directory:
+        connection = SshConnection(tunnels, SshFiles(Path(directory), jid))
+        try:
+            return connection.run(options, command, stdin)
+        finally:
+            connection.close()
 
 
 def await_banner(stream: socket.socket, jid: int) -> None:

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from cloud._client.current import client
-from cloud._config import profile
 from cloud._config.border import of_users
-from cloud._config.settings import ClientSettings, read_variables
-from cloud._resources.ssh import USER, SshFiles
-from cloud._resources.tunnel import TunnelClient
-from cloud.errors import CloudException
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from cloud._resources.ssh import USER
+from cloud._ssh.ssh_access import picloud_command, prepared
 
 __all__ = ["get_ssh_info"]
 
-_VARIABLES: Final = ("PICLOUD_CONFIG_DIR", "PICLOUD_PROFILE", "PICLOUD_URL")
 _PORT: Final = 22
 
 
@@ -55,35 +44,6 @@ def get_ssh_info(jid: int, timeout: float | None = None) -> dict[str, Any]:
         "certificate": str(files.certificate),
         "config": str(files.configuration),
     }
-
-
-def prepared(jid: int, command: Sequence[str]) -> SshFiles:
-    """Write the files for SSH to a running job, with a new certificate.
-
-    Args:
-        jid: The job.
-        command: How `picloud` is called by ssh.
-    """
-    directory = profile.path(ClientSettings.read()).parent / "ssh" / str(jid)
-    files = SshFiles(directory, jid)
-    issued = TunnelClient(client().transport).certify(jid, files.make_key())
-    files.write(issued, (f"ProxyCommand {shlex.join([*command, 'ssh', '--stdio', str(jid)])}",))
-    return files
-
-
-def picloud_command() -> list[str]:
-    """Return a command that runs `picloud` for the same server, from any program.
-
-    Raises:
-        CloudException: When it is not installed.
-    """
-    beside = Path(sys.executable).with_name("picloud")
-    path = str(beside) if beside.exists() else shutil.which("picloud")
-    if path is None:
-        raise CloudException("The command picloud is not installed; install picloud[cli].")
-    variables = read_variables(_VARIABLES)
-    settings = [f"{name}={text}" for name, text in variables.items()]
-    return ["env", *settings, path] if settings else [path]
 
 
 def __dir__() -> list[str]:

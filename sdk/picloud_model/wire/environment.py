@@ -28,7 +28,7 @@ EnvironmentPath = Annotated[
 """The name of an environment of the account, or `/owner/name` for a public one."""
 EnvironmentDescription = Annotated[str, Meta(max_length=1000)]
 Requirement = Annotated[str, Meta(min_length=1, max_length=500)]
-EnvironmentStatus = Literal["building", "failed", "ready"]
+EnvironmentStatus = Literal["new", "building", "failed", "ready"]
 
 _LAYOUT: Final = "1"
 """Part of each digest; another number builds every environment again."""
@@ -146,7 +146,10 @@ class DeleteEnvironmentRequest(Request, frozen=True):
 
 
 class StoredVersion(msgspec.Struct, frozen=True, array_like=True):
-    """A version of an environment: `image` is the digest of what was built from its recipe."""
+    """A version of an environment: `image` is the digest of what was built from its recipe.
+
+    One that was `saved` from a setup machine has a recipe that lists the packages in it.
+    """
 
     number: int
     image: str
@@ -154,13 +157,15 @@ class StoredVersion(msgspec.Struct, frozen=True, array_like=True):
     python: str
     made_at: float
     recipe: Recipe
+    saved: bool = False
 
 
 class Environment(Answer, frozen=True):
     """An environment.
 
-    `status` and `problem` tell of the latest build; jobs run in the latest of `versions`. `path` is
-    the name by which other accounts find it while it is public. `packages` are those installed.
+    `status` and `problem` tell of the latest build, "new" before the first; jobs run in the latest
+    of `versions`. `path` is the name by which other accounts find it while it is public. `packages`
+    are those installed. While it `has_setup`, a setup machine of it is open.
     """
 
     name: str
@@ -174,6 +179,7 @@ class Environment(Answer, frozen=True):
     versions: list[StoredVersion] = []
     packages: list[str] = []
     size: int = 0
+    has_setup: bool = False
 
 
 class EnvironmentsListed(Answer, frozen=True):

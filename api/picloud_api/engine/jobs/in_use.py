@@ -40,12 +40,12 @@ async def refuse_in_use(
     Raises:
         RequestConflict: When there are such jobs; it names them.
     """
-    if jids := await _jobs_using(view, account, uses):
+    if jids := await jobs_using(view, account, uses):
         raise RequestConflict(f"{what} is in use by {_named(jids)}", field="name")
 
 
-async def _jobs_using(view: View, account: str, uses: Callable[[Header], bool]) -> list[Range]:
-    """Return the jids of unfinished jobs; the first ones if there are many."""
+async def jobs_using(view: View, account: str, uses: Callable[[Header], bool]) -> list[Range]:
+    """Return the jids of unfinished jobs of batches that use something; the first if many do."""
     jids: list[int] = []
     for key, ready in sorted((await view.scan(layout.ready(account))).items()):
         batch = key.rpartition("/")[2]

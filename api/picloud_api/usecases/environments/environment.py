@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec.structs import replace
-from picloud_driver.image import ImageState
+from picloud_driver.image import Image, ImageState
 from picloud_model.errors import RequestConflict, RequestRefused, TooLarge
 from picloud_model.wire import environment as wire
 
@@ -18,17 +18,19 @@ from picloud_api.usecases.environments.environment_record import (
     environment_key,
     find,
     owner_and_name,
+    taken,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from picloud_driver.image import Image, ImagePort
+    from picloud_driver.image import ImagePort
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Header
     from picloud_api.usecases.environments.environment_choice import EnvironmentChoice
+    from picloud_api.usecases.environments.environment_record import SetupRecord
 
 _LOOK_EVERY_S: Final = 0.1
 """How often a build is checked for a request that follows its log."""
@@ -45,7 +47,7 @@ class Environments:
     """
 
     def __init__(self, context: Context, images: ImagePort, choice: EnvironmentChoice) -> None:
-        self._choice = choice
+        self.choice = choice
         self._commits = context.commits
         self._clock = context.clock
         self._images = images
@@ -65,7 +67,7 @@ class Environments:
         default = self._images.default_base.name
         base = await base_named(self._images, recipe.base or default, "recipe.base")
         image = recipe.digest(base.python)
-        await self._check_room(account, request.name)
+        await self.check_room(account, request.name)
         await self._images.start(image, recipe, base.name)
         now = self._clock()
 
@@ -96,8 +98,8 @@ class Environments:
         """
         record = await find(self._commits.view, account, path)
         owner, name = owner_and_name(account, path)
-        record = await self._choice.settle(owner, name, record)
-        return _shown(owner, name, record, await self._images.find(record.latest.image))
+        record = await self.choice.settle(owner, name, record)
+        return _shown(owner, name, record, await self._image(record))
 
     async def list(self, account: str, *, public: bool) -> wire.EnvironmentsListed:
         """Return the environments of an account, or the public ones of all accounts, by name."""
@@ -108,9 +110,8 @@ class Environments:
             if public and not found[key].public:
                 continue
             owner, name = key.removeprefix(prefix).split("/")
-            record = await self._choice.settle(owner, name, found[key])
-            image = await self._images.find(record.latest.image)
-            shown.append(_shown(owner, name, record, image))
+            record = await self.choice.settle(owner, name, found[key])
+            shown.append(_shown(owner, name, record, await self._image(record)))
         return wire.EnvironmentsListed(environments=shown)
 
     async def bases(self) -> wire.BasesListed:
@@ -124,7 +125,8 @@ class Environments:
             # Read before the log: what is printed in between belongs to the reply.
             shown = await self.get(account, request.name)
             record = await find(self._commits.view, account, request.name)
-            data = await self._images.log(record.latest.image, request.offset)
+            latest = record.latest
+            data = await self._images.log(latest.image, request.offset) if latest else b""
             is_over = shown.status != "building" or asyncio.get_running_loop().time() >= until
             if data or is_over:
                 return wire.EnvironmentLog(
@@ -143,10 +145,10 @@ class Environments:
         """
         owner, name = owner_and_name(account, request.parent)
         parent = await find(self._commits.view, account, request.parent)
-        parent = await self._choice.settle(owner, name, parent)
+        parent = await self.choice.settle(owner, name, parent)
         if parent.current is None:
-            raise RequestConflict(unbuilt(request.parent), field="parent")
-        await self._check_room(account, request.name)
+            raise RequestConflict(unbuilt(request.parent, parent), field="parent")
+        await self.check_room(account, request.name)
         now = self._clock()
         made = EnvironmentRecord(
             desc=parent.desc if request.desc is None else request.desc,
@@ -157,7 +159,7 @@ class Environments:
 
         def change(before: EnvironmentRecord | None) -> EnvironmentRecord:
             if before is not None:
-                raise RequestConflict(_taken(request.name), field="name")
+                raise RequestConflict(taken(request.name), field="name")
             return made
 
         await self._change(account, request.name, change)
@@ -181,7 +183,7 @@ class Environments:
                 return
             if new != old:
                 if await draft.fresh(new) is not None:
-                    raise RequestConflict(_taken(new_name), field="new_name")
+                    raise RequestConflict(taken(new_name), field="new_name")
                 draft.delete(old)
             if request.new_desc is not None:
                 record = replace(record, desc=request.new_desc)
@@ -199,7 +201,7 @@ class Environments:
             RequestRefused: When there is no such version.
         """
         record = await find(self._commits.view, account, request.name)
-        await self._choice.settle(account, request.name, record)
+        await self.choice.settle(account, request.name, record)
         now = self._clock()
 
         def change(before: EnvironmentRecord | None) -> EnvironmentRecord | None:
@@ -247,13 +249,59 @@ class Environments:
 
         await self._commits.run(plan)
 
-    async def _check_room(self, account: str, name: str) -> None:
+    async def save(
+        self, account: str, name: str, setup: SetupRecord, image: str
+    ) -> wire.Environment:
+        """Make an image the current version of an environment, as soon as it is ready.
+
+        Args:
+            account: Whose environment.
+            name: Its name.
+            setup: The setup machine that the image is a snapshot of.
+            image: The image; if it is that of the current version, nothing changes.
+        """
+        now = self._clock()
+
+        def change(before: EnvironmentRecord | None) -> EnvironmentRecord | None:
+            if before is None:
+                return None
+            if before.current is not None and before.current.image == image:
+                return replace(before, pending=None)
+            pending = wire.StoredVersion(
+                number=before.next_number,
+                image=image,
+                base=setup.base,
+                python=setup.python,
+                made_at=now,
+                recipe=wire.Recipe(base=setup.base),
+                saved=True,
+            )
+            return replace(before, pending=pending, modified_at=now)
+
+        await self._change(account, name, change)
+        return await self.get(account, name)
+
+    async def check_room(self, account: str, name: str) -> None:
+        """Refuse a new environment of an account that has as many as it may.
+
+        Raises:
+            RequestConflict: When it has.
+        """
         present = await self._commits.view.scan(environment_key(account))
         most = wire.MAX_ENVIRONMENTS_OF_ACCOUNT
         if environment_key(account, name) not in present and len(present) >= most:
             raise RequestConflict(f"An account has up to {most:,} environments; delete one first.")
 
+    async def _image(self, record: EnvironmentRecord) -> Image:
+        latest = record.latest
+        return await self._images.find(latest.image) if latest else Image(state=ImageState.ABSENT)
+
     async def _check_unused(self, account: str, name: str) -> None:
+        record = await find(self._commits.view, account, name)
+        if record.setup is not None:
+            message = f"The environment {name!r} has a setup machine; picloud env shutdown {name}"
+            raise RequestConflict(f"{message} ends it.", field="name")
+
         def uses(header: Header) -> bool:
             return owner_and_name(account, header.options.env or "") == (account, name)
 
@@ -277,15 +325,16 @@ class Environments:
 
 
 def _shown(owner: str, name: str, record: EnvironmentRecord, image: Image) -> wire.Environment:
-    is_over = record.pending is None
-    status: wire.EnvironmentStatus = "ready" if is_over else "building"
-    if image.state in (ImageState.FAILED, ImageState.ABSENT):
+    status: wire.EnvironmentStatus = "ready" if record.pending is None else "building"
+    if record.latest is None:
+        status = "new"
+    elif image.state in (ImageState.FAILED, ImageState.ABSENT):
         status = "failed"
     return wire.Environment(
         name=name,
         path=f"/{owner}/{name}",
         status=status,
-        problem=image.problem or (_GONE if image.state is ImageState.ABSENT else ""),
+        problem=image.problem or (_GONE if status == "failed" else ""),
         desc=record.desc,
         public=record.public,
         created_at=record.created_at,
@@ -293,8 +342,5 @@ def _shown(owner: str, name: str, record: EnvironmentRecord, image: Image) -> wi
         versions=[*record.history],
         packages=image.packages,
         size=image.size,
+        has_setup=record.setup is not None,
     )
-
-
-def _taken(name: str) -> str:
-    return f"There is already an environment {name!r} in your account."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from msgspec.structs import replace
 from picloud_driver.image import ImageState
 from picloud_model.errors import (
@@ -14,8 +15,9 @@ from picloud_model.errors import (
     RequestRefused,
     Unavailable,
 )
-from picloud_model.wire.environment import MAX_VERSIONS, OWN_BASES, Recipe
+from picloud_model.wire.environment import MAX_RECIPE_BYTES, MAX_VERSIONS, OWN_BASES, Recipe
 from picloud_model.wire.job import OLD_BASES
+from picloud_model.wire.setup_machine import SETUP
 
 from picloud_api.engine.jobs.locate import locate
 from picloud_api.store import layout
@@ -23,10 +25,13 @@ from picloud_api.usecases.environments.environment_record import (
     EnvironmentRecord,
     environment_key,
     find,
+    no_machine,
     owner_and_name,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from picloud_driver.image import ImagePort
     from picloud_model.wire import SubmitRequest
     from picloud_model.wire.environment import EnvironmentBase, StoredVersion
@@ -69,13 +74,12 @@ class EnvironmentChoice:
             return await self._image_of_python(python)
         if name.startswith(OWN_BASES):
             return await self._image_of_base(name, python)
-        try:
-            record = await find(self._commits.view, account, name)
-        except EnvironmentNotFound as error:
-            raise RequestRefused(error.message, field="options.env") from None
+        if name.startswith(SETUP):
+            return await self._image_of_machine(account, name.removeprefix(SETUP), python)
+        record = await self._find(account, name)
         record = await self.settle(*owner_and_name(account, name), record)
         if record.current is None:
-            raise RequestConflict(unbuilt(name), field="options.env")
+            raise RequestConflict(unbuilt(name, record), field="options.env")
         _check_python(name, record.current.python, python)
         return record.current.image
 
@@ -107,19 +111,30 @@ class EnvironmentChoice:
         pending = record.pending
         if pending is None:
             return record
-        if (await self._images.find(pending.image)).state is not ImageState.READY:
+        found = await self._images.find(pending.image)
+        if found.state is not ImageState.READY:
             return record
         key = environment_key(owner, name)
+        version = pending
+        if pending.saved:
+            recipe = _recipe_of(pending.base, found.packages)
+            version = replace(pending, recipe=recipe)
 
         async def plan(draft: Draft) -> EnvironmentRecord:
             before: EnvironmentRecord | None = await draft.fresh(key)
             if before is None or before.pending != pending:
                 return before or record
-            after = with_version(replace(before, pending=None), pending)
+            after = with_version(replace(before, pending=None), version)
             draft.put(key, after)
             return after
 
         return await self._commits.run(plan)
+
+    async def _find(self, account: str, name: str) -> EnvironmentRecord:
+        try:
+            return await find(self._commits.view, account, name)
+        except EnvironmentNotFound as error:
+            raise RequestRefused(error.message, field="options.env") from None
 
     async def _image_of_python(self, python: str) -> str:
         """Return the image of jobs that name no environment: of the base with their own Python.
@@ -134,10 +149,25 @@ class EnvironmentChoice:
     async def _image_of_base(self, name: str, python: str) -> str:
         base = await base_named(self._images, name, "options.env")
         _check_python(name, base.python, python)
-        if base == self._images.default_base:
-            return ""
+        return "" if base == self._images.default_base else await self.ready_base(base)
+
+    async def _image_of_machine(self, account: str, name: str, python: str) -> str:
+        record = await self._find(account, name)
+        if record.setup is None:
+            raise RequestConflict(no_machine(name), field="options.env")
+        _check_python(name, record.setup.python, python)
+        return record.setup.image
+
+    async def ready_base(self, base: EnvironmentBase, field: str = "options.env") -> str:
+        """Return the image of a base once it is ready.
+
+        Raises:
+            RequestConflict: When it cannot be made; the error names the field.
+            Unavailable: When it is still being made.
+        """
+        name = base.name
         recipe = Recipe(base=name)
-        image = recipe.digest(python)
+        image = recipe.digest(base.python)
         await self._images.start(image, recipe, name)
         until = asyncio.get_running_loop().time() + _BASE_S
         while (found := await self._images.find(image)).state is ImageState.BUILDING:
@@ -146,7 +176,7 @@ class EnvironmentChoice:
             await asyncio.sleep(_LOOK_EVERY_S)
         if found.state is not ImageState.READY:
             message = f"The base {name!r} cannot be used: {found.problem}"
-            raise RequestConflict(message, field="options.env")
+            raise RequestConflict(message, field=field)
         return image
 
 
@@ -171,9 +201,18 @@ def with_version(record: EnvironmentRecord, version: StoredVersion) -> Environme
     return replace(record, history=(*record.history, version)[-MAX_VERSIONS:])
 
 
-def unbuilt(name: str) -> str:
+def unbuilt(name: str, record: EnvironmentRecord) -> str:
     """Return the message about an environment that has no version yet."""
+    if record.pending is None:
+        return f"The environment {name!r} has not been saved yet; picloud env save {name} saves it."
     return f"The environment {name!r} has not been built yet; picloud env log {name} shows why."
+
+
+def _recipe_of(base: str, packages: Sequence[str]) -> Recipe:
+    """Return a recipe with the packages of a saved environment; without those from files."""
+    fitting = [each for each in packages if "==" in each or " @ https://" in each]
+    recipe = Recipe(base=base, pip=fitting)
+    return recipe if len(msgspec.json.encode(recipe)) <= MAX_RECIPE_BYTES else Recipe(base=base)
 
 
 def _check_python(name: str, has: str, wanted: str) -> None:

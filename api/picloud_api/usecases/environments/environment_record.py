@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
 from picloud_model.errors import EnvironmentNotFound
 from picloud_model.wire.environment import StoredVersion
 
@@ -13,11 +14,30 @@ if TYPE_CHECKING:
     from picloud_api.store.view import View
 
 
+class SetupRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A setup machine: its files are the image `image`, which was copied from `origin`.
+
+    `base` and `python` are those of both.
+    """
+
+    image: str
+    origin: str
+    base: str
+    python: str
+
+    @property
+    def images(self) -> tuple[str, str]:
+        """Both, which are not removed while the machine is open."""
+        return (self.image, self.origin)
+
+
 class EnvironmentRecord(NamedRecord, frozen=True, kw_only=True):
     """An environment, under the key `environments/<account>/<name>`.
 
     `history` are its versions, the current one last. `pending` is what is being built, or what
     failed to; it becomes the current version as soon as its image is ready.
+    `base` is what an environment begins with that was created without a recipe, and `setup` the
+    machine in which it is changed.
     """
 
     prefix: ClassVar[str] = "environments/"
@@ -28,6 +48,8 @@ class EnvironmentRecord(NamedRecord, frozen=True, kw_only=True):
     public: bool = False
     history: tuple[StoredVersion, ...] = ()
     pending: StoredVersion | None = None
+    base: str = ""
+    setup: SetupRecord | None = None
 
     @property
     def current(self) -> StoredVersion | None:
@@ -35,9 +57,9 @@ class EnvironmentRecord(NamedRecord, frozen=True, kw_only=True):
         return self.history[-1] if self.history else None
 
     @property
-    def latest(self) -> StoredVersion:
+    def latest(self) -> StoredVersion | None:
         """The version whose build began last."""
-        return self.pending or self.history[-1]
+        return self.pending or self.current
 
     @property
     def next_number(self) -> int:
@@ -88,3 +110,13 @@ async def _unknown(view: View, account: str, path: str) -> str:
     near = get_close_matches(path[:80], names, 1, 0.6)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     return f"There is no environment {path[:40]!r} in your account{hint}"
+
+
+def taken(name: str) -> str:
+    """Return the message about a name that another environment of the account has."""
+    return f"There is already an environment {name!r} in your account."
+
+
+def no_machine(name: str) -> str:
+    """Return the message about an environment without a setup machine."""
+    return f"The environment {name!r} has no setup machine; picloud env modify {name} starts one."

@@ -47,13 +47,14 @@ class ImageSweep:
         return len(doomed)
 
     async def _used(self) -> set[str]:
-        records = (await self._view.scan(EnvironmentRecord.prefix)).values()
+        records = [*(await self._view.scan(EnvironmentRecord.prefix)).values()]
         used = {
             version.image
             for record in records
             for version in (*record.history, record.pending)
             if version is not None
         }
+        used |= {each for record in records if record.setup for each in record.setup.images}
         pools = [await self._view.scan(prefix) for prefix in (Ready.prefix, Slot.prefix)]
         used |= {each.pool.image for each in chain(*(found.values() for found in pools))}
         # Jobs that name no environment need them, and may do so at any time.

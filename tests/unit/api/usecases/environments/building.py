@@ -19,12 +19,17 @@ async def build(api: ApiHarness, name: str, base: str = "", **files: str) -> wir
     environments = api.use_cases.environments.environments
     recipe = wire.Recipe(base=base, files=files)
     await environments.build(ACCOUNT, wire.BuildEnvironmentRequest(name=name, recipe=recipe))
+    return await ended(api, name)
 
-    async def ended() -> wire.Environment | None:
-        shown = await environments.get(ACCOUNT, name)
+
+async def ended(api: ApiHarness, name: str) -> wire.Environment:
+    """Wait until the latest build of an environment has ended, and return what is known of it."""
+
+    async def shown_ended() -> wire.Environment | None:
+        shown = await api.use_cases.environments.environments.get(ACCOUNT, name)
         return shown if shown.status != "building" else None
 
-    shown = await eventually(ended, "the build has ended")
+    shown = await eventually(shown_ended, "the build has ended")
     assert shown is not None
     return shown
 
