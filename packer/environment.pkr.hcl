@@ -54,13 +54,13 @@ build {
   provisioner "shell" {
     inline_shebang = "/bin/sh -e"
     inline = [
-      "python3 $(echo /opt/wheels/pip-*.whl)/pip install --quiet --no-index --find-links=/opt/wheels --break-system-packages --root-user-action=ignore --no-cache-dir 'picloud[cli,base]'",
+      "python3 $(echo /opt/wheels/pip-*.whl)/pip install --quiet --no-index --find-links=/opt/wheels --break-system-packages --root-user-action=ignore --no-cache-dir 'picloud[cli,base,slot]'",
       "rm -rf /opt/wheels",
       "test -e /usr/bin/python || ln -s python3 /usr/bin/python",
       "for n in $(seq 1 64); do useradd --uid $((20000 + n)) --user-group --no-create-home --home-dir /work/home --shell /bin/sh emp$n; done",
       "mkdir -p /work /local /alloc /secrets /bucket",
       "find / -xdev -perm /6000 -type f -exec chmod a-s {} +",
-      "python3 -P -c 'import picloud_worker.supervisor.supervisor'",
+      "python3 -P -c 'import picloud_worker.supervisor.supervisor, picloud_worker.tunnel.ssh_server'",
       "picloud --version",
       "python3 -P -c 'import numpy, PIL.Image'",
     ]

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 _STATE = "state.sqlite"
 _NO_TUNNELS = (
-    "Jobs cannot be reached yet where they are isolated in containers: their firewall lets them "
-    "connect to the server only."
+    "Jobs in containers cannot be reached here: set PICLOUD_SLOT_GATEWAY_PORTS for the server, to "
+    "ports of its machine that containers can reach."
 )
 _OF_OTHERS = (
     "Environments cannot be built here, as slots run as another user than the server; install "
@@ -143,7 +143,7 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
     # The embedded stack works without the vendors' packages.
     from picloud_driver.blob.s3 import S3Blobs  # noqa: PLC0415
     from picloud_driver.bucket.s3 import S3Buckets  # noqa: PLC0415
-    from picloud_driver.gateway.process import GatewayProcess  # noqa: PLC0415
+    from picloud_driver.gateway.process import GatewayProcess, SlotSide  # noqa: PLC0415
     from picloud_driver.gateway.refused import NoGateway  # noqa: PLC0415
     from picloud_driver.queue.nats import NatsQueues  # noqa: PLC0415
     from picloud_driver.scheduler.nomad.scheduler import NomadScheduler  # noqa: PLC0415
@@ -153,7 +153,9 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
 
     gateway: GatewayPort
     if servers.slots:
-        gateway = NoGateway(_NO_TUNNELS)
+        ports = servers.slots.ports()
+        side = SlotSide(servers.slots.host, ports)
+        gateway = GatewayProcess(settings.host, slots=side) if ports else NoGateway(_NO_TUNNELS)
         slots = _in_containers(settings, servers.slots, url)
     else:
         gateway = GatewayProcess(settings.host)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import time
@@ -17,6 +18,8 @@ from picloud_gateway.pairing import Pairing
 from picloud_gateway.stream import StreamConnection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from picloud_gateway.settings import GatewaySettings
 
 
@@ -37,11 +40,9 @@ async def serve(settings: GatewaySettings, owner: int, ready: int) -> None:
     )
     notices, _ = await loop.connect_write_pipe(asyncio.Protocol, os.fdopen(ready, "wb", 0))
     pairing = Pairing(await orders.readexactly(SECRET_BYTES), time.time, loop.call_later)
-    server = await loop.create_server(
-        lambda: StreamConnection(pairing), settings.host, settings.port
-    )
+    server = await _listen(settings, lambda: StreamConnection(pairing))
     listeners = Listeners(
-        settings.host, pairing, lambda notice: notices.write(gateway.line(notice))
+        settings.hosts[0], pairing, lambda notice: notices.write(gateway.line(notice))
     )
     port = server.sockets[0].getsockname()[1]
     notices.write(gateway.line(ListeningNotice("", port)))
@@ -50,6 +51,22 @@ async def serve(settings: GatewaySettings, owner: int, ready: int) -> None:
     # Not awaited: open streams end with this process.
     server.close()
     pairing.close()
+
+
+async def _listen(
+    settings: GatewaySettings, connect: Callable[[], asyncio.Protocol]
+) -> asyncio.Server:
+    """Listen on the first of the ports that is free at all hosts.
+
+    Raises:
+        OSError: When none is.
+    """
+    loop = asyncio.get_running_loop()
+    *others, last = settings.ports
+    for port in others:
+        with contextlib.suppress(OSError):
+            return await loop.create_server(connect, settings.hosts, port)
+    return await loop.create_server(connect, settings.hosts, last)
 
 
 def _raise_descriptor_limit() -> None:

@@ -12,17 +12,20 @@ if TYPE_CHECKING:
 
 
 class GatewaySettings(msgspec.Struct, frozen=True):
-    """Where a gateway listens; port 0 is any free one."""
+    """Where a gateway listens for tickets: on the first of the ports that is free at all hosts.
 
-    host: str
-    port: int
+    Port 0 is any free one. Public ports are at the first host only.
+    """
+
+    hosts: tuple[str, ...]
+    ports: tuple[int, ...] = (0,)
 
 
 def read(arguments: Sequence[str]) -> GatewaySettings:
     """Read the command line of `python -m picloud_gateway`.
 
     >>> read(["--host", "127.0.0.1"])
-    GatewaySettings(host='127.0.0.1', port=0)
+    GatewaySettings(hosts=('127.0.0.1',), ports=(0,))
     """
     parser = argparse.ArgumentParser(
         prog="python -m picloud_gateway",
@@ -30,6 +33,10 @@ def read(arguments: Sequence[str]) -> GatewaySettings:
         "writes its secret to standard input and reads its port from standard output.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 for a free one")
+    parser.add_argument("--slot-host", default="", help="address for slots, if it is another one")
+    parser.add_argument("--slot-ports", default="0", help="ports it may take; 0 for a free one")
     chosen = parser.parse_args(arguments)
-    return GatewaySettings(chosen.host, chosen.port)
+    everywhere = chosen.host in ("", "0.0.0.0", "::")  # noqa: S104 - with that of slots
+    is_another = chosen.slot_host and not everywhere
+    hosts = (chosen.host, chosen.slot_host) if is_another else (chosen.host,)
+    return GatewaySettings(hosts, tuple(map(int, chosen.slot_ports.split(","))))

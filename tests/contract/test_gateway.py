@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_driver.gateway.process import GatewayProcess
+from picloud_driver.gateway.process import GatewayProcess, SlotSide
 from picloud_driver.gateway.refused import NoGateway
 from picloud_gateway.listeners import MOST_WAITING
 from picloud_model.errors import RequestRefused
@@ -59,15 +59,15 @@ class Peers:
     def __init__(self) -> None:
         self._opened: list[Peer] = []
 
-    async def dial(self, port: int, ticket: str) -> Peer:
+    async def dial(self, port: int, ticket: str, host: str = HOST) -> Peer:
         """Connect, and send a ticket."""
-        peer = await self.connect(port)
+        peer = await self.connect(port, host)
         await peer.send(ticket.encode() + b"\n")
         return peer
 
-    async def connect(self, port: int) -> Peer:
+    async def connect(self, port: int, host: str = HOST) -> Peer:
         """Connect, and send nothing."""
-        peer = Peer(*await asyncio.open_connection(HOST, port))
+        peer = Peer(*await asyncio.open_connection(host, port))
         self._opened.append(peer)
         return peer
 
@@ -208,6 +208,32 @@ async def test_a_gateway_that_was_killed_is_started_again(
     client, slot = await peers.join(await gateway.open())
     await client.send(b"again")
     assert await slot.receive(5) == b"again"
+
+
+async def test_slots_reach_it_at_another_address(peers: Peers) -> None:
+    """At the first of the ports that is free; clients find it at the same port of their address."""
+    with (
+        socket.create_server(("127.0.0.2", 0)) as taken,
+        socket.create_server(("127.0.0.2", 0)) as free,
+    ):
+        ports = [each.getsockname()[1] for each in (taken, free)]
+        free.close()
+        gateway = GatewayProcess(HOST, slots=SlotSide("127.0.0.2", ports))
+        tickets = await gateway.open()
+    try:
+        assert tickets.port == ports[1]
+        slot = await peers.dial(tickets.port, tickets.slot, "127.0.0.2")
+        client = await peers.dial(tickets.port, tickets.client)
+        assert await client.receive(len(ACCEPTED)) == ACCEPTED
+        assert await slot.receive(len(ACCEPTED)) == ACCEPTED
+
+        # Public ports are for clients.
+        invited: asyncio.Queue[SlotTicket] = asyncio.Queue()
+        port = await gateway.publish("job", invited.put)
+        with pytest.raises(OSError, match="onnect"):
+            await peers.connect(port, "127.0.0.2")
+    finally:
+        await gateway.close()
 
 
 async def test_a_published_port_needs_no_ticket(gateway: GatewayProcess, peers: Peers) -> None:

@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from cloud._http.transport import ServerAddress
 from tests.current_client import current_client
 from tests.e2e import nomad_requests
 from tests.e2e import sandbox_probe as probe
+from tests.e2e.command_line import PICLOUD
 from tests.e2e.stack_docker import PRISTINE, DockerStack
 from tests.e2e.system_calls import ANSWERS, ASKED
 from tests.e2e.user_home import CALL, UserHome
@@ -136,6 +138,27 @@ def test_large_values_travel_to_and_from_a_container(caged: DockerStack) -> None
     address = ServerAddress(caged.url, caged.pristine["jail"])
     with contextlib.closing(Client(address, config)) as client:
         assert run(client, bytes.swapcase, data) == data.swapcase()
+
+
+def test_a_shell_has_the_rights_of_its_job(caged: DockerStack, jail: Client) -> None:
+    """The promise: "your terminal is now SSH-ed into the system as a regular user with name
+    empX".
+    """
+    jid = jail.call(time.sleep, WAIT_S)
+    environment = caged.environment() | {"PICLOUD_API_KEY": caged.pristine["jail"]}
+    command = [PICLOUD, "ssh", str(jid), "whoami; cat /proc/self/status"]
+
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+
+    user, *lines = done.stdout.splitlines()
+    status = dict(line.split(":\t", 1) for line in lines)
+    assert re.fullmatch(r"emp[0-9]+", user)
+    rights = {name: status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
+    assert rights == dict.fromkeys(rights, NONE)
+    own = run(jail, probe.status)
+    for name in ("CapBnd", "NoNewPrivs", "Seccomp", "Seccomp_filters", "Groups"):
+        assert status[name].strip() == own[name], name
+    jail.kill(jid)
 
 
 # --- picloud up and down --------------------------------------------------------------------------

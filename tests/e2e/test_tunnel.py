@@ -90,6 +90,7 @@ def echoing(client: Client, stack: Stack, tmp_path: Path) -> Iterator[Echo]:
     job.stop.touch()
 
 
+@pytest.mark.containers
 def test_bytes_in_both_directions(client: Client, echoing: Echo) -> None:
     """More than all buffers hold arrives unchanged; an end may be the first to send its last."""
     payload = os.urandom(65536) * 64
@@ -177,6 +178,7 @@ def serve_one_page(port: int) -> None:
     HTTPServer(("", port), BaseHTTPRequestHandler).handle_request()
 
 
+@pytest.mark.containers
 def test_a_web_server_is_reached_at_the_address_that_is_named(client: Client) -> None:
     """The promise: "As you can see, to access the listening socket on port 8000, you would go to"
     another address and port; "Note that you'll see a 501 error page".

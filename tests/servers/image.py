@@ -165,7 +165,7 @@ def _wheels(folder: Path) -> None:
     machine = platform.machine()
     platforms = (f"manylinux2014_{machine}", f"manylinux_2_28_{machine}")
     made_for += tuple(word for name in platforms for word in ("--platform", name))
-    _run(*pip, "download", "--dest", str(folder), *made_for, f"{ours}[cli,base]", "pip")
+    _run(*pip, "download", "--dest", str(folder), *made_for, f"{ours}[cli,base,slot]", "pip")
 
 
 def _rootfs(folder: Path, file: Path) -> None:

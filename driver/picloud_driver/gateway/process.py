@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, ClassVar, Final
 
+import msgspec
 from picloud_model.errors import Unavailable
 from picloud_model.wire.tunnel_ticket import SECRET_BYTES, TICKET_S, StreamEnd, TunnelTicket
 
@@ -25,18 +26,40 @@ _STREAM_BYTES: Final = 16
 _NOT_STARTED: Final = "The gateway for connections to jobs did not start; see the server's log."
 
 
+class SlotSide(msgspec.Struct, frozen=True):
+    """Another address of this machine, at which slots reach a gateway, and ports it may take."""
+
+    host: str
+    ports: list[int]
+
+    def arguments(self) -> tuple[str, ...]:
+        """Return the arguments of the gateway's command.
+
+        >>> SlotSide("172.18.0.1", [10001, 10002]).arguments()
+        ('--slot-host', '172.18.0.1', '--slot-ports', '10001,10002')
+        """
+        return ("--slot-host", self.host, "--slot-ports", ",".join(map(str, self.ports)))
+
+
 class GatewayProcess(GatewayPort):
     """Starts `python -m picloud_gateway` when it is first needed, and again if it has ended.
 
     Args:
         host: The address that the gateway listens on.
         clock: Seconds since the epoch.
+        slots: Where slots reach it, if that is another address.
     """
 
     adapter: ClassVar[str] = "process"
 
-    def __init__(self, host: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        host: str,
+        clock: Callable[[], float] = time.time,
+        slots: SlotSide | None = None,
+    ) -> None:
         self._host = host
+        self._slots = slots
         self._clock = clock
         self._secret = b""
         self._process: Process | None = None
@@ -87,6 +110,7 @@ class GatewayProcess(GatewayPort):
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "picloud_gateway", "--host", self._host),
+                *(self._slots.arguments() if self._slots else ()),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 env={},

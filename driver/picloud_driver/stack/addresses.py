@@ -100,7 +100,9 @@ _SLOTS: Final = {
     "network": "PICLOUD_SLOT_NETWORK",
     "host": "PICLOUD_SLOT_HOST",
     "docker": "PICLOUD_SLOT_DOCKER",
+    "gateway_ports": "PICLOUD_SLOT_GATEWAY_PORTS",
 }
+_OPTIONAL: Final = ("docker", "gateway_ports")
 _VARIABLES: Final = {"consul": _CONSUL, "vault": _VAULT, "s3": _S3, "nomad": _NOMAD, "nats": _NATS}
 PARTS: Final = tuple(_VARIABLES)
 """Names of the servers of the stack."""
@@ -109,13 +111,33 @@ PARTS: Final = tuple(_VARIABLES)
 class Containers(msgspec.Struct, frozen=True):
     """How docker isolates slots: image, network, and this machine's address in that network.
 
-    `docker` is the address of dockerd, which builds environments.
+    `docker` is the address of dockerd, which builds environments. `gateway_ports` are the ports of
+    this machine, with commas between them, at which slots reach gateways: one for each API process
+    that carries connections to jobs. Without any, jobs cannot be reached.
     """
 
     image: str
     network: str
     host: str
     docker: str = DEFAULT_DOCKER
+    gateway_ports: str = ""
+
+    def ports(self) -> list[int]:
+        """Return the ports at which slots reach gateways.
+
+        Raises:
+            RequestRefused: When one is not a port.
+
+        >>> Containers("i", "n", "h", gateway_ports="10001,10002").ports()
+        [10001, 10002]
+        """
+        texts = [each for each in self.gateway_ports.split(",") if each]
+        if not all(each.isascii() and each.isdigit() for each in texts):
+            raise RequestRefused(
+                f"{_SLOTS['gateway_ports']} is {self.gateway_ports!r:.80}; give ports with commas "
+                "between them."
+            )
+        return [int(each) for each in texts]
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
@@ -244,7 +266,7 @@ def slots_of(environment: Mapping[str, str]) -> Containers | None:
     values = _values(environment, _SLOTS)
     if not values:
         return None
-    needed = {field: name for field, name in _SLOTS.items() if field != "docker"}
+    needed = {field: name for field, name in _SLOTS.items() if field not in _OPTIONAL}
     if lacking := [name for field, name in needed.items() if field not in values]:
         named = ", ".join(needed.values())
         raise RequestRefused(f"{' and '.join(lacking)} is not set; set all of {named}, or none.")

@@ -261,7 +261,7 @@ class Stack:
         if not running:
             # The API's port stays closed until it is known.
             self.restrict_slots("")
-        return Containers(self._isolation.image, network.name, network.gateway, host)
+        return self._isolation.containers()
 
     def _reserve_ports(self, servers: Sequence[AnyServer]) -> None:
         """Reserve ports for each server in turn, so that no two get the same."""

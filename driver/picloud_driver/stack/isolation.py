@@ -10,37 +10,53 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from picloud_model.errors import PiCloudError
 
+from picloud_driver import disk
 from picloud_driver.docker import firewall
 from picloud_driver.docker.engine import Engine, Network
-from picloud_driver.stack import image
-from picloud_driver.stack.addresses import DEFAULT_DOCKER
+from picloud_driver.stack import image, records
+from picloud_driver.stack.addresses import DEFAULT_DOCKER, Containers
+from picloud_driver.stack.servers.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 PREFIX: Final = "picloud-"
+MOST_GATEWAYS: Final = 8
+"""Gateways that slots can reach: each API process starts one when it is first needed."""
 
 
 class SlotIsolation(msgspec.Struct, frozen=True):
     """How slots run as containers: the address of dockerd, the image, the network.
 
-    `firewall_missing` says why there is no firewall; "" if there is one.
+    `gateway_ports` are ports of this machine at which slots reach gateways. `firewall_missing` says
+    why there is no firewall; "" if there is one.
     """
 
     host: str
     image: str
     network: Network
     firewall_missing: str = ""
+    gateway_ports: tuple[int, ...] = ()
+
+    def containers(self) -> Containers:
+        """Return how the API makes slots of this isolation."""
+        return Containers(
+            image=self.image,
+            network=self.network.name,
+            host=self.network.gateway,
+            docker=self.host,
+            gateway_ports=",".join(map(str, self.gateway_ports)),
+        )
 
     def restrict_to(self, ports: Sequence[int]) -> None:
-        """Let slots reach these ports of this machine and no others.
+        """Let slots reach these ports of this machine, those of gateways, and no others.
 
         Raises:
             Unavailable: When the firewall cannot be set up.
         """
         if not self.firewall_missing:
-            firewall.close(self.network, ports)
+            firewall.close(self.network, [*ports, *self.gateway_ports])
 
 
 class NotIsolated(msgspec.Struct, frozen=True):
@@ -89,7 +105,25 @@ def _with_network(engine: Engine, data: Path) -> SlotIsolation | NotIsolated:
         network = engine.network(*_names(data))
     except PiCloudError as error:
         return NotIsolated(f"docker does not do its part: {error.message.rstrip('.')}")
-    return SlotIsolation(engine.host, name, network, firewall.missing())
+    return SlotIsolation(
+        host=engine.host,
+        image=name,
+        network=network,
+        firewall_missing=firewall.missing(),
+        gateway_ports=_gateway_ports(data),
+    )
+
+
+def _gateway_ports(data: Path) -> tuple[int, ...]:
+    """Return the ports of the gateways of a data directory, which keep those of its first start."""
+    file = data / "stack" / "gateway_ports"
+    with records.disk_faults(file):
+        text = file.read_text() if file.exists() else ""
+        if not text.endswith("\n"):  # it is new, or was being written when the machine went down
+            text = ",".join(map(str, free_ports(MOST_GATEWAYS))) + "\n"
+            disk.private_directory(file.parent)
+            file.write_text(text)
+        return tuple(int(port) for port in text.split(","))
 
 
 def remove(data: Path, host: str) -> None:

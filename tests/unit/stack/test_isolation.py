@@ -58,9 +58,12 @@ def test_containers_are_named_in_the_environment_of_the_api() -> None:
         name: VendorServer(f"http://{name}") for name in ("consul", "vault", "nomad", "nats")
     }
     vault = {"vault": VendorServer("http://vault", "token")}
-    slots = Containers("picloud/base:x", "picloud-1", "172.18.0.1")
+    slots = Containers("picloud/base:x", "picloud-1", "172.18.0.1", gateway_ports="10001,10002")
     addresses = Addresses(**(servers | vault), s3=Bucket("http://s3", "box"), slots=slots)
 
     assert Addresses.read(addresses.environment()).slots == slots
+    assert slots.ports() == [10001, 10002]
+    with pytest.raises(RequestRefused, match="PICLOUD_SLOT_GATEWAY_PORTS is '1,x'"):
+        Containers("picloud/base:x", "picloud-1", "172.18.0.1", gateway_ports="1,x").ports()
     with pytest.raises(RequestRefused, match="PICLOUD_SLOT_HOST"):
         Addresses.read(addresses.environment() | {"PICLOUD_SLOT_HOST": ""})
