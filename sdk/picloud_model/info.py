@@ -79,6 +79,8 @@ class InfoKey(StrEnum):
     """While processing: disk in bytes; None if the system does not measure it."""
     PORTS = "ports"
     """While processing: the ports it listens on, by protocol, and where public ones are reached."""
+    PROGRESS = "progress"
+    """What it said last with `cloud.progress`: (done, total); None if it said nothing."""
     SAMPLES = "samples"
     """CPU and memory over time: (seconds since it began, CPU percentage, bytes)."""
 
@@ -97,6 +99,7 @@ LIVE: Final = frozenset(
         InfoKey.MEMORY_PEAK,
         InfoKey.SWAP_USAGE,
         InfoKey.PORTS,
+        InfoKey.PROGRESS,
         InfoKey.SAMPLES,
     )
 )

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ANSWER_S: Final = 30.0
 """Longest time to wait for the supervisor, which may be waiting for the server."""
+_NOTED_S: Final = 1.0
+"""Longest time that a job waits until its progress is noted."""
 _MOUNT_PAUSE_S: Final = 0.02
 _Answer = TypeVar("_Answer", bound=msgspec.Struct)
 MOST_RANGES: Final = 200
@@ -72,6 +74,17 @@ class SupervisorClient:
         """
         request = wire.JobSocketRequest(volumes=dict(paths))
         return self._ask(request, wire.VolumesMounted).ready
+
+    def progress(self, done: float, total: float | None) -> None:
+        """Say how far the job is.
+
+        Raises:
+            OSError: When the supervisor cannot be reached, or is busy.
+        """
+        with self._send(wire.JobSocketRequest(progress=(done, total))) as connected:
+            # Until it hangs up: the job may end next, and another one begin in this process.
+            connected.settimeout(_NOTED_S)
+            connected.recv(1)
 
     def _ask(self, body: wire.JobSocketRequest, kind: type[_Answer]) -> _Answer:
         try:

@@ -105,6 +105,8 @@ class InfoClient:
                     values[key] = datetime.fromtimestamp(values[key], UTC)
             if values.get(InfoKey.SAMPLES) is not None:
                 values[InfoKey.SAMPLES] = [tuple(each) for each in values[InfoKey.SAMPLES]]
+            if values.get(InfoKey.PROGRESS) is not None:
+                values[InfoKey.PROGRESS] = tuple(map(_shortest, values[InfoKey.PROGRESS]))
             values |= self._unpickle(job, envelope, requested)
             infos[job.jid] = requested.select(values)
         return {jid: infos[jid] for jid in order}
@@ -183,6 +185,15 @@ class InfoClient:
 
     def _bytes(self, content: Content) -> bytes:
         return content.data if content.data is not None else next(self._blobs.fetch([content]))
+
+
+def _shortest(number: float | None) -> float | None:
+    """Return a whole number as an int.
+
+    >>> _shortest(2.0), _shortest(2.5), _shortest(None)
+    (2, 2.5, None)
+    """
+    return int(number) if number is not None and float(number).is_integer() else number
 
 
 def _after(spans: list[ranges.Range], count: int) -> list[ranges.Range]:

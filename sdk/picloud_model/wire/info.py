@@ -170,6 +170,10 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     memory_bytes: int
 
 
+Progress = tuple[float, float | None]
+"""How much of its work a job says it has done, and how much there is; None if that is unknown."""
+
+
 class Info(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a slot reports about a job besides how it ended; unknown values are None.
 
@@ -187,6 +191,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     profile: str | None = None
     samples: list[Sample] = []
     remarks: list[str] = []
+    progress: Progress | None = None
 
 
 def pack_info(info: Info) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from picloud_model.wire.body import Answer, JidRange, Request
+from picloud_model.wire.info import Progress
 
 
 class JobSocketRequest(Request, frozen=True):
@@ -10,13 +11,15 @@ class JobSocketRequest(Request, frozen=True):
 
     Without `awaiting` it asks for a `JobGrant`, with `mount` for a `BucketMounted`, with `volumes`
     for a `VolumesMounted`: to have them, by name, at these mount paths. With `awaiting` the job is
-    blocked until these jobs have ended, for as long as the connection stays open.
+    blocked until these jobs have ended, for as long as the connection stays open. With `progress`
+    it says how much is done, and of how much if that is known; nothing is answered.
     """
 
     awaiting: list[JidRange] | None = None
     timed: bool = False
     mount: bool = False
     volumes: dict[str, str] | None = None
+    progress: Progress | None = None
 
 
 class JobGrant(Answer, frozen=True):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from picloud_model.wire import BucketMounted, JobGrant, JobSocketRequest, VolumesMounted
+    from picloud_model.wire.info import Progress
 
 MOST_CONNECTIONS: Final = 64
 """The connections of one child at once; more are closed."""
@@ -37,6 +38,9 @@ class JobSocketListener(Protocol):
         self, job_socket: JobSocket, volumes: Mapping[str, str] | None
     ) -> BucketMounted | VolumesMounted | None:
         """Return where the bucket is mounted for the job that runs, or whether volumes are."""
+
+    def progress(self, job_socket: JobSocket, progress: Progress) -> None:
+        """Note how far the job that runs says it is."""
 
     def await_others(self, job_socket: JobSocket, request: JobSocketRequest | None) -> None:
         """Note that the job waits for others; with None, that it no longer does."""
@@ -109,6 +113,10 @@ class JobSocket:
         if request.awaiting is not None:
             self._waiting[connection] = request
             self._listener.await_others(self, request)
+            return
+        if request.progress is not None:
+            self._listener.progress(self, request.progress)
+            self._hang_up(connection)
             return
         answer: JobGrant | BucketMounted | VolumesMounted | None
         if request.mount or request.volumes is not None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         LiveQuery,
         VolumesMounted,
     )
+    from picloud_model.wire.info import Progress
 
     from picloud_worker.ipc.frames import JobDone, Provision
     from picloud_worker.ipc.job_socket import JobSocket
@@ -175,6 +176,11 @@ class SlotExecutor:
         """Return where the bucket is mounted for a job, or whether these volumes of it are."""
         job = self._job_at(job_socket)
         return None if job is None else job.mount(volumes)
+
+    def progress(self, job_socket: JobSocket, progress: Progress) -> None:
+        """Note how far the job whose child has this socket says it is."""
+        if (job := self._job_at(job_socket)) is not None:
+            job.child.monitor.note(job.child.started_job(), progress)
 
     def _job_at(self, job_socket: JobSocket) -> RunningJob | None:
         job = self.blocked_jobs.of(job_socket)

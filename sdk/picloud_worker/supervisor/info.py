@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from picloud_model.wire import Stream
+    from picloud_model.wire.info import Progress
 
     from picloud_worker.ipc.frames import JobStats
     from picloud_worker.ipc.scoreboard import StartedJob
@@ -59,6 +60,12 @@ class JobMonitor:
         self._samples: list[Sample] = []
         self._latest: tuple[float, float] | None = None
         self._usage: Usage | None = None
+        self._progress: Progress | None = None
+
+    def note(self, started: StartedJob | None, progress: Progress) -> None:
+        """Note how far the job says it is that the child started last."""
+        self.sample(started)
+        self._progress = progress
 
     def sample(self, started: StartedJob | None) -> None:
         """Take a sample of the job that the child started last, if one is due."""
@@ -68,6 +75,7 @@ class JobMonitor:
             self._job, self._since = job, now
             self._interval_s, self._next_at = SAMPLE_S, now + SAMPLE_S
             self._samples, self._latest, self._usage = [], None, None
+            self._progress = None
         if started is not None and now >= self._next_at:
             self._next_at = now + self._interval_s
             self._samples += self._measure(started, now)
@@ -91,6 +99,7 @@ class JobMonitor:
         if stats is None:
             return EndInfo(None, printed=False)
         streams = self._take_streams(stats.ends)
+        is_seen = self._job == (generation, position)
         content = _content(
             Info(
                 streams=streams,
@@ -99,7 +108,8 @@ class JobMonitor:
                 peak_bytes=stats.peak_bytes,
                 profile=stats.profile,
                 remarks=stats.remarks,
-                samples=self._samples if self._job == (generation, position) else [],
+                samples=self._samples if is_seen else [],
+                progress=self._progress if is_seen else None,
             )
         )
         return EndInfo(content, printed=bool(streams))
@@ -128,6 +138,7 @@ class JobMonitor:
                 system_s=max(0.0, usage.system_s - started.system_s),
                 peak_bytes=usage.peak_bytes,
                 samples=self._samples,
+                progress=self._progress,
             )
         )
 
@@ -145,9 +156,10 @@ class JobMonitor:
         samples, usage = self._measure(started, self._clock()), self._usage
         streams = {name: output.look() for name, output in self._outputs.items()}
         if usage is None:
-            return Info(streams=streams)
+            return Info(streams=streams, progress=self._progress)
         return Info(
             streams=streams,
+            progress=self._progress,
             user_s=max(0.0, usage.user_s - started.user_s),
             system_s=max(0.0, usage.system_s - started.system_s),
             peak_bytes=usage.peak_bytes,

@@ -40,6 +40,7 @@ MEMBERS = [
     "kill",
     "map",
     "mp",
+    "progress",
     "register_joblib",
     "result",
     "running_on_cloud",

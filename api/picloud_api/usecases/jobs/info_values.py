@@ -128,6 +128,7 @@ OF_INFO: Final[dict[InfoKey, Callable[[Info], Any]]] = {
     InfoKey.MEMORY_USAGE: lambda info: info.memory_bytes,
     InfoKey.MEMORY_PEAK: lambda info: info.peak_bytes,
     InfoKey.SWAP_USAGE: lambda info: info.swap_bytes,
+    InfoKey.PROGRESS: lambda info: info.progress,
     InfoKey.SAMPLES: lambda info: [msgspec.structs.astuple(each) for each in info.samples],
 }
 """How each value that a slot reports is shown."""

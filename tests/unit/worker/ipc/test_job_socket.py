@@ -51,7 +51,18 @@ def send_raw(data: bytes) -> bytes:
             return b""
 
 
-@pytest.mark.parametrize("data", [b"\n", b"{}x\n", b"\xff" * 100_000, b'{"awaiting": 3}\n'])
+INVALID = (
+    b"\n",
+    b"{}x\n",
+    b"\xff" * 100_000,
+    b'{"awaiting": 3}\n',
+    b'{"progress": [1, "x"]}\n',
+    b'{"progress": [1e999, 1]}\n',
+    b'{"progress": [1%s, null]}\n' % (b"0" * 300),
+)
+
+
+@pytest.mark.parametrize("data", INVALID)
 def test_invalid_requests_are_hung_up_on(api: FakeApi, worker: Worker, data: bytes) -> None:
     """No message of a job can stop its supervisor."""
 

@@ -273,3 +273,36 @@ def test_a_live_query_is_answered(api: FakeApi, worker: Worker) -> None:
     assert whole.ports == {"tcp": [], "udp": []}
     assert rest == wire.Info(streams={"stdout": wire.Stream(3, b"far\n")})
     assert texts(api, batch) == {"stdout": "so far\n"}
+
+
+def test_progress_is_that_of_the_job_that_said_it(api: FakeApi, worker: Worker) -> None:
+    """It is seen while the job runs and afterwards; the next job of the process has none."""
+
+    def work(path: str) -> None:
+        import cloud
+
+        print("begins")
+        if path:
+            cloud.progress(1, 4)
+            while not Path(path).exists():
+                time.sleep(0.01)
+            cloud.progress(4, 4)
+
+    path = worker.workdir / "enough"
+    batch = api.submit(work, [(str(path),), ("",)])
+    api.until(lambda: [beat for beat in api.seen("/v1/heartbeat") if beat.running])
+    (job,) = api.seen("/v1/heartbeat")[-1].running
+    with api.changed:
+        api.live = [wire.LiveQuery(7, job)]
+        api.changed.notify_all()
+    api.until(lambda: [beat for beat in api.seen("/v1/heartbeat") if beat.live])
+    (beat,) = (beat for beat in api.seen("/v1/heartbeat") if beat.live)
+    path.touch()
+
+    def ended(index: int) -> wire.Info:
+        info = api.outcome(batch, index).info
+        assert info is not None
+        return wire.unpack_info(info.data or b"")
+
+    assert wire.unpack_info(beat.live[0].info).progress == (1.0, 4.0)
+    assert [ended(index).progress for index in (0, 1)] == [(4.0, 4.0), None]
