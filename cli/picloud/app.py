@@ -225,8 +225,11 @@ class CommandGroup(HelpfulGroup):
         """Run the command that the command line names."""
         try:
             return super().invoke(ctx)
-        except (typer.Exit, _UsageError, BrokenPipeError):
+        except (typer.Exit, BrokenPipeError):
             raise
+        except _UsageError as error:
+            output.error(usage_error(error, f"{ctx.command_path} {ctx.invoked_subcommand}"))
+            raise typer.Exit(exits.USAGE) from None
         except (typer.Abort, KeyboardInterrupt) as stop:
             command = "" if ctx.params.get("simulate") else ctx.invoked_subcommand or ""
             output.hint(interruption(command, str(stop)))

@@ -42,6 +42,7 @@ _PLAIN: Final = tuple(
             r"No such option: (\S+) \(Possible options?: (.*)\)",
             r"No such option: \1. Did you mean \2?",
         ),
+        (r"^Option '(\S+)' requires an argument\b", r"\1 needs a value"),
         (r"^Invalid value for '(\S+)'(?: / '(\S+)')?:", _unquoted),
     )
 )
@@ -131,9 +132,14 @@ def plain(text: str) -> str:
     return text
 
 
-def usage_error(error: Any) -> str:
-    """Return what typer says of a command line, in one line that names the command's help."""
-    where = error.ctx.command_path if error.ctx else "picloud"
+def usage_error(error: Any, command: str = "picloud") -> str:
+    """Return what typer says of a command line, in one line that names the command's help.
+
+    `command` is the one whose help it names if the error does not know its own.
+    """
+    where = error.ctx.command_path if error.ctx else command
     text = plain(" ".join(error.format_message().split()))
+    if text.startswith("No such option: --slots") and where.endswith(" up"):
+        text = "No such option: --slots. Did you mean --workers?"  # which is not spelt like it
     text = text if text.endswith(("?", "...")) else f"{text.rstrip('.')}."
     return f"{text} Try '{where} --help'."

@@ -44,7 +44,10 @@ and the SDK maps HTTP to `CloudException`.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class PiCloudError(Exception):
@@ -296,3 +299,15 @@ def every_error() -> dict[str, type[PiCloudError]]:
             errors.setdefault(child.code, child)
             waiting.append(child)
     return errors
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a misspelt one most likely means, for the text of an error.
+
+    >>> nearest_name("stdot", ["status", "stdout"]), nearest_name("x", ["status"])
+    ('stdout', None)
+    """
+    from difflib import get_close_matches  # noqa: PLC0415 - only a misspelt name needs it
+
+    near = get_close_matches(name[:80], [*known], 1)
+    return near[0] if near else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from picloud_model.errors import RequestRefused
+from picloud_model.errors import RequestRefused, nearest_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -144,10 +144,8 @@ def _named(name: str) -> tuple[InfoKey, ...]:
     try:
         return (InfoKey(name),)
     except ValueError:
-        from difflib import get_close_matches  # noqa: PLC0415 - only a misspelt name needs it
-
         names = (*InfoKey, *GROUPS, ALL)
-        near = get_close_matches(name[:80], names, 1, 0.7)
-        cure = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}."
+        near = nearest_name(name, names)
+        cure = f"did you mean {near}?" if near else f"there are {', '.join(names)}."
         message = f"There is no info key {name!r:.80}; {cure}"
         raise RequestRefused(message, field="keys") from None

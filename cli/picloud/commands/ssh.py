@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import cloud
 import typer
+from cloud import CloudException
 from cloud._client.current import client
+from picloud_model.job import ENDED
 
 from picloud import output
 from picloud.completion import jobs
@@ -117,7 +119,10 @@ def await_start(jid: int, timeout: float | None) -> None:
     Raises:
         CloudException: When it ends without, or has ended.
     """
-    if cloud.status(jid) in ("waiting", "queued"):
+    status = cloud.status(jid)
+    if status in ENDED:
+        raise CloudException(f"Job {jid} has already ended ({status}).", status=status)
+    if status in ("waiting", "queued"):
         output.hint(f"Waiting until job {jid} starts; Ctrl-C stops.")
     cloud.wait_for.status(jid, "processing", timeout)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
+
+from picloud_model.errors import nearest_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,8 +45,8 @@ def hint(name: str, known: Iterable[str]) -> str:
     """
     if name in _HERE:
         return f"; use {_HERE[name]}."
-    near = get_close_matches(name, known, 1, 0.7)
-    return f"; did you mean cloud.{near[0]}?" if near else "."
+    near = nearest_name(name, known)
+    return f"; did you mean cloud.{near}?" if near else "."
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -56,5 +57,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("x", ["_label"])
     '.'
     """
-    near = get_close_matches(name, known, 1, 0.6)
-    return f"; did you mean {near[0]}?" if near else "."
+    near = nearest_name(name, known)
+    return f"; did you mean {near}?" if near else "."

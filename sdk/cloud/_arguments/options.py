@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 from picloud_model.core import CORE_TYPES
+from picloud_model.errors import nearest_name
 from picloud_model.ranges import Range
 from picloud_model.wire import DependencyErrors, Options, Reuse
 
@@ -110,10 +111,8 @@ def only_options(kwargs: Mapping[str, Any], cure: str) -> CallOptions:
 def _field(name: str) -> tuple[str, Callable[[str, Any], Any]]:
     if name in _FIELDS:
         return _FIELDS[name]
-    from difflib import get_close_matches  # noqa: PLC0415 - only a misspelt option needs it
-
-    near = get_close_matches(name, _FIELDS, 1, 0.5)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_FIELDS)}."
+    near = nearest_name(name, _FIELDS)
+    hint = f"did you mean {near}?" if near else f"there are {', '.join(_FIELDS)}."
     raise CloudValueError(
         f"There is no option {name}; {hint} "
         "(Keyword arguments that begin with an underscore are options.)"

@@ -9,10 +9,10 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
+from picloud_model.errors import nearest_name
 from picloud_model.wire.environment import Recipe
 
 from cloud.errors import CloudException, CloudTypeError, CloudValueError
@@ -53,8 +53,8 @@ def recipe(source: Any) -> Recipe:
 def _recipe(values: Mapping[str, Any], folder: Path) -> Recipe:
     for name in values:
         if name not in _KEYS:
-            near = get_close_matches(str(name), _KEYS, 1, 0.5)
-            better = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(_KEYS)}."
+            near = nearest_name(str(name), _KEYS)
+            better = f"did you mean {near!r}?" if near else f"it has {', '.join(_KEYS)}."
             raise CloudValueError(f"A recipe has no key {name!r:.80}; {better}")
     pip = _texts("pip", values.get("pip", []))
     if "requirements" in values:

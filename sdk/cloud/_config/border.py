@@ -72,6 +72,19 @@ class _Border:
             _clean(error)
 
 
+class _LocalCall:
+    """Takes our frame out of what a user's function raises that we call in its caller's place."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is not None and not config.full_tracebacks:
+            error.__traceback__ = frames_below(error.__traceback__)
+
+
+LOCAL_CALL: Final = _LocalCall()
+"""For the call of a user's function whose exceptions are the function's alone."""
 BORDER: Final = _Border()
 """For the body of a generator, or a part of a function; `of_users` is for whole functions."""
 

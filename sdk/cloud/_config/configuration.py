@@ -6,6 +6,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Final
 
+from picloud_model.errors import nearest_name
 from picloud_model.wire import DEFAULT_ARGUMENT_BYTES, MAX_ARGUMENT_BYTES
 
 from cloud.errors import CloudException, CloudValueError
@@ -144,10 +145,8 @@ class Config:
             self._keep(name, value)
             return
         if name not in type(self).__annotations__:
-            from difflib import get_close_matches  # noqa: PLC0415 - only a misspelt name needs it
-
-            near = get_close_matches(name, type(self).__annotations__, 1, 0.4)
-            hint = f"; did you mean {near[0]}?" if near else "."
+            near = nearest_name(name, type(self).__annotations__)
+            hint = f"; did you mean {near}?" if near else "."
             raise CloudException(f"cloud.config has no setting {name!r}{hint}")
         _check(name, value)
         super().__setattr__(name, value)

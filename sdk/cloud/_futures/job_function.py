@@ -16,7 +16,7 @@ from cloud._arguments.jids import check_owner
 from cloud._arguments.names import nearest
 from cloud._arguments.options import NAMES, split_options
 from cloud._client.current import client
-from cloud._config.border import of_users
+from cloud._config.border import LOCAL_CALL, of_users
 from cloud._futures.retry_policy import read_policy, run_again
 from cloud._futures.reuse import read_rule
 from cloud._packing.packer import name_of
@@ -99,7 +99,8 @@ class JobFunction(Generic[P, T]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the function here; `local` is another name for that."""
-        return self.__wrapped__(*args, **kwargs)
+        with LOCAL_CALL:
+            return self.__wrapped__(*args, **kwargs)
 
     local = __call__
 

@@ -1,13 +1,41 @@
-"""What Ctrl-C says during a wait: that the jobs continue, and how to reach them."""
+"""What is said of jobs whose wait is stopped, by Ctrl-C or as the server is away."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from picloud_model import ranges
+from picloud_model.ranges import format_jids
+
+from cloud._arguments.jids import unfinished_jids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from picloud_model.ranges import Range
+
+    from cloud.errors import CloudConnectionError
+
+_SHOWN: Final = 3
+"""How many ranges of jobs an error names."""
+
+
+def unreached(error: CloudConnectionError, open_: Sequence[Range]) -> CloudConnectionError:
+    """Return the error of a wait that has lost its server, with the jobs that it waited for.
+
+    Args:
+        error: What the last request raised.
+        open_: The jids of jobs that are not known to have ended.
+
+    >>> error = cloud.CloudConnectionError("The server stopped answering.")
+    >>> str(unreached(error, [(7, 9), (12, 12)]))
+    'The server stopped answering. Not known to have ended: jobs 7-9,12.'
+    """
+    names = ",".join(format_jids(range(first, last + 1)) for first, last in open_[:_SHOWN])
+    more = f" and {len(open_) - _SHOWN:,} more ranges" if len(open_) > _SHOWN else ""
+    noun = "job" if ranges.count(open_) == 1 else "jobs"
+    text = f"{str(error).rstrip('.')}. Not known to have ended: {noun} {names}{more}."
+    return type(error)(text, unfinished_jids(open_), retry=error.retry, code=error.code)
 
 
 def interrupted(

@@ -16,7 +16,7 @@ from picloud_model.wire import Outcome
 
 from cloud._arguments.jids import portions, unfinished_jids
 from cloud._arguments.statuses import check_reachable
-from cloud._jobs.interrupt import interrupted
+from cloud._jobs.interrupt import interrupted, unreached
 from cloud._jobs.outcome_table import OutcomeTable
 from cloud._jobs.patience import Patience
 from cloud._packing import PackingError
@@ -126,6 +126,10 @@ class Waiter:
             self._wait_until_ended(table, order, options)
         except KeyboardInterrupt:
             raise self.interrupted(order, table.open) from None
+        except CloudConnectionError as error:
+            if not self._transport.has_answered:  # the address is likely wrong
+                raise
+            raise unreached(error, table.open) from error.__cause__
         return table.values
 
     def _wait_until_ended(

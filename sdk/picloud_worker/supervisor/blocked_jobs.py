@@ -7,7 +7,6 @@ ended, its child becomes a spare one, for it has imported what such jobs need.
 from __future__ import annotations
 
 import signal
-import sys
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.wire import MAX_BLOCKED_JOBS, BlockedOn
@@ -15,6 +14,7 @@ from picloud_model.wire import MAX_BLOCKED_JOBS, BlockedOn
 from picloud_worker.ipc.frames import BrokenFrameError
 from picloud_worker.supervisor.lease import OutOfTurnError
 from picloud_worker.system import memory
+from picloud_worker.system.disk import write_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,9 +71,9 @@ def is_full(blocked: int, most: int, left_bytes: int | None) -> bool:
 
 def report_running_on(child: ChildProcess) -> None:
     """Report, in the log of the slot, a child whose last job runs on after its end was reported."""
-    sys.stderr.write(
-        "picloud_worker: a job ran on after it had reported its end; it is ended, with "
-        f"{child.count_processes()} processes\n"
+    write_log(
+        "a job ran on after it had reported its end; it is ended, with "
+        f"{child.count_processes()} processes"
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import selectors
-import sys
 from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
@@ -46,6 +45,7 @@ from picloud_worker.supervisor.executor import ChildrenFailError, SlotExecutor
 from picloud_worker.supervisor.heartbeat import Heartbeat, SlotJobs
 from picloud_worker.supervisor.lease import HeldJobs, blobs_of, ref_of
 from picloud_worker.system import memory
+from picloud_worker.system.disk import write_log
 from picloud_worker.system.packages import InstalledPackages
 from picloud_worker.tunnel.job_streams import JobStreams
 from picloud_worker.zygote.client import ZygoteLostError
@@ -151,7 +151,7 @@ class Supervisor:
         except NotAllowed:
             pass  # the server no longer knows this slot
         except (ZygoteLostError, ChildrenFailError) as error:
-            sys.stderr.write(f"picloud_worker: no child can run here: {error!r}\n")
+            write_log(f"no child can run here: {error!r}")
             self._farewell()
             return Exit.BROKEN
         finally:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import shutil
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import PiCloudError, RequestRefused, Unavailable
@@ -40,3 +42,10 @@ def no_room(directory: Path, needed_bytes: int) -> PiCloudError:
         return Unavailable("the disk of this slot is full")
     size = f"{needed_bytes / _MB:,.0f} MB or more do not fit on it, which has {total / _MB:,.0f} MB"
     return RequestRefused(f"The disk of this slot is too small: {size}.")
+
+
+def write_log(text: str) -> None:
+    """Write a line to the log of this slot; where its disk is full, the line is dropped."""
+    with suppress(OSError):
+        sys.stderr.write(f"picloud_worker: {text}\n")
+        sys.stderr.flush()

@@ -35,6 +35,20 @@ def test_usage_errors_name_options_in_one_way() -> None:
     assert of_the_command.stderr.startswith("error: Invalid value for --since: 'x' is not")
 
 
+def test_an_option_without_its_value_names_the_help_of_its_command() -> None:
+    """Such errors of the library do not know their command."""
+    assert invoke("jobs", "--label").stderr == (
+        "error: --label needs a value. Try 'picloud jobs --help'.\n"
+    )
+
+
+def test_the_number_of_slots_is_that_of_workers() -> None:
+    """Every other text speaks of slots."""
+    assert invoke("up", "--slots", "3").stderr == (
+        "error: No such option: --slots. Did you mean --workers? Try 'picloud up --help'.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("command", "wait", "said"),
     [

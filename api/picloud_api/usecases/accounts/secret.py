@@ -10,7 +10,13 @@ import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
-from picloud_model.errors import RequestConflict, RequestRefused, SecretNotFound, TooLarge
+from picloud_model.errors import (
+    RequestConflict,
+    RequestRefused,
+    SecretNotFound,
+    TooLarge,
+    nearest_name,
+)
 from picloud_model.page import PAGE_JOBS
 from picloud_model.wire.secret import (
     MAX_SECRET_BYTES,
@@ -203,10 +209,8 @@ def _check(request: SetSecretRequest) -> None:
 
 
 async def _missing(view: View, account: str, name: str, cure: str = ".") -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - only a misspelt name needs it
-
     prefix = secret_key(account)
     names = [key.removeprefix(prefix) for key in await view.scan(prefix)]
-    near = get_close_matches(name[:64], names, 1, 0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else cure
+    near = nearest_name(name, names)
+    hint = f"; did you mean {near!r}?" if near else cure
     return f"There is no secret {name[:40]!r} in your account{hint}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
-from picloud_model.errors import EnvironmentNotFound
+from picloud_model.errors import EnvironmentNotFound, nearest_name
 from picloud_model.wire.environment import StoredVersion
 
 from picloud_api.store.records import NamedRecord
@@ -103,12 +103,10 @@ async def find(view: View, account: str, path: str) -> EnvironmentRecord:
 async def _unknown(view: View, account: str, path: str) -> str:
     if path.startswith("/"):
         return f"There is no public environment {path[:100]!r}."
-    from difflib import get_close_matches  # noqa: PLC0415 - only a misspelt name needs it
-
     prefix = environment_key(account)
     names = [key.removeprefix(prefix) for key in await view.scan(prefix)]
-    near = get_close_matches(path[:80], names, 1, 0.6)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
+    near = nearest_name(path, names)
+    hint = f"; did you mean {near!r}?" if near else "."
     return f"There is no environment {path[:40]!r} in your account{hint}"
 
 

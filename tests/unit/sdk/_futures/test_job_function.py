@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import cloud
@@ -111,3 +112,17 @@ def test_methods_are_bound(server: FakeServer) -> None:
     Adder().add.call(2)
     assert server.arguments() == [((2,), {})]
     assert repr(Adder.add) == f"<cloud.job {Adder.add.__qualname__}>"
+
+
+def test_a_local_call_raises_with_the_frames_of_the_program() -> None:
+    """As without the decorator; also where the arguments do not fit."""
+
+    @cloud.job
+    def divide(a: int, b: int) -> float:
+        return a / b
+
+    for arguments, frames in (((1, 0), ["divide"]), ((1,), [])):
+        with pytest.raises((ZeroDivisionError, TypeError)) as caught:
+            divide(*arguments)  # type: ignore[call-arg]
+        names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+        assert names[1:] == frames

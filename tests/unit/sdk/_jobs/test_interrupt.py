@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import cloud
 import pytest
+from cloud import CloudConnectionError
+from cloud._config.configuration import Config
 from cloud._jobs.interrupt import interrupted
 
 from tests.current_client import current_client
+from tests.unit.sdk.fake_server import client_for
 
 if TYPE_CHECKING:
     from cloud._client.client import Client
@@ -61,6 +64,26 @@ def test_a_server_of_the_program_ends_with_it() -> None:
         "cloud.mp.kill(7) ends it."
     )
     assert cloud.mp._current._module == "cloud.mp"
+
+
+def test_a_wait_that_loses_its_server_names_its_jobs(server: FakeServer) -> None:
+    """Those that are not known to have ended, to wait for them again."""
+    config = Config()
+    config.patience_s = 0
+    client = client_for(server, config)
+    client.map(abs, range(3))
+    server.done(1, None)
+
+    def on_wait(request: wire.WaitRequest) -> None:
+        if request.jids[0][0] != 1:
+            raise CloudConnectionError("The server stopped answering.")
+
+    server.on_wait = on_wait
+
+    with pytest.raises(CloudConnectionError) as caught:
+        client.result([1, 3])
+    assert str(caught.value) == "The server stopped answering. Not known to have ended: job 3."
+    assert caught.value.jid == range(3, 4)
 
 
 def test_ctrl_c_between_results_says_what_goes_on(server: FakeServer, client: Client) -> None:

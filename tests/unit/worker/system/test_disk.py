@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+from pathlib import Path
 
 from picloud_model.errors import RequestRefused, Unavailable
 from picloud_worker.system import disk
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_what_needs_half_of_the_disk_is_too_large(tmp_path: Path) -> None:
@@ -19,3 +17,14 @@ def test_what_needs_half_of_the_disk_is_too_large(tmp_path: Path) -> None:
     assert isinstance(too_large, RequestRefused)
     assert "disk of this slot is too small" in too_large.message
     assert isinstance(disk.no_room(tmp_path, total // 4), Unavailable)
+
+
+def test_a_log_on_a_full_disk_loses_its_line() -> None:
+    """The slot goes on; what it ends, it still ends."""
+    full = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - closing it fails, too
+
+    with contextlib.redirect_stderr(full):
+        disk.write_log("a job ran on")
+
+    with contextlib.suppress(OSError):
+        full.close()
