@@ -26,6 +26,7 @@ from cloud._resources.cron import CronClient
 from cloud._resources.environment import EnvironmentClient
 from cloud._resources.queue import QueueClient
 from cloud._resources.rest import EndpointClient
+from cloud._resources.secret import SecretClient
 from cloud._resources.setup_machine import SetupMachineClient
 from cloud._resources.sign_in import SignInClient
 from cloud._resources.tunnel import TunnelClient
@@ -124,6 +125,7 @@ def test_what_is_said_is_what_is_described(stack: Stack, described: dict[str, An
         if wire.MSGPACK in answer.get("content", {}):
             check(described, answer["content"], reply.body)
     of_slots = {"/v1/slots", "/v1/work", "/v1/heartbeat", "/v1/bucket/copy", "/v1/bucket/path"}
+    of_slots |= {"/v1/secrets/job"}
     of_nobody = {"/v1/health", "/v1/openapi.json", "/v1/blobs/{digest}", "/v1/blobs/read"}
     of_others = {
         "/job",
@@ -179,6 +181,7 @@ def use(client: Client) -> None:
     use_queue(QueueClient(transport), client)
     use_volume(VolumeClient(transport))
     use_environment(EnvironmentClient(transport), SetupMachineClient(transport))
+    use_secret(SecretClient(transport))
     use_cron(CronClient(transport), client)
     use_endpoint(EndpointClient(transport), client)
 
@@ -275,6 +278,13 @@ def use_environment(environments: EnvironmentClient, machines: SetupMachineClien
     machines.close("other")
     for name in ("e", "other"):
         environments.delete(name)
+
+
+def use_secret(secrets: SecretClient) -> None:
+    """Use everything that a client can request of its secrets."""
+    secrets.set("s", {"TOKEN": "x"}, as_file=False)
+    assert [each.name for each in secrets.list()] == ["s"]
+    secrets.remove("s")
 
 
 def use_volume(volume: VolumeClient) -> None:

@@ -113,7 +113,7 @@ class DockerImages(ImagePort):
             await self._builds.begin(image, lambda: self._is_ready(image), make)
 
     async def open(self, machine: str, image: str) -> None:
-        """See `ImagePort.open`: jobs in containers cannot be reached."""
+        """See `ImagePort.open`: a container has no root in which packages could be installed."""
         del machine, image
         raise RequestRefused(_NO_MACHINES, field="name")
 
