@@ -34,8 +34,8 @@ def create(name: str, base: str, desc: str | None = None) -> str:
         The name of the machine, as `get_setup_hostname` does.
 
     Raises:
-        CloudException: When the name is taken, there is no such base, or jobs cannot be reached on
-            this server.
+        CloudException: When the name is taken, there is no such base, or this server has no setup
+            machines, because it isolates jobs in containers.
 
     >>> base = cloud.environment.list_bases()[0]["name"]
     >>> _ = cloud.environment.create("by-hand", base)
