@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 from picloud_driver.gateway import PublicHost
 from picloud_driver.stack.addresses import Addresses
+from picloud_driver.webhook.network_policy import IPNetwork
 from picloud_model.errors import PiCloudError
 from picloud_model.wire.tunnel import PortAccess
 
@@ -54,7 +55,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one server; a file descriptor is -1 if it was not given.
 
     `servers` are those of the hashicorp stack, None for the embedded stack. Finished jobs are
-    deleted after `keep_days`, and what nothing refers to after `sweep_hours`; 0 for never.
+    deleted after `keep_days`, and what nothing refers to after `sweep_hours`; 0 for never. Webhooks
+    may be sent to `webhook_networks` besides the public Internet.
     """
 
     data: Path
@@ -76,6 +78,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     servers: Addresses | None = None
     quotas: Quotas = Quotas()
     public_host: PublicHost = PublicHost()
+    webhook_networks: tuple[IPNetwork, ...] = ()
     nomad: NomadSlots = NomadSlots(sys.executable, "")
 
 
@@ -115,6 +118,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
         servers=None if embedded else _servers(environment),
         quotas=_quotas(environment),
         public_host=_public_host(chosen.host, environment.get("PICLOUD_PORTS", "")),
+        webhook_networks=_networks(environment),
         nomad=NomadSlots(
             environment.get("PICLOUD_SLOT_PYTHON") or sys.executable,
             environment.get("PICLOUD_SLOT_USER", "" if os.geteuid() else "root"),
@@ -202,6 +206,16 @@ def _public_host(host: str, access: str) -> PublicHost:
         is_local, is_any = address.is_loopback, address.is_unspecified
     public = access == "public" or (is_local and not access)
     return PublicHost(socket.gethostname() if is_any else host, public)
+
+
+def _networks(environment: Mapping[str, str]) -> tuple[IPNetwork, ...]:
+    """Read the networks, besides the public Internet, that webhooks may be sent to."""
+    name = "PICLOUD_WEBHOOK_NETWORKS"
+    listed = environment.get(name, "").replace(",", " ").split()
+    try:
+        return tuple(map(ipaddress.ip_network, listed))
+    except ValueError as error:
+        sys.exit(f"{name}: {error}; give networks as 10.1.0.0/16, separated by commas.")
 
 
 def _servers(environment: Mapping[str, str]) -> Addresses:

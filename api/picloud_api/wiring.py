@@ -17,6 +17,9 @@ from picloud_driver.queue import QueuePort
 from picloud_driver.scheduler import SchedulerPort
 from picloud_driver.secret import SecretPort
 from picloud_driver.state import StatePort
+from picloud_driver.webhook import WebhookPort
+from picloud_driver.webhook.direct import DirectWebhooks
+from picloud_driver.webhook.network_policy import NetworkPolicy
 from picloud_jobspecs.render import Driver, SlotSite
 
 from picloud_api.background.loops import Background
@@ -63,6 +66,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: SchedulerPort
     images: ImagePort
     gateway: GatewayPort
+    webhooks: WebhookPort
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +118,12 @@ async def embedded(settings: ServerSettings, url: str) -> Ports:
         scheduler=_local(settings, url, signing_key, images),
         images=images,
         gateway=GatewayProcess(settings.host),
+        webhooks=_webhooks(settings),
     )
+
+
+def _webhooks(settings: ServerSettings) -> WebhookPort:
+    return DirectWebhooks(NetworkPolicy(settings.webhook_networks))
 
 
 def _venvs(settings: ServerSettings) -> VenvImages:
@@ -169,6 +178,7 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
         scheduler=NomadScheduler(nomad.access(servers.nomad), slots.site, in_image=slots.in_image),
         images=slots.images,
         gateway=gateway,
+        webhooks=_webhooks(settings),
     )
 
 
@@ -254,8 +264,9 @@ async def end_slots(settings: ServerSettings, url: str) -> None:
 
 def health_check(ports: Ports) -> HealthCheck:
     """Return the health check of a server over its ports."""
-    # Buckets are where blobs are, most jobs need no images, and a gateway starts when it is needed.
-    unpinged = ("buckets", "images", "gateway")
+    # Buckets are where blobs are, most jobs need no images, a gateway starts when it is needed, and
+    # webhooks need nothing.
+    unpinged = ("buckets", "images", "gateway", "webhooks")
     names = (name for name in ports.__struct_fields__ if name not in unpinged)
     pinged = {name: getattr(ports, name) for name in names}
     return HealthCheck(pinged, version("picloud"))
@@ -281,6 +292,7 @@ async def build(
             scheduler=ports.scheduler,
             images=ports.images,
             gateway=ports.gateway,
+            webhooks=ports.webhooks,
             secrets=ports.secrets,
             health=health_check(ports),
             idle_s=settings.idle_s,
@@ -307,6 +319,9 @@ async def build(
             buckets=ports.buckets,
             attachments=use_cases.queues.attachments,
             pushed=use_cases.queues.queues.pushed,
+            statuses=use_cases.jobs.status,
+            webhook_secrets=use_cases.accounts.webhook_secrets,
+            webhooks=ports.webhooks,
             keep_days=settings.keep_days,
             sweep_hours=settings.sweep_hours,
         ),

@@ -14,6 +14,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from picloud_model.errors import KeyNotFound, KeyRefused
+from picloud_model.wire.webhook import WebhookSecret, WebhookSecretRequest
 
 from cloud._client.client import Client
 from cloud._client.current import client
@@ -35,6 +36,7 @@ __all__ = [
     "get_key",
     "get_key_by_key",
     "list_keys",
+    "webhook_secret",
 ]
 
 
@@ -169,6 +171,22 @@ def get_key_by_key(api_key: Any, api_secretkey: str) -> dict[str, Any]:
     if not own:
         raise CloudException(KeyRefused().message)
     return _described(own[0])
+
+
+@_after_credentials(0)
+def webhook_secret() -> str:
+    """Return the secret that signs the webhooks of your account (`_on_done`).
+
+    It stays the same. Programs that receive webhooks check their signature with it.
+
+    Raises:
+        CloudException: When the server does not know the API key.
+
+    >>> cloud.account.webhook_secret().startswith("whsec_")
+    True
+    """
+    answer = client().transport.post("/v1/webhooks/secret", WebhookSecretRequest(), WebhookSecret)
+    return answer.secret
 
 
 def _described(key: ListedKey) -> dict[str, Any]:

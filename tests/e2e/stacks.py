@@ -61,6 +61,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     object_bytes: int = 0
 
 
+LOCAL_NETWORK = "127.0.0.1/32"
+"""To which webhooks of tests are posted."""
+
+
 class Stack(ABC):
     """What tests ask of a stack.
 
@@ -270,6 +274,7 @@ class EmbeddedStack(Stack):
     def _environment(self) -> Mapping[str, str]:
         inherited = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
         chosen = {"PICLOUD_CRASHPOINT": self._options.crashpoint, "PATH": self._path}
+        chosen["PICLOUD_WEBHOOK_NETWORKS"] = LOCAL_NETWORK
         if self._options.object_bytes:
             chosen["PICLOUD_MAX_OBJECT_BYTES"] = str(self._options.object_bytes)
         return inherited | chosen

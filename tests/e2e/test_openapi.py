@@ -49,6 +49,7 @@ from picloud_model.wire.cron import CronSchedule
 from picloud_model.wire.environment import Recipe
 from picloud_model.wire.rest import Parameter, PublishRequest
 from picloud_model.wire.snapshot import FILE, FOLDER, SnapshotEntry
+from picloud_model.wire.webhook import WebhookSecret, WebhookSecretRequest
 
 if TYPE_CHECKING:
     from cloud._http.exchange import HttpReply, HttpRequest
@@ -176,6 +177,7 @@ def use(client: Client) -> None:
     client.keys.list()
     client.keys.create_account("third")
     client.keys.accounts()
+    transport.post("/v1/webhooks/secret", WebhookSecretRequest(), WebhookSecret)
     SignInClient(transport).link()
     use_bucket(BucketClient(transport), transport)
     use_queue(QueueClient(transport), client)

@@ -20,6 +20,8 @@ from picloud_driver.image.venv import VenvImages
 from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_driver.secret.file import FileSecrets
 from picloud_driver.state.consul import ConsulState
+from picloud_driver.webhook.direct import DirectWebhooks
+from picloud_driver.webhook.network_policy import NetworkPolicy
 from picloud_model import wire
 from picloud_model.errors import JobDeleted
 
@@ -54,6 +56,7 @@ class Shared(ApiHarness):
             scheduler=self.scheduler,
             images=VenvImages(self.root / "environments", {}),
             gateway=GatewayProcess("127.0.0.1"),
+            webhooks=DirectWebhooks(NetworkPolicy()),
         )
 
     def clock(self) -> float:

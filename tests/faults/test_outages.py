@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from cloud._config.configuration import Config
 from cloud._http.transport import ServerAddress, Transport
-from picloud_api.background.stage_sweeper import KEPT_S
+from picloud_api.background.sweepers.stage_sweeper import KEPT_S
 from picloud_api.settings import read
 from picloud_api.store import layout
 from picloud_api.wiring import build

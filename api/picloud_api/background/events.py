@@ -63,6 +63,8 @@ class EventDispatcher:
             task.add_done_callback(self._tasks.discard)
         elif event.kind is EventKind.CRON:
             self._context.crons_changed.set()
+        elif event.kind is EventKind.ENDED:
+            self._context.webhooks_changed.set()
         elif event.kind is EventKind.KILL:
             for session in self._context.slot_sessions.all():
                 if session.pool.account == event.account:
@@ -87,6 +89,7 @@ class EventDispatcher:
         self._context.batch_watchers.wake_all()
         self._context.account_changes.note_all()
         self._context.crons_changed.set()
+        self._context.webhooks_changed.set()
 
     async def on_remote_events(self, events: Sequence[Event]) -> bool:
         """Act on changes of other processes; return whether anything here waited for one of them.

@@ -10,7 +10,6 @@ import msgspec
 import structlog
 from picloud_model.errors import PiCloudError
 
-from picloud_api.background.blob_sweeper import BlobSweeper
 from picloud_api.background.cron_starter import CronStarter
 from picloud_api.background.events import EventDispatcher
 from picloud_api.background.handler_starter import HandlerStarter
@@ -20,20 +19,25 @@ from picloud_api.background.reaper import CHECK_EVERY_S, Reaper
 from picloud_api.background.recovery import Recovery
 from picloud_api.background.retention import Retention
 from picloud_api.background.sealer import Sealer
-from picloud_api.background.stage_sweeper import StageSweeper
+from picloud_api.background.sweepers.blob_sweeper import BlobSweeper
+from picloud_api.background.sweepers.stage_sweeper import StageSweeper
+from picloud_api.background.webhook_sender import WebhookSender
 from picloud_api.engine.dependencies.dependency import Dependencies
 from picloud_api.engine.scheduling.deadlock import Deadlock
 
 if TYPE_CHECKING:
     from picloud_driver.bucket import BucketPort
     from picloud_driver.scheduler import SchedulerPort
+    from picloud_driver.webhook import WebhookPort
 
     from picloud_api.engine.jobs.live_query import LiveQueries
     from picloud_api.engine.process.context import Context
     from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
+    from picloud_api.usecases.accounts.webhook_secret import WebhookSecrets
     from picloud_api.usecases.crons.cron import Crons
     from picloud_api.usecases.environments.image_sweep import ImageSweep
     from picloud_api.usecases.jobs.delete import DeleteJobs
+    from picloud_api.usecases.jobs.status import JobStatuses
     from picloud_api.usecases.queues.attachment import Attachments
     from picloud_api.usecases.queues.pushed_queues import PushedQueues
     from picloud_api.usecases.slots.slot import Slots
@@ -43,6 +47,8 @@ TICK_S: Final = 1.0
 """How often deadlocks and missing slots are looked for; also the pause after a failure."""
 RESYNC_EVERY_S: Final = 10.0
 """How often everything is read and compared, whatever the events were."""
+WEBHOOK_EVERY_S: Final = 0.25
+"""How late a webhook may be posted, at most."""
 CRON_EVERY_S: Final = 0.25
 """How late the job of a cron job may be submitted, at most."""
 SEAL_EVERY_S: Final = 10.0
@@ -86,6 +92,9 @@ class Background:
         buckets: BucketPort,
         attachments: Attachments,
         pushed: PushedQueues,
+        statuses: JobStatuses,
+        webhook_secrets: WebhookSecrets,
+        webhooks: WebhookPort,
         keep_days: float,
         sweep_hours: float,
     ) -> None:
@@ -106,6 +115,9 @@ class Background:
             context, self.leader, sweep, buckets, image_sweep, hours=sweep_hours
         )
         self.handler_starter = HandlerStarter(attachments, pushed, self.leader)
+        self.webhook_sender = WebhookSender(
+            context, self.leader, statuses=statuses, secrets=webhook_secrets, port=webhooks
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     def loops(self) -> list[Loop]:
@@ -121,6 +133,7 @@ class Background:
             Loop(run=self.notifier.publish, every_s=PUBLISH_EVERY_S, needed=shared),
             Loop(run=self.leader.lead, needed=shared),
             Loop(run=self.cron_starter.start_if_leader, every_s=CRON_EVERY_S),
+            Loop(run=self.webhook_sender.send_if_leader, every_s=WEBHOOK_EVERY_S),
             Loop(run=self.handler_starter.start_for_pushed),
             Loop(run=self.handler_starter.start_if_leader, every_s=TICK_S),
             Loop(run=self.stage_sweeper.sweep_if_leader, every_s=SWEEP_EVERY_S),
@@ -153,6 +166,7 @@ class Background:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.webhook_sender.stop()
         await self.reaper.stop()
         await self.events.stop()
         await self.dependencies.stop()

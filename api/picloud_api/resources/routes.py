@@ -30,6 +30,7 @@ from picloud_api.resources import (
     tunnel,
     usage,
     volume,
+    webhook,
 )
 
 ROUTES: Final = (
@@ -48,6 +49,7 @@ ROUTES: Final = (
     *rest.ROUTES,
     *key.ROUTES,
     *secret.ROUTES,
+    *webhook.ROUTES,
     *sign_in.ROUTES,
     *slot.ROUTES,
     *tunnel.ROUTES,

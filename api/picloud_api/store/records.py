@@ -147,6 +147,8 @@ class Ready(BatchRecord, frozen=True, kw_only=True):
     parent: int = 0
     size: int = 0
     """Bytes of the arguments."""
+    notifies: bool = False
+    """Whether its end is posted to a URL."""
 
     @property
     def pages(self) -> int:
@@ -264,6 +266,8 @@ class EventKind(IntEnum):
     """Such a query was answered."""
     CRON = 9
     """A cron job was registered; `batch` is its label."""
+    ENDED = 10
+    """A batch has ended whose end is posted to a URL."""
 
 
 class Event(Record, frozen=True):

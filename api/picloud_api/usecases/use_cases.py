@@ -10,6 +10,7 @@ from picloud_driver.image import ImagePort
 from picloud_driver.queue import QueuePort
 from picloud_driver.scheduler import SchedulerPort
 from picloud_driver.secret import SecretPort
+from picloud_driver.webhook import WebhookPort
 
 from picloud_api.engine.jobs.live_query import LiveQueries
 from picloud_api.engine.process.context import Context
@@ -22,12 +23,14 @@ from picloud_api.usecases.accounts.quota import AccountQuota, Quotas
 from picloud_api.usecases.accounts.secret import Secrets
 from picloud_api.usecases.accounts.slot_token import SlotTokens
 from picloud_api.usecases.accounts.web_session import WebSessions
+from picloud_api.usecases.accounts.webhook_secret import WebhookSecrets
 from picloud_api.usecases.crons.cron import Crons
 from picloud_api.usecases.environments.environment import Environments
 from picloud_api.usecases.environments.environment_choice import EnvironmentChoice
 from picloud_api.usecases.environments.image_sweep import ImageSweep
 from picloud_api.usecases.environments.setup_machine import SetupMachines
 from picloud_api.usecases.health import HealthCheck
+from picloud_api.usecases.jobs.admission import JobSite
 from picloud_api.usecases.jobs.delete import DeleteJobs
 from picloud_api.usecases.jobs.info import JobInformation
 from picloud_api.usecases.jobs.kill import KillJobs
@@ -85,6 +88,7 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: SchedulerPort
     images: ImagePort
     gateway: GatewayPort
+    webhooks: WebhookPort
     secrets: SecretPort
     health: HealthCheck
     idle_s: float
@@ -106,6 +110,7 @@ class AccountsRoom:
         self.sessions = WebSessions(self.accounts, base.keys.session, takes_keys=takes_keys)
         self.quota = AccountQuota(base.context, base.quotas)
         self.secrets = Secrets(base.context, base.secrets)
+        self.webhook_secrets = WebhookSecrets(base.keys.ticket)
 
 
 class EnvironmentsRoom:
@@ -129,14 +134,14 @@ class JobsRoom:
     ) -> None:
         context, quota = base.context, accounts.quota
         self.why = Why(context, base.scheduler)
-        shares_files = base.scheduler.shares_files
+        site = JobSite(base.scheduler.shares_files, base.webhooks.check)
         self.submit = SubmitJobs(
             context,
             base.leasing,
             storage.known_blobs,
             quota,
             environments.choice,
-            shares_files=shares_files,
+            site=site,
         )
         self.status = JobStatuses(context)
         self.wait = WaitForJobs(context, quota)

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from cloud import account
 from cloud._client.current import client
 from cloud._resources.key import id_of
 
@@ -122,6 +123,17 @@ def deactivate(key_id: KeyId, *, json: AsJson = False) -> None:
       $ picloud key deactivate 0123456789ab
     """  # noqa: D301 - \b keeps the lines apart
     _print_state(client().keys.set_active(key_id, active=False), json=json)
+
+
+@app.command("webhook-secret")
+def webhook_secret() -> None:
+    """Print the secret that signs the webhooks of your account.
+
+    \b
+    Examples:
+      $ picloud key webhook-secret
+    """  # noqa: D301 - \b keeps the lines apart
+    output.text(account.webhook_secret())
 
 
 def _print_state(key: ListedKey, *, json: bool) -> None:

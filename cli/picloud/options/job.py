@@ -197,6 +197,12 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             help="Set PICLOUD_SEED to a number that depends only on N and the job's index.",
         ),
     ] = None
+    on_done: Annotated[
+        str | None,
+        typer.Option(
+            "--on-done", metavar="URL", help="Post to this address when all of it has ended."
+        ),
+    ] = None
     return_file: Annotated[
         str | None,
         typer.Option(
@@ -236,6 +242,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             profile=self.profile,
             kill_process=self.kill_process,
             seed=option_values.seed("--seed", self.seed),
+            on_done=option_values.webhook("--on-done", self.on_done),
         )
         check_cores(options)
         depends_on = (

@@ -28,6 +28,7 @@ from picloud_model.wire import (
 from picloud_model.wire.body import MAX_SHORT_LABEL, is_short_label
 from picloud_model.wire.job import OLD_BASES
 from picloud_model.wire.tunnel import PortAccess
+from picloud_model.wire.webhook import MAX_URL
 
 from cloud._arguments import jids
 from cloud._config import settings
@@ -118,6 +119,18 @@ def directory(name: str, value: Any) -> str | None:
     if len(path) > MAX_PATH:
         raise CloudValueError(f"{name} is longer than {MAX_PATH:,} characters.")
     return path
+
+
+def webhook(name: str, value: Any) -> str | None:
+    """Return the URL to which the end of jobs is posted, or None; the server checks it."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > MAX_URL:
+        raise CloudTypeError(
+            f"{name} must be a URL as 'https://example.org/jobs', of at most {MAX_URL:,} "
+            f"characters, not {value!r:.80}."
+        )
+    return value
 
 
 def label(name: str, value: Any) -> str | None:

@@ -176,6 +176,7 @@ _FIELDS: Final[dict[str, tuple[str, Callable[[str, Any], Any]]]] = {
     "_seed": ("seed", values.seed),
     "_cwd": ("cwd", values.directory),
     "_ports": ("ports", values.ports),
+    "_on_done": ("on_done", values.webhook),
     "_high_cpu": ("high_cpu", values.truth),
 }
 """Each option: the field that it sets, and the function that reads and checks its value."""

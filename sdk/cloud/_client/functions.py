@@ -64,7 +64,8 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Job:
             `_callback`, `_callback_on_error` (called in this process with the jid),
             `_fast_serialization` (0, 1 or 2), `_seed` (gives each job reproducible random numbers
             of its own), `_cwd` (the directory that it runs in, on the embedded stack), `_ports`
-            (who may connect to ports of it: `{8000: "public"}`).
+            (who may connect to ports of it: `{8000: "public"}`), `_on_done` (a URL to which the
+            server posts when all of it has ended).
 
     Returns:
         The new job: a `Job`, which is its jid (job id), a whole number from 1, serial in your

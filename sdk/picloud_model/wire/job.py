@@ -35,6 +35,7 @@ from picloud_model.wire.limits import (
     MAX_VOLUMES,
 )
 from picloud_model.wire.tunnel import PortAccess, TcpPort
+from picloud_model.wire.webhook import MAX_URL
 
 OLD_BASES: Final = ("base/natty", "base/precise")
 """The bases of PiCloud as of 2012, both Ubuntu; they stand for the default base of a server."""
@@ -53,6 +54,7 @@ class Options(
     Each job begins in the directory `cwd`, where its slot shares the files of the server's machine.
     `ports` says which of their TCP ports are public; a private one is reached with a key only.
     `secrets` names secrets of the account, whose values are set while it runs.
+    The end of the last job of a batch is posted to the URL `on_done`.
     """
 
     core_type: str = DEFAULT_CORE_TYPE
@@ -73,6 +75,7 @@ class Options(
     secrets: Annotated[
         list[Annotated[str, Meta(max_length=100)]], Meta(max_length=MAX_JOB_SECRETS)
     ] = []
+    on_done: Annotated[str, Meta(max_length=MAX_URL)] | None = None
 
     @property
     def needs_own_process(self) -> bool:

@@ -25,6 +25,8 @@ from picloud_driver.image.worker_packages import HERE
 from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_driver.scheduler import Burst, Placement, SchedulerPort, SlotEnd, SlotPresence
 from picloud_driver.secret.file import FileSecrets
+from picloud_driver.webhook.direct import DirectWebhooks
+from picloud_driver.webhook.network_policy import NetworkPolicy
 from picloud_model import pack, wire
 from picloud_model.errors import PiCloudError, RequestRefused, SlotRefused
 from picloud_model.job import State
@@ -154,6 +156,7 @@ class ApiHarness:
             scheduler=self.scheduler,
             images=VenvImages(self.root / "environments", {}),
             gateway=GatewayProcess("127.0.0.1"),
+            webhooks=DirectWebhooks(NetworkPolicy()),
         )
 
     @property

@@ -18,6 +18,8 @@ from picloud_driver.image.venv import VenvImages
 from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_driver.secret.file import FileSecrets
 from picloud_driver.state import Conflict
+from picloud_driver.webhook.direct import DirectWebhooks
+from picloud_driver.webhook.network_policy import NetworkPolicy
 from picloud_model import wire
 
 from tests.unit.api.api_harness import ACCOUNT, ApiHarness, RecordingScheduler, report_of
@@ -76,6 +78,7 @@ class Process(ApiHarness):
             scheduler=self.scheduler,
             images=VenvImages(self.root / "environments", {}),
             gateway=GatewayProcess("127.0.0.1"),
+            webhooks=DirectWebhooks(NetworkPolicy()),
         )
 
     async def receive(self, *events: Event) -> None:

@@ -43,6 +43,7 @@ async def test_the_embedded_stack_is_the_data_directory(tmp_path: Path) -> None:
         "local",
         "venv",
         "process",
+        "direct",
     ]
     await close(ports)
 
@@ -53,7 +54,17 @@ async def test_the_hashicorp_stack_is_the_servers_of_the_environment(tmp_path: P
 
     ports = await wiring.open_ports(read(arguments, SERVERS.environment()), URL)
 
-    assert adapters(ports) == ["consul", "s3", "s3", "nats", "vault", "nomad", "venv", "process"]
+    assert adapters(ports) == [
+        "consul",
+        "s3",
+        "s3",
+        "nats",
+        "vault",
+        "nomad",
+        "venv",
+        "process",
+        "direct",
+    ]
     await close(ports)
 
 

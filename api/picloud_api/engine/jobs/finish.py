@@ -15,6 +15,7 @@ from picloud_model.wire import Content, Failure, decode
 
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind, Finished, Ready
+from picloud_api.store.webhook_record import WebhookRecord, webhook_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from picloud_model.page import Page
 
     from picloud_api.store.draft import Draft
+    from picloud_api.store.records import Header
 
 SERVER_ENVELOPE: Final = Envelope("", "")
 """Envelope of failures that the platform wrote itself: they hold no pickle."""
@@ -180,5 +182,24 @@ async def _close_page(draft: Draft, page_id: layout.PageId, now: float) -> None:
         if draft.bounded:
             finished = layout.finished(page_id.account, page_id.batch)
             draft.create(finished, Finished(marker.pages, finished_at=now))
+        if marker.notifies:
+            await _notify(draft, page_id, now)
         return
     draft.put(name, replace(marker, open_pages=marker.open_pages - 1))
+
+
+async def _notify(draft: Draft, page_id: layout.PageId, now: float) -> None:
+    """Record that the end of a batch is to be posted to a URL."""
+    account, batch = page_id.account, page_id.batch
+    header: Header | None = await draft.get(layout.header(account, batch))
+    if header is None or header.options.on_done is None:
+        return
+    record = WebhookRecord(
+        url=header.options.on_done,
+        first=header.first,
+        count=header.count,
+        label=header.options.label or "",
+        ended_at=now,
+    )
+    draft.create(webhook_key(account, batch), record)
+    draft.emit(Event(EventKind.ENDED, account, batch))

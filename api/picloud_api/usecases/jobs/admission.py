@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import chain
 from typing import TYPE_CHECKING
 
+import msgspec
 from picloud_model.core import CORE_TYPES
 from picloud_model.errors import JobDeleted, JobNotFound, RequestRefused, TooLarge
 from picloud_model.pack import Pack
@@ -26,26 +28,37 @@ if TYPE_CHECKING:
     from picloud_api.store.view import View
 
 
-async def admit_options(view: View, account: str, options: Options, *, shares_files: bool) -> None:
+class JobSite(msgspec.Struct, frozen=True):
+    """What the jobs of a server can do.
+
+    `shares_files` is whether slots find the files of this machine. `check_webhook` raises
+    `RequestRefused` for a URL to which nothing can be posted.
+    """
+
+    shares_files: bool
+    check_webhook: Callable[[str], None]
+
+
+async def admit_options(view: View, account: str, options: Options, site: JobSite) -> None:
     """Refuse options that no job of an account can have.
 
     Raises:
         RequestRefused: As `check_options`, or names a volume or a secret that a job cannot have.
         TooLarge: As `check_options`.
     """
-    check_options(options, shares_files=shares_files)
+    check_options(options, site)
     if options.vols:
         await check_volumes(view, account, options.vols)
     if options.secrets:
         await check_secrets(view, account, options)
 
 
-def check_options(options: Options, *, shares_files: bool) -> None:
+def check_options(options: Options, site: JobSite) -> None:
     """Refuse options that no job can have.
 
     Args:
         options: Of a submit.
-        shares_files: Whether slots find the files of this machine.
+        site: What jobs can do here.
 
     Raises:
         RequestRefused: Names the values that are allowed.
@@ -59,12 +72,14 @@ def check_options(options: Options, *, shares_files: bool) -> None:
     if options.cores not in core.multiples:
         message = f"A job on {core.name} may have {core.allowed}, not {options.cores}."
         raise RequestRefused(message, field="options.cores")
-    if options.cwd is not None and not shares_files:
+    if options.cwd is not None and not site.shares_files:
         message = (
             "Slots of this server do not share your files, so that jobs cannot run in a directory "
             "of yours: leave out _cwd, and pass what a job reads as an argument."
         )
         raise RequestRefused(message, field="options.cwd")
+    if options.on_done is not None:
+        site.check_webhook(options.on_done)
     for name, value in options.os_env_vars.items():
         if not name or "=" in name or "\0" in name + value:
             message = f"{name[:40]!r} cannot be set: a variable has a name without =, and no NUL."

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from picloud_api.store.records import Waiting
     from picloud_api.usecases.accounts.quota import AccountQuota
     from picloud_api.usecases.environments.environment_choice import EnvironmentChoice
+    from picloud_api.usecases.jobs.admission import JobSite
     from picloud_api.usecases.storage.known_blobs import KnownBlobs
 
 _PAGES_TOGETHER: Final = 16
@@ -52,14 +53,14 @@ class SubmitJobs:
         quota: AccountQuota,
         environments: EnvironmentChoice,
         *,
-        shares_files: bool,
+        site: JobSite,
     ) -> None:
         self._quota = quota
         self._environments = environments
         self._turns = context.turns
         self._storing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._commits = context.commits
-        self._shares_files = shares_files
+        self._site = site
         self._leasing = leasing
         self._known_blobs = known_blobs
         self._clock = context.clock
@@ -132,8 +133,7 @@ class SubmitJobs:
         earlier: Header | None = view.peek(name) if inline else await view.get(name)
         if earlier is not None:
             return _repeated(earlier, fingerprint)
-        size = size_of(request.parts)
-        amount = Amount(jobs=request.count, batches=1, stored_bytes=size)
+        amount = Amount(jobs=request.count, batches=1, stored_bytes=size_of(request.parts))
         try:
             async with self._quota.admit(account, amount):
                 header = _header(request, self._clock(), fingerprint, parent, image)
@@ -172,7 +172,7 @@ class SubmitJobs:
             BlobMissing: When it names blobs that are not stored.
         """
         view, options = self._commits.view, request.options
-        await admit_options(view, account, options, shares_files=self._shares_files)
+        await admit_options(view, account, options, self._site)
         async with self._turns.of(account):
             check_packs(request.parts)
         await self._check_blobs(account, _contents(request), request.bundle)
@@ -294,9 +294,8 @@ class SubmitJobs:
             if part.content.data is None:
                 continue
             name = layout.arguments(account, batch, part.first)
-            data = part.content.data
 
-            async def plan(draft: Draft, name: str = name, data: bytes = data) -> None:
+            async def plan(draft: Draft, name: str = name, data: bytes = part.content.data) -> None:
                 if draft.peek(name) is None:
                     draft.create(name, data)
 
@@ -390,6 +389,7 @@ def _ready(account: str, header: Header, *, waits: bool) -> Ready:
         waits=waits,
         parent=header.parent,
         size=size_of(header.parts),
+        notifies=header.options.on_done is not None,
     )
 
 

@@ -41,7 +41,7 @@ def test_fields_that_are_given_by_name_keep_their_order() -> None:
     slot = Slot(number=1, pool=POOL, burst="b", place="p", started_at=2.0, seen_at=3.0)
 
     stored = msgspec.msgpack.decode(msgspec.msgpack.encode(ready))
-    assert [*stored[:3], *stored[4:]] == [1, 2, 3, 4, True, 5, 6]
+    assert [*stored[:3], *stored[4:]] == [1, 2, 3, 4, True, 5, 6, False]
     stored = msgspec.msgpack.decode(msgspec.msgpack.encode(slot))
     assert [stored[0], *stored[2:]] == [1, "b", "p", 2.0, 3.0, False]
 
@@ -52,7 +52,7 @@ def test_what_an_earlier_version_stored_is_read() -> None:
 
     ready = msgspec.msgpack.decode(msgspec.msgpack.encode([1, 2, 3, pool, 4]), type=Ready)
 
-    assert (ready.waits, ready.parent, ready.size) == (False, 0, 0)
+    assert (ready.waits, ready.parent, ready.size, ready.notifies) == (False, 0, 0, False)
 
 
 def test_each_kind_of_record_has_keys_of_its_own() -> None:

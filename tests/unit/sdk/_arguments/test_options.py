@@ -14,7 +14,7 @@ NAMES = [
     "_type", "_cores", "_env", "_vol", "_secrets", "_label", "_priority", "_restartable",
     "_depends_on", "_depends_on_errors", "_max_runtime", "_profile", "_kill_process",
     "_os_env_vars", "_callback", "_callback_on_error", "_fast_serialization", "_seed", "_cwd",
-    "_ports", "_high_cpu",
+    "_ports", "_on_done", "_high_cpu",
 ]  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def test_without_options_there_are_the_original_defaults() -> None:
         ("_depends_on_errors", "abort"), ("_max_runtime", None), ("_profile", False),
         ("_kill_process", False), ("_os_env_vars", []), ("_callback", None),
         ("_callback_on_error", None), ("_fast_serialization", 0), ("_seed", None),
-        ("_cwd", None), ("_ports", {}), ("_high_cpu", False),
+        ("_cwd", None), ("_ports", {}), ("_on_done", None), ("_high_cpu", False),
     ],
 )  # fmt: skip
 def test_a_default_said_is_the_default(name: str, default: Any) -> None:
@@ -104,6 +104,7 @@ WRONG: dict[str, list[Any]] = {
     "_fast_serialization": [3, -1, True, "0", None, 1.0],
     "_seed": [-1, 2**63, True, 1.0, "7", [7]],
     "_cwd": [7, "", True, ["."], "x" * 5000],
+    "_on_done": [7, b"https://example.org", ["https://example.org"], "x" * 2001],
     "_high_cpu": [1, None, "yes"],
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from picloud_api.engine.process.turns import Turns
 from picloud_api.usecases.jobs.admission import (
+    JobSite,
     check_cover,
     check_options,
     check_packs,
@@ -42,7 +43,7 @@ def part(first: int, count: int) -> wire.PackPart:
 def test_options_that_no_job_can_have_are_refused(options: wire.Options, message: str) -> None:
     """The message names the option, and where there is a list, what it may be."""
     with pytest.raises(RequestRefused, match=message) as refused:
-        check_options(options, shares_files=False)
+        check_options(options, JobSite(False, str))
 
     assert (refused.value.field or "").startswith("options.")
 
@@ -50,10 +51,10 @@ def test_options_that_no_job_can_have_are_refused(options: wire.Options, message
 def test_environment_variables_have_a_limit_in_all() -> None:
     """Names and values count together."""
     half = "x" * (wire.MAX_VARIABLES_BYTES // 2)
-    check_options(wire.Options(os_env_vars={"A": half[2:], "B": half}), shares_files=True)
+    check_options(wire.Options(os_env_vars={"A": half[2:], "B": half}), JobSite(True, str))
 
     with pytest.raises(TooLarge):
-        check_options(wire.Options(os_env_vars={"A": half, "B": half}), shares_files=True)
+        check_options(wire.Options(os_env_vars={"A": half, "B": half}), JobSite(True, str))
 
 
 def test_a_pack_stays_in_one_page() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
-from picloud_api.background.stage_sweeper import KEPT_S
+from picloud_api.background.sweepers.stage_sweeper import KEPT_S
 from picloud_api.store import layout
 from picloud_model import wire
 from picloud_model.errors import PiCloudError

@@ -1,0 +1,1 @@
+"""Sweepers: what deletes what was left behind, on the leader."""
