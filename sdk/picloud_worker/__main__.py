@@ -24,6 +24,7 @@ from picloud_worker.supervisor.blob_cache import BlobCache
 from picloud_worker.supervisor.bundle import Bundles
 from picloud_worker.supervisor.supervisor import Clocks, Exit, GrantedSlot, Supervisor
 from picloud_worker.system import process_lifetime, user
+from picloud_worker.system.disk import write_log
 from picloud_worker.system.packages import InstalledPackages
 from picloud_worker.zygote.client import ZygoteClient
 
@@ -54,7 +55,7 @@ def main() -> Exit:
     try:
         runs_as = user.User.of(options.place, user.all_users()) if options.drops else None
     except user.NoUsersError as error:
-        sys.stderr.write(f"picloud_worker: {options.place}: {error}\n")
+        write_log(f"{options.place}: {error}")
         return Exit.BROKEN
     # First, for all other processes of the slot see what is mounted.
     idle = None if options.drops else IdleMount.begin((os.getuid(), os.getgid()))
@@ -66,7 +67,7 @@ def main() -> Exit:
     except Stopped:
         return Exit.DONE
     except NotAllowed as refusal:
-        sys.stderr.write(f"picloud_worker: {options.place}: {refusal.message}\n")
+        write_log(f"{options.place}: {refusal.message}")
         return Exit.DONE
     finally:
         zygote.close()
