@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -170,6 +171,26 @@ async def test_processes_that_start_at_once_agree_on_an_owner(nats_server: runni
     assert (await ports[2].counts(queue)).in_flight == 0
     assert len({each.owner for each in taken[-100:]}) == 1
     await ports[3].delete(queue)
+    for port in ports:
+        await port.close()
+
+
+async def test_a_request_is_handled_by_one_process_only(nats_server: running.Nats) -> None:
+    """While another process wants to own the queue and listens, no message is taken in vain."""
+    access = NatsAccess(nats_server.address, token=nats_server.token)
+    owner, late, asking = ports = [NatsQueues(access) for _ in range(3)]
+    queue = new_name()
+    await owner.create(queue)
+    await push(owner, queue, *(b"%d" % number for number in range(40)))
+    taken = await take(owner, queue, 1)
+    subject = f"picloud.owner.{queue}"
+    await late._gateway.subscribe(subject, partial(late._serve, queue), group="owner")
+
+    for _ in range(20):
+        taken += await take(asking, queue, 1)
+
+    assert len(taken) == (await owner.counts(queue)).in_flight == 21
+    await owner.delete(queue)
     for port in ports:
         await port.close()
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _CONNECT_S: Final = 5.0
 _RECONNECT_S: Final = 0.2
 _REQUEST_S: Final = 10.0
+_DRAIN_S: Final = 1.0
 _HEADER_BYTES: Final = 4096
 """Room for headers: the server counts them as part of a message, the client does not."""
 _ACK: Final = b"+ACK"
@@ -172,15 +173,26 @@ class NatsGateway:
             raise self.refusal(error) from error
 
     async def subscribe(
-        self, subject: str, receive: Callable[[Msg], Awaitable[None]]
+        self, subject: str, receive: Callable[[Msg], Awaitable[None]], *, group: str = ""
     ) -> Callable[[], Awaitable[None]]:
-        """Receive the messages of a subject from now on; return what ends that."""
+        """Receive the messages of a subject from now on; return what ends that.
+
+        Args:
+            subject: What they are published to.
+            receive: Gets each of them.
+            group: Of the subscriptions with the same group, one receives each message. A
+                subscription that ends receives what the server has sent to it before.
+        """
         client = await self._connected()
-        subscription = await client.subscribe(subject, cb=receive)
+        subscription = await client.subscribe(subject, group, cb=receive)
 
         async def end() -> None:
-            with contextlib.suppress(NatsError, OSError):
-                await subscription.unsubscribe()
+            with contextlib.suppress(NatsError, OSError, TimeoutError):
+                if group and client.is_connected:
+                    async with asyncio.timeout(_DRAIN_S):
+                        await subscription.drain()
+                else:
+                    await subscription.unsubscribe()
 
         return end
 

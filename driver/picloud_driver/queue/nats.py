@@ -298,7 +298,7 @@ class NatsQueues(QueuePort):
             if queue not in self._listening:
                 # First, so that no process finds a consumer whose owner does not answer.
                 self._listening[queue] = await self._gateway.subscribe(
-                    f"picloud.owner.{queue}", partial(self._serve, queue)
+                    f"picloud.owner.{queue}", partial(self._serve, queue), group="owner"
                 )
             for name in before.get("consumers") or ():
                 await self._delete_consumer(queue, name)
@@ -349,7 +349,12 @@ class NatsQueues(QueuePort):
             return None
         payload = msgspec.msgpack.encode(operation)
         wait_s = timeout_s + _FORWARD_S
-        reply = await self._gateway.forward(f"picloud.owner.{queue}", payload, wait_s)
+        # One process gets it: if two did, the reply of one would be lost with what it has taken.
+        # One that does not own the queue has stopped to listen when it says so.
+        reply: bytes | None = _NOT_OWNER
+        for _ in range(_ATTEMPTS):
+            if reply == _NOT_OWNER:
+                reply = await self._gateway.forward(f"picloud.owner.{queue}", payload, wait_s)
         if reply is None or reply == _NOT_OWNER:
             return None
         if reply[:1] == _RESULT:
