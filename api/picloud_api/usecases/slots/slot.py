@@ -122,7 +122,7 @@ class Slots:
         if session is None:
             slot: Slot | None = await self._commits.view.get(layout.slot(number))
             if slot is None:
-                del self._numbers[token]
+                self._numbers.pop(token, None)  # another request of it may have been here
                 raise SlotRefused
             session = self.sessions.add(SlotSession(slot, self._clock()))
         return session
