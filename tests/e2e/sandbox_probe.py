@@ -8,12 +8,14 @@ import contextlib
 import ctypes
 import errno
 import importlib
+import itertools
 import os
 import resource
 import signal
 import socket
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -253,12 +255,18 @@ def shut() -> list[str]:
 
 def looked_up(address: str, names: list[str]) -> tuple[str, list[str]]:
     """Return the name of an address, and which of some names have an address."""
-    resolved = []
-    for name in names:
-        with contextlib.suppress(OSError):
+
+    def has_address(name: str) -> bool:
+        try:
             socket.gethostbyname(name)
-            resolved.append(name)
-    return socket.gethostbyaddr(address)[0], resolved
+        except OSError:
+            return False
+        return True
+
+    # At once: without the internet each name that Docker does not know takes 10 s.
+    with ThreadPoolExecutor(len(names)) as pool:
+        found = [*pool.map(has_address, names)]
+    return socket.gethostbyaddr(address)[0], [*itertools.compress(names, found)]
 
 
 def reachable(places: list[tuple[str, int]]) -> list[tuple[str, int]]:

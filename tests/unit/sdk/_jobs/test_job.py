@@ -7,6 +7,7 @@ import copy
 import json
 import pickle
 import sqlite3
+import threading
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
@@ -201,6 +202,13 @@ def test_a_map_can_be_awaited(server: FakeServer, client: Client) -> None:
     assert values == list(jobs)
     assert isinstance(error, KeyError)
     assert isinstance(timeout, TimeoutError)
+    # The thread that still waits asks this server, which never lets it wait, again and again.
+    for jid in slow:
+        server.done(jid, 0)
+    for thread in threading.enumerate():
+        if thread.name == "cloud awaited map":
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 def test_awaiting_without_a_loop_says_so(client: Client) -> None:
