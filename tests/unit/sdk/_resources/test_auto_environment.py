@@ -10,6 +10,7 @@ import pytest
 from cloud import CloudException
 from cloud._config.configuration import Config
 from cloud._resources.auto_environment import installed_here
+from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,9 +52,10 @@ def test_each_distribution_is_pinned_to_its_version_or_its_source(tmp_path: Path
 
 def test_what_is_installed_here_is_what_its_metadata_say() -> None:
     """The names of directories are enough."""
-    known = {f"{each.name}=={each.version}".lower().replace("-", "_") for each in distributions()}
+    known = {f"{canonicalize_name(each.name)}=={each.version}" for each in distributions()}
 
-    pinned = {each.lower().replace("-", "_") for each in installed_here().pip if "==" in each}
+    pairs = [each.split("==") for each in installed_here().pip if "==" in each]
+    pinned = {f"{canonicalize_name(name)}=={version}" for name, version in pairs}
 
     assert pinned
     assert pinned <= known
