@@ -190,7 +190,7 @@ class NatsGateway:
             with contextlib.suppress(NatsError, OSError, TimeoutError):
                 if group and client.is_connected:
                     async with asyncio.timeout(_DRAIN_S):
-                        await subscription.drain()
+                        await subscription.drain()  # type: ignore[no-untyped-call]
                 else:
                     await subscription.unsubscribe()
 

@@ -214,25 +214,6 @@ async def test_the_token_of_a_removed_slot_is_refused(api: ApiHarness) -> None:
         await slots.recognise(token)
 
 
-async def test_two_requests_of_a_removed_slot_at_once_are_refused(
-    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both look for the slot before either has found that it has ended."""
-    slot = await api.slot()
-    slots = api.use_cases.slots.slots
-    token = (await slots.register(slot.slot.place)).token
-    await slots.remove(slot.number)
-
-    async def missing(_name: str) -> None:
-        await asyncio.sleep(0)
-
-    monkeypatch.setattr(api.server.context.commits.view, "get", missing)
-    looks = (slots.find(token), slots.find(token))
-    replies = await asyncio.gather(*looks, return_exceptions=True)
-
-    assert [type(reply) for reply in replies] == [SlotRefused, SlotRefused]
-
-
 async def test_a_live_slot_is_recorded_every_few_seconds(api: ApiHarness) -> None:
     """Requests record that a slot is alive, but not each of them."""
     slot = await api.slot()
