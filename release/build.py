@@ -58,9 +58,8 @@ def release(commit: str, into: Path) -> list[Path]:
         sys.exit("error: there are changes that are not committed: commit them, then make release")
     with tempfile.TemporaryDirectory() as name:
         first, second = (built(commit, Path(name) / copy) for copy in ("a", "a-longer-path"))
-        differing = [
-            file.name for file in first if file.read_bytes() != second_of(file, second).read_bytes()
-        ]
+        one, other = ({file.name: digest(file) for file in files} for files in (first, second))
+        differing = sorted(dict(one.items() ^ other.items()))
         if differing:
             sys.exit(f"error: {' and '.join(differing)} differ between two builds of one commit")
         shutil.rmtree(into, ignore_errors=True)
@@ -101,11 +100,6 @@ def build(source: Path, into: Path, epoch: str, *kinds: str) -> list[Path]:
         check=True,
     )
     return sorted(file for file in into.iterdir() if file.name.startswith("picloud"))
-
-
-def second_of(file: Path, others: list[Path]) -> Path:
-    """Return the file of the same name, or one that is empty."""
-    return next((other for other in others if other.name == file.name), Path(os.devnull))
 
 
 def components(files: list[Path], folder: Path, into: Path) -> Path:

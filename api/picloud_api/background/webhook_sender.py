@@ -153,7 +153,7 @@ class WebhookSender:
     async def _post(self, key: str, record: WebhookRecord, now: float) -> None:
         account = WebhookRecord.parse(key).account
         jids = [(record.first, record.first + record.count - 1)]
-        runs = (await self._statuses.status(account, jids, _count_nothing)).runs
+        runs = (await self._statuses.status(account, jids)).runs
         statuses: Counter[str] = Counter()
         for run in runs:
             statuses[run.status] += run.last - run.first + 1
@@ -184,7 +184,3 @@ async def _change(
         draft.delete(key)
     else:
         draft.put(key, changed)
-
-
-async def _count_nothing(size: int) -> None:
-    """Count nothing: the statuses of a batch are counted, not kept."""

@@ -351,10 +351,10 @@ class NatsQueues(QueuePort):
         wait_s = timeout_s + _FORWARD_S
         # One process gets it: if two did, the reply of one would be lost with what it has taken.
         # One that does not own the queue has stopped to listen when it says so.
-        reply: bytes | None = _NOT_OWNER
         for _ in range(_ATTEMPTS):
-            if reply == _NOT_OWNER:
-                reply = await self._gateway.forward(f"picloud.owner.{queue}", payload, wait_s)
+            reply = await self._gateway.forward(f"picloud.owner.{queue}", payload, wait_s)
+            if reply != _NOT_OWNER:
+                break
         if reply is None or reply == _NOT_OWNER:
             return None
         if reply[:1] == _RESULT:

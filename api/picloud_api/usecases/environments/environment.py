@@ -12,7 +12,12 @@ from picloud_model.errors import RequestConflict, RequestRefused, TooLarge
 from picloud_model.wire import environment as wire
 
 from picloud_api.engine.jobs.in_use import refuse_in_use
-from picloud_api.usecases.environments.environment_choice import base_named, unbuilt, with_version
+from picloud_api.usecases.environments.environment_choice import (
+    base_named,
+    unbuilt,
+    with_pending,
+    with_version,
+)
 from picloud_api.usecases.environments.environment_record import (
     EnvironmentRecord,
     environment_key,
@@ -75,9 +80,7 @@ class Environments:
             record = before or EnvironmentRecord(desc="", created_at=now, modified_at=now)
             if request.desc is not None:
                 record = replace(record, desc=request.desc)
-            if record.current is not None and record.current.image == image:
-                return replace(record, pending=None)
-            pending = wire.StoredVersion(
+            version = wire.StoredVersion(
                 number=record.next_number,
                 image=image,
                 base=base.name,
@@ -85,7 +88,7 @@ class Environments:
                 made_at=now,
                 recipe=recipe,
             )
-            return replace(record, pending=pending, modified_at=now)
+            return with_pending(record, version)
 
         await self._change(account, request.name, change)
         return await self.get(account, request.name)
@@ -265,9 +268,7 @@ class Environments:
         def change(before: EnvironmentRecord | None) -> EnvironmentRecord | None:
             if before is None:
                 return None
-            if before.current is not None and before.current.image == image:
-                return replace(before, pending=None)
-            pending = wire.StoredVersion(
+            version = wire.StoredVersion(
                 number=before.next_number,
                 image=image,
                 base=setup.base,
@@ -276,7 +277,7 @@ class Environments:
                 recipe=wire.Recipe(base=setup.base),
                 saved=True,
             )
-            return replace(before, pending=pending, modified_at=now)
+            return with_pending(before, version)
 
         await self._change(account, name, change)
         return await self.get(account, name)

@@ -196,6 +196,16 @@ async def base_named(images: ImagePort, name: str, field: str) -> EnvironmentBas
     return bases[name]
 
 
+def with_pending(record: EnvironmentRecord, version: StoredVersion) -> EnvironmentRecord:
+    """Return an environment that gets a version once its image is ready.
+
+    If that is the image of the current version, this one remains, and nothing else is pending.
+    """
+    if record.current is not None and record.current.image == version.image:
+        return replace(record, pending=None)
+    return replace(record, pending=version, modified_at=version.made_at)
+
+
 def with_version(record: EnvironmentRecord, version: StoredVersion) -> EnvironmentRecord:
     """Return a record with one more version, which is the current one."""
     return replace(record, history=(*record.history, version)[-MAX_VERSIONS:])

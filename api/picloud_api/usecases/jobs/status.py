@@ -30,6 +30,10 @@ _ALIKE: Final = bytes.maketrans(bytes(_SHOWN_ALIKE), bytes(_SHOWN_ALIKE.values()
 """For each state the first one that is shown as the same status."""
 
 
+async def _count_nothing(size: int) -> None:
+    """Count nothing: the statuses are not kept for a reply."""
+
+
 class JobStatuses:
     """Returns the statuses of jobs."""
 
@@ -38,14 +42,17 @@ class JobStatuses:
         self._turns = context.turns
 
     async def status(
-        self, account: str, jids: Sequence[Range], hold: Callable[[int], Awaitable[object]]
+        self,
+        account: str,
+        jids: Sequence[Range],
+        hold: Callable[[int], Awaitable[object]] = _count_nothing,
     ) -> Statuses:
         """Return the status of each job, as runs in the order of the request.
 
         Args:
             account: The account that owns the jobs.
             jids: The jobs.
-            hold: Counts bytes that the reply takes in memory.
+            hold: Counts bytes that the reply takes in memory; by default nothing does.
 
         Raises:
             JobNotFound: When one of the jobs does not exist in this account.
@@ -67,13 +74,9 @@ class JobStatuses:
     async def of_one(self, account: str, jid: int) -> str:
         """Return the status of one job; "" if it does not exist any longer."""
         try:
-            return (await self.status(account, [(jid, jid)], _count_nothing)).runs[0].status
+            return (await self.status(account, [(jid, jid)])).runs[0].status
         except (JobNotFound, JobDeleted):
             return ""
-
-
-async def _count_nothing(size: int) -> None:
-    """Count nothing: the status of one job takes no memory."""
 
 
 def _add_runs(runs: list[StatusRun], piece: PageSlice, page: Page) -> None:
