@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tests.contract.bucket_adapters import BucketSite
 
+TICK_S = 0.05
+
 
 @pytest.fixture
 def object_site(durable_site: BucketSite) -> BucketSite:
@@ -223,8 +225,8 @@ async def test_uploads_that_were_given_up_are_removed(buckets: BucketPort) -> No
     old = [await buckets.start_upload(account, "a/b") for account in (ACCOUNT, "a0000002")]
     used = await buckets.start_upload(ACCOUNT, "a/b")
     before = time.time()
-    # S3 has times in whole seconds, rounded down.
-    await asyncio.sleep(math.ceil(before) - before)
+    # S3 has times in whole seconds, rounded down, and files have that of the last tick of the clock.
+    await asyncio.sleep(math.ceil(before) - before + TICK_S)
     await write_part(buckets, used, 1, b"x")
 
     assert await buckets.abort_old_uploads(before - 60) == 0

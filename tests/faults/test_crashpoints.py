@@ -63,9 +63,18 @@ def test_a_slot_dies_there(begin: Callable[..., Stack], point: str, passes: int)
 
     ledger.submit(400)
     ledger.client.join(ledger.jids, 60, ignore_errors=True)
-
     [flag] = stack.shared.parent.glob("armed.*")
-    assert not psutil.pid_exists(int(flag.suffix[1:]))
+    victim = int(flag.suffix[1:])
+    # The other slot may have run so many of the jobs that this one has not passed often enough.
+    until(lambda: _ended(victim) or ledger.submit(20), f"the slot has died at {point}")
+
     totals = ledger.settle()
     assert totals.kept, totals
     assert totals.executions_max <= 2
+
+
+def _ended(pid: int) -> bool:
+    try:
+        return not alive(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return True
