@@ -225,7 +225,7 @@ async def test_uploads_that_were_given_up_are_removed(buckets: BucketPort) -> No
     old = [await buckets.start_upload(account, "a/b") for account in (ACCOUNT, "a0000002")]
     used = await buckets.start_upload(ACCOUNT, "a/b")
     before = time.time()
-    # S3 has times in whole seconds, rounded down, and files have that of the last tick of the clock.
+    # S3 has times in whole seconds, rounded down, and a file that of the clock's last tick.
     await asyncio.sleep(math.ceil(before) - before + TICK_S)
     await write_part(buckets, used, 1, b"x")
 

@@ -337,16 +337,23 @@ def steady(seconds: float) -> int:
 
 
 def pace(seconds: float) -> float:
-    """Repeat the same piece of work for a while; return the median of its times."""
+    """Repeat the same piece of work for a while; return the median of its times, in seconds.
+
+    The time for which other programs had the processor does not count.
+    """
     own = bytearray(8 * MB)
     took = []
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        began = time.perf_counter()
+        began, waited = time.perf_counter(), _waited_for_a_processor()
         own[::64] = own[::64]
         sum(range(200_000))
-        took.append(time.perf_counter() - began)
+        took.append(time.perf_counter() - began - (_waited_for_a_processor() - waited))
     return sorted(took)[len(took) // 2]
+
+
+def _waited_for_a_processor() -> float:
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
 
 
 def fibonacci(number: int) -> int:
