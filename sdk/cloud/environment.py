@@ -88,8 +88,8 @@ def build(
         name: Up to 30 letters, digits, dots, hyphens and underscores.
         recipe: The path of a TOML file, or a dict with the same keys: `base`, `pip` (a list of
             requirements), `requirements` (the path of a requirements file), `lock` (the path of a
-            `uv.lock`), `files` (a table of paths), `texts` (a table of the contents of files) and
-            `test` (a command).
+            `uv.lock`), `files` (a table of paths), `texts` (a table of the contents of files),
+            `commands` (a list of lines for a shell) and `test` (a command).
         desc: A description for yourself.
         wait: Whether to return only when the build has ended.
         show: Called with each part of the log, while this waits; by default it is printed to

@@ -10,7 +10,8 @@ from picloud_model.wire.environment import Recipe
 if TYPE_CHECKING:
     from pathlib import Path
 
-GADGET = Recipe(pip=["gadget==1.0"], files={"share/note": "hello"})
+NOTE = "gadget=$(python -c 'import gadget; print(gadget.answer)'); printf %s $gadget >> share/note"
+GADGET = Recipe(pip=["gadget==1.0"], files={"share/note": "hello"}, commands=[NOTE])
 
 
 def make_wheel(folder: Path) -> None:

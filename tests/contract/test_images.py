@@ -89,7 +89,7 @@ async def test_an_image_has_its_packages_its_files_and_the_worker(images: VenvIm
         "42"
     )
     read = "import sys, pathlib; print((pathlib.Path(sys.prefix) / 'share/note').read_text())"
-    assert run(images, GADGET, read) == "hello"
+    assert run(images, GADGET, read) == "hello42"
     find = "import importlib.util as u; print(u.find_spec('falcon'), u.find_spec('picloud_api'))"
     assert run(images, GADGET, find) == "None None"
     assert await images.names() == [digest(GADGET)]
@@ -118,6 +118,7 @@ async def test_two_builds_of_an_image_are_one(images: VenvImages, tmp_path: Path
         (Recipe(test=["python", "-c", "1/0"]), "test: .*ZeroDivisionError: division by zero"),
         (Recipe(test=["no-such-program"]), "test: there is no program 'no-such-program'"),
         (Recipe(test=["sh", "-c", "exit 3"]), "test: exit status 3"),
+        (Recipe(commands=["true", "false; true"]), "command 2: exit status 1"),
     ],
 )
 async def test_a_failing_step_is_named_with_its_output(

@@ -90,7 +90,7 @@ async def test_an_image_has_its_packages_and_its_files(images: DockerImages) -> 
         ImageState.FAILED,
         "test: there is no program 'no-such-program'.",
     )
-    assert daemon().docker(*run).stdout == "42 hello\n"
+    assert daemon().docker(*run).stdout == "42 hello42\n"
     assert images.container(name).startswith(f"localhost/{NETWORK}/bookworm-")
     assert await images.names() == [name]
     log = await images.log(name, 0)

@@ -27,6 +27,16 @@ class BuildFailedError(Exception):
     """A step of a build failed; the text says which one, and its last lines."""
 
 
+def numbered(lines: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Return the names and commands of the steps that run the lines of a recipe.
+
+    >>> numbered(["make install"])
+    [('command 1', ['/bin/sh', '-e', '-c', 'make install'])]
+    """
+    commands = (["/bin/sh", "-e", "-c", line] for line in lines)
+    return [(f"command {number}", command) for number, command in enumerate(commands, 1)]
+
+
 class BuildStep(msgspec.Struct, frozen=True, kw_only=True):
     """A command of a build.
 

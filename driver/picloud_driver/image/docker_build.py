@@ -18,7 +18,12 @@ from picloud_model.wire.environment import Recipe
 
 from picloud_driver.image import worker_packages
 from picloud_driver.image.build_log import BuildLog
-from picloud_driver.image.build_step import BuildFailedError, BuildStep, no_program
+from picloud_driver.image.build_step import (
+    BuildFailedError,
+    BuildStep,
+    no_program,
+    numbered,
+)
 from picloud_driver.image.port import Image, ImageState
 
 if TYPE_CHECKING:
@@ -99,11 +104,16 @@ class BuildContainer(msgspec.Struct, frozen=True, kw_only=True):
         await self._exec(what, options, command, variables or {})
 
     async def as_nobody(
-        self, what: str, command: Sequence[str], variables: Mapping[str, str] | None = None
+        self,
+        what: str,
+        command: Sequence[str],
+        variables: Mapping[str, str] | None = None,
+        *,
+        folder: str = _HOME,
     ) -> bytes:
         """Run a command as a user without rights; return what it prints to standard output."""
         path = f"PATH={ENVIRONMENT}/bin:{_SYSTEM_PATH}"
-        options = ["--user", _NOBODY, "--workdir", _HOME, "--env", path]
+        options = ["--user", _NOBODY, "--workdir", folder, "--env", path]
         return await self._exec(what, options, command, variables or {})
 
     async def remove(self) -> None:
@@ -189,8 +199,11 @@ class DockerBuild(msgspec.Struct, frozen=True, kw_only=True):
         if self.recipe.files:
             copy = ["cp", "--recursive", f"{_TOOLS}/recipe/files/.", ENVIRONMENT]
             await container.as_nobody("copy files", copy)
+        inside = {"VIRTUAL_ENV": ENVIRONMENT}
+        for what, command in numbered(self.recipe.commands):
+            await container.as_nobody(what, command, inside, folder=ENVIRONMENT)
         if self.recipe.test:
-            await container.as_nobody("test", self.recipe.test, {"VIRTUAL_ENV": ENVIRONMENT})
+            await container.as_nobody("test", self.recipe.test, inside)
         freeze = [uv, "pip", "freeze", "--python", _PYTHON]
         listed = await container.as_nobody("list packages", freeze, variables)
         await container.as_root("remove temporary files", ["sh", "-c", _TIDY])

@@ -38,6 +38,7 @@ def refusal(recipe: Recipe) -> str:
         parts = PurePosixPath(path)
         if not path or parts.is_absolute() or ".." in parts.parts or "\0" in path:
             return f"{path[:100]!r} is not a valid path of a file below the environment."
-    if any("\0" in each for each in recipe.test):
-        return "The test command contains a NUL character."
+    for what, words in (("A command", recipe.commands), ("The test command", recipe.test)):
+        if any("\0" in each for each in words):
+            return f"{what} contains a NUL character."
     return ""

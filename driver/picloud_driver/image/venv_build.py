@@ -13,7 +13,7 @@ import msgspec
 from picloud_model.wire.environment import Recipe
 
 from picloud_driver.image import worker_packages
-from picloud_driver.image.build_step import BuildStep
+from picloud_driver.image.build_step import BuildStep, numbered
 from picloud_driver.image.builds import hex_of
 from picloud_driver.image.port import Image, ImageState
 
@@ -68,13 +68,14 @@ class VenvSteps(msgspec.Struct, frozen=True, kw_only=True):
         command: Sequence[str],
         *,
         path: Path | None = None,
+        folder: Path | None = None,
     ) -> bytes:
         """Run a command and log its output; return what it printed to standard output."""
         variables = dict(self.variables, HOME=str(scratch))
         if path is not None:
             variables["PATH"] = f"{path}:{variables['PATH']}"
             variables["VIRTUAL_ENV"] = str(path.parent)
-        step = BuildStep(what=what, command=command, variables=variables, folder=scratch)
+        step = BuildStep(what=what, command=command, variables=variables, folder=folder or scratch)
         return await step.run(log)
 
     async def finish(self, log: BuildLog, scratch: Path, venv: Path) -> None:
@@ -127,6 +128,8 @@ class VenvBuild(VenvSteps, frozen=True, kw_only=True):
             target_file.write_text(text)
         (packages,) = venv.glob("lib/python3.*/site-packages")
         (packages / "picloud_worker.pth").write_text(f"{worker}\n")
+        for what, command in numbered(self.recipe.commands):
+            await self.step(log, scratch, what, command, path=venv / "bin", folder=venv)
         if self.recipe.test:
             await self.step(log, scratch, "test", self.recipe.test, path=venv / "bin")
         await self.finish(log, scratch, venv)

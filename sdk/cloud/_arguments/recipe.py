@@ -17,7 +17,7 @@ from picloud_model.wire.environment import Recipe
 
 from cloud.errors import CloudException, CloudTypeError, CloudValueError
 
-_KEYS: Final = ("base", "pip", "apt", "requirements", "lock", "files", "texts", "test")
+_KEYS: Final = ("base", "pip", "apt", "requirements", "lock", "files", "texts", "commands", "test")
 _EXPORT: Final = (
     *("export", "--frozen", "--no-hashes", "--no-header", "--no-annotate"),
     *("--no-emit-project", "--no-dev", "--format", "requirements.txt"),
@@ -70,6 +70,7 @@ def _recipe(values: Mapping[str, Any], folder: Path) -> Recipe:
         apt=_texts("apt", values.get("apt", [])),
         files={target: _read(folder / _text("files", path)) for target, path in files.items()}
         | {target: _text("texts", text) for target, text in texts.items()},
+        commands=_texts("commands", values.get("commands", [])),
         test=shlex.split(test) if isinstance(test, str) else _texts("test", test),
     )
 
@@ -84,6 +85,7 @@ def described(found: Recipe) -> dict[str, Any]:
         "base": found.base,
         "apt": found.apt,
         "pip": found.pip,
+        "commands": found.commands,
         "test": found.test,
         "texts": found.files,
     }

@@ -28,6 +28,7 @@ EnvironmentPath = Annotated[
 """The name of an environment of the account, or `/owner/name` for a public one."""
 EnvironmentDescription = Annotated[str, Meta(max_length=1000)]
 Requirement = Annotated[str, Meta(min_length=1, max_length=500)]
+ShellLine = Annotated[str, Meta(min_length=1, max_length=4000)]
 EnvironmentStatus = Literal["new", "building", "failed", "ready"]
 
 _LAYOUT: Final = "1"
@@ -41,13 +42,15 @@ class Recipe(
 
     `base` is the name of a base, by default the first one of the server. `pip` are requirements of
     Python packages, `apt` Debian packages. `files` are texts by their paths below the environment's
-    directory, which is `sys.prefix` in a job. `test` is a command that must succeed at the end.
+    directory, which is `sys.prefix` in a job. `commands` are lines for `/bin/sh`, which run in that
+    directory once packages and files are there. `test` is a command that must succeed at the end.
     """
 
     base: Annotated[str, Meta(max_length=100)] = ""
     pip: Annotated[list[Requirement], Meta(max_length=1000)] = []
     apt: Annotated[list[Requirement], Meta(max_length=1000)] = []
     files: dict[str, str] = {}
+    commands: Annotated[list[ShellLine], Meta(max_length=100)] = []
     test: Annotated[list[Annotated[str, Meta(max_length=4000)]], Meta(max_length=100)] = []
 
     def digest(self, python: str) -> str:
@@ -59,7 +62,7 @@ class Recipe(
         >>> Recipe(pip=["b", "a"]).digest("3.11") == Recipe(pip=["a", "b"]).digest("3.11")
         True
         """
-        content = (
+        content: tuple[object, ...] = (
             _LAYOUT,
             python,
             sorted(set(self.pip)),
@@ -67,6 +70,8 @@ class Recipe(
             sorted(self.files.items()),
             self.test,
         )
+        if self.commands:  # what was built from other recipes keeps its digest
+            content = (*content, self.commands)
         return f"sha256:{sha256(msgspec.json.encode(content)).hexdigest()}"
 
 

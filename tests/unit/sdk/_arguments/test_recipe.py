@@ -35,7 +35,11 @@ def test_a_recipe_that_was_written_is_read_again(tmp_path: Path) -> None:
     """As TOML, with texts of any characters in place of the files."""
     texts = {"share/a b": 'quoted "x"\n\tback\\slash \x7f\x00 é', "lib/b.py": ""}
     before = Recipe(
-        base="base/python3.11", pip=["attrs>=24 ; python_version > '3'"], files=texts, test=["true"]
+        base="base/python3.11",
+        pip=["attrs>=24 ; python_version > '3'"],
+        files=texts,
+        commands=["make install", "echo 'done' > share/x"],
+        test=["true"],
     )
     file = tmp_path / "environment.toml"
 
