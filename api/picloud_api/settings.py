@@ -8,6 +8,8 @@ import os
 import pwd
 import socket
 import sys
+import tomllib
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -15,6 +17,7 @@ import msgspec
 from picloud_driver.gateway import PublicHost
 from picloud_driver.stack.addresses import Addresses
 from picloud_driver.webhook.network_policy import IPNetwork
+from picloud_model.core import CORE_TYPES
 from picloud_model.errors import PiCloudError
 from picloud_model.wire.tunnel import PortAccess
 
@@ -56,7 +59,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `servers` are those of the hashicorp stack, None for the embedded stack. Finished jobs are
     deleted after `keep_days`, and what nothing refers to after `sweep_hours`; 0 for never. Webhooks
-    may be sent to `webhook_networks` besides the public Internet.
+    may be sent to `webhook_networks` besides the public Internet. `prices` are dollars for an hour
+    of a core, by core type; None to leave them as they are.
     """
 
     data: Path
@@ -77,6 +81,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     build_environment: dict[str, str] = {}
     servers: Addresses | None = None
     quotas: Quotas = Quotas()
+    prices: dict[str, float] | None = None
     public_host: PublicHost = PublicHost()
     webhook_networks: tuple[IPNetwork, ...] = ()
     nomad: NomadSlots = NomadSlots(sys.executable, "")
@@ -117,6 +122,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
         sweep_hours=chosen.sweep_hours,
         servers=None if embedded else _servers(environment),
         quotas=_quotas(environment),
+        prices=None if chosen.prices is None else _prices(chosen.prices),
         public_host=_public_host(chosen.host, environment.get("PICLOUD_PORTS", "")),
         webhook_networks=_networks(environment),
         nomad=NomadSlots(
@@ -168,6 +174,9 @@ def _parser() -> argparse.ArgumentParser:
         help="hours after which stored bytes that nothing refers to are deleted; 0: never",
     )
     parser.add_argument(
+        "--prices", type=Path, help="TOML file of dollars for an hour of a core, by core type"
+    )
+    parser.add_argument(
         "--discard", action="store_true", help="remove the data when the server stops"
     )
     parser.add_argument("--ready-fd", type=int, default=-1, help=argparse.SUPPRESS)
@@ -186,6 +195,22 @@ def _quotas(environment: Mapping[str, str]) -> Quotas:
                 sys.exit(f"{name} is {value!r}; give a whole number from 1 on.")
             chosen[field] = int(value)
     return Quotas(**chosen)
+
+
+def _prices(path: Path) -> dict[str, float]:
+    """Read a list of prices, with a line such as `c1 = 0.04` for each core type."""
+    try:
+        listed = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        sys.exit(f"The list of prices {path} cannot be read: {error}.".replace("..", "."))
+    prices: dict[str, float] = {}
+    for name, price in listed.items():
+        if name not in CORE_TYPES:
+            sys.exit(f"{path}: there is no core type {name!r}; there are {', '.join(CORE_TYPES)}.")
+        if isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < inf:
+            sys.exit(f"{path}: the price of {name} is {price!r}; give dollars an hour, from 0 on.")
+        prices[name] = float(price)
+    return prices
 
 
 def _public_host(host: str, access: str) -> PublicHost:

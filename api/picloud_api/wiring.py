@@ -300,6 +300,8 @@ async def build(
             public_host=settings.public_host,
         )
     )
+    if settings.prices is not None:
+        await use_cases.accounts.prices.change(settings.prices)
     autoscaler = SlotAutoscaler(context, ports.scheduler)
     return Server(
         ports=ports,

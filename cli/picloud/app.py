@@ -100,6 +100,8 @@ COMMANDS: Final = (
         "delete", "delete:delete", "Delete the results, output and arguments of finished jobs."
     ),
     CommandRow("du", "du:du", "Show how much your account has stored."),
+    CommandRow("usage", "usage:usage", "Show how long your jobs have run and what that costs."),
+    CommandRow("prices", "usage:prices", "Show what an hour of a core costs, by core type."),
     CommandRow(
         "restart-slots",
         "restart_slots:restart_slots",

@@ -45,14 +45,16 @@ _LATER = {
     "as_completed": "cloud._futures.completed",
     "connect": "cloud.tunnel",
     "explain": "cloud._diagnosis.explanation",
+    "prices": "cloud._costs.usage",
     "progress": "cloud._client.progress",
     "job": "cloud._futures.job_function",
     "register_joblib": "cloud._futures.joblib_backend",
+    "usage": "cloud._costs.usage",
     "wait": "cloud._futures.completed",
 }
 """Members that are imported when a script first names them, and their modules."""
 __all__ += ["Executor", "Pool", "RetryPolicy", "as_completed", "connect"]  # noqa: F405 - they come from `__getattr__`
-__all__ += ["explain", "job", "progress", "register_joblib", "wait"]  # noqa: F405 - as above
+__all__ += ["explain", "job", "prices", "progress", "register_joblib", "usage", "wait"]  # noqa: F405 - as above
 
 # What scripts for the original client import: cloud.pool_interface, cloud.serialization, ...
 __path__.append(f"{__path__[0]}/_compat")  # noqa: F405 - each package has one

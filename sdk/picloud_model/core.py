@@ -57,3 +57,8 @@ CORE_TYPES: Final[dict[str, CoreType]] = {
 """Every core type by its name."""
 
 DEFAULT_CORE_TYPE: Final = "c1"
+DEFAULT_PRICES: Final = {
+    name: round(0.22 * core.compute_units / CORE_TYPES["f2"].compute_units, 4)
+    for name, core in CORE_TYPES.items()
+}
+"""Dollars for an hour of one core: PiCloud's price of an f2, the others by their compute units."""

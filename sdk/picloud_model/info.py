@@ -37,6 +37,8 @@ class InfoKey(StrEnum):
     """The remote traceback if the job failed, else None."""
     RUNTIME = "runtime"
     """Seconds the job ran, or has run so far; None if it never began."""
+    COST = "cost"
+    """What the runtime costs, in dollars; None if there is no price for its core type."""
     CREATED = "created"
     """When it was created."""
     FINISHED = "finished"

@@ -193,6 +193,23 @@ class Page:
         """Whether a job is final."""
         return State(self.state[index]).final
 
+    def runtime_s(self, index: int, now: float) -> float | None:
+        """Return how long a job ran, or has run so far; None if it never began.
+
+        >>> page = Page.fresh(2, State.DONE)
+        >>> page.fill(0, 1, State.DONE, started=5.0, finished=7.5)
+        >>> page.runtime_s(0, 9.0), page.runtime_s(1, 9.0)
+        (2.5, None)
+        """
+        started, finished = self.started[index], self.finished[index]
+        if not started or not (finished or self.state[index] in UNDER_LEASE):
+            return None
+        return max(0.0, (finished or now) - started)
+
+    def runtime_ms(self, index: int, now: float) -> int:
+        """Return the same in whole milliseconds, as it is charged."""
+        return round((self.runtime_s(index, now) or 0.0) * 1000)
+
     @property
     def open(self) -> int:
         """How many jobs are not final."""

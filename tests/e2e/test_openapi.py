@@ -17,6 +17,7 @@ from cloud._arguments.options import CallOptions
 from cloud._client.client import Client
 from cloud._client.queue_messages import packed
 from cloud._config.configuration import Config
+from cloud._costs.usage import read_usage
 from cloud._http.connections import Connections
 from cloud._http.transport import ServerAddress, Transport
 from cloud._queues.attach import AttachOptions, attach
@@ -47,8 +48,10 @@ from picloud_model.wire.bucket import (
 )
 from picloud_model.wire.cron import CronSchedule
 from picloud_model.wire.environment import Recipe
+from picloud_model.wire.price import PricesListed, PricesRequest
 from picloud_model.wire.rest import Parameter, PublishRequest
 from picloud_model.wire.snapshot import FILE, FOLDER, SnapshotEntry
+from picloud_model.wire.usage import JobUsageRequest
 from picloud_model.wire.webhook import WebhookSecret, WebhookSecretRequest
 
 if TYPE_CHECKING:
@@ -164,6 +167,8 @@ def use(client: Client) -> None:
     client.delete(jids)
     client.restart_slots()
     client.usage()
+    read_usage(transport, JobUsageRequest(by="label"))
+    transport.post("/v1/prices", PricesRequest(), PricesListed)
     with contextlib.suppress(CloudException):  # the job has ended
         TunnelClient(transport).connect(jids[0], 8000)
     with contextlib.suppress(CloudException):

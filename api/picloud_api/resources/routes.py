@@ -21,6 +21,7 @@ from picloud_api.resources import (
     key,
     metrics,
     original,
+    price,
     queue,
     rest,
     secret,
@@ -54,6 +55,7 @@ ROUTES: Final = (
     *slot.ROUTES,
     *tunnel.ROUTES,
     *usage.ROUTES,
+    *price.ROUTES,
     *original.ROUTES,
     *endpoint_call.ROUTES,
 )

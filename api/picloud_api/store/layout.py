@@ -14,6 +14,7 @@ waiting/<account>/<batch>            Waiting, until what it depends on has ended
 finished/<account>/<batch>           Finished, until it is sealed
 staged/<account>/<batch>             Staged
 memos/<account>/<digest>             Memo
+prices/history                       PriceHistory
 slots/<slot>                         Slot
 unreferenced/<account>/<digit>       Unreferenced
 volumes/<account>/<name>             VolumeRecord

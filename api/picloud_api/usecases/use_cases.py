@@ -18,7 +18,9 @@ from picloud_api.engine.scheduling.leasing import LeasePlanner
 from picloud_api.store.small_blobs import SmallBlobs
 from picloud_api.usecases.accounts.account import Accounts
 from picloud_api.usecases.accounts.job_token import JobTokens
+from picloud_api.usecases.accounts.job_usage import JobUsages
 from picloud_api.usecases.accounts.key import Keys
+from picloud_api.usecases.accounts.price import Prices
 from picloud_api.usecases.accounts.quota import AccountQuota, Quotas
 from picloud_api.usecases.accounts.secret import Secrets
 from picloud_api.usecases.accounts.slot_token import SlotTokens
@@ -97,7 +99,7 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountsRoom:
-    """Accounts, their quotas, API keys, secrets, job tokens, slot tokens and web sessions."""
+    """Accounts, their credentials, quotas and secrets, and what their jobs cost."""
 
     def __init__(self, base: Foundation) -> None:
         commits, clock = base.context.commits, base.context.clock
@@ -111,6 +113,8 @@ class AccountsRoom:
         self.quota = AccountQuota(base.context, base.quotas)
         self.secrets = Secrets(base.context, base.secrets)
         self.webhook_secrets = WebhookSecrets(base.keys.ticket)
+        self.prices = Prices(base.context)
+        self.job_usage = JobUsages(base.context, self.prices)
 
 
 class EnvironmentsRoom:
@@ -150,7 +154,12 @@ class JobsRoom:
         self.tunnel = JobTunnels(context, base.live, base.gateway)
         self.public_ports = PublicPorts(context, self.tunnel, base.gateway, base.public_host)
         self.info = JobInformation(
-            context, base.blobs, base.live, why=self.why, public_ports=self.public_ports
+            context,
+            base.blobs,
+            base.live,
+            prices=accounts.prices,
+            why=self.why,
+            public_ports=self.public_ports,
         )
         self.listing = ListJobs(context)
         self.shell = JobShells(context, self.tunnel, base.secrets, base.keys.host)

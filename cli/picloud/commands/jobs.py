@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from picloud_model.wire import ListedBatch, ListedJob
 
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _COLUMNS: Final = tables.Columns(
     ("jid", "status", "function", "label", "created", "runtime"),
     flexible=("function", "label"),
@@ -95,7 +93,7 @@ def jobs(
         statuses=arguments.statuses(status, "--status") if status else [],
         label=label,
         function=function,
-        created_since=None if since is None else time.time() - _seconds(since),
+        created_since=None if since is None else time.time() - arguments.age(since, "--since"),
         before=before,
     )
     if each and function is not None:
@@ -188,12 +186,3 @@ def _row(batch: ListedBatch) -> tuple[object, ...]:
         units.moment(batch.created_at, time.time()),
         batches.shown_runtime(batches.runtime(batch.started_at, batch.finished_at)),
     )
-
-
-def _seconds(age: str) -> float:
-    matched = re.fullmatch(r"(\d+)([smhd])", age.strip())
-    if matched is None:
-        raise typer.BadParameter(
-            f"{age!r} is not a valid age: write 30s, 30m, 12h or 7d.", param_hint="--since"
-        )
-    return int(matched[1]) * _UNITS[matched[2]]

@@ -72,6 +72,18 @@ SweepHours = Annotated[
         help="Delete stored bytes that nothing refers to after this time; 0: never.",
     ),
 ]
+Prices = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="TOML file with a line `c1 = 0.04` for each core type: dollars an hour of a core. "
+        "Without it prices stay as they are.",
+        exists=True,
+        dir_okay=False,
+        resolve_path=True,
+        show_default=False,
+    ),
+]
 
 
 def up(
@@ -90,6 +102,7 @@ def up(
     processes: Processes = 1,
     keep_days: KeepDays = 0.0,
     sweep_hours: SweepHours = 24.0,
+    prices: Prices = None,
     profile: ProfileName = None,
     detach: Detach = False,
 ) -> None:
@@ -122,6 +135,7 @@ def up(
             processes=processes,
             keep_days=keep_days,
             sweep_hours=sweep_hours,
+            prices=prices,
             profile=profile or context.obj.profile,
             detach=detach,
         )

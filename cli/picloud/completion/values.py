@@ -11,6 +11,7 @@ from cloud._config.settings import ClientSettings, environment
 from picloud_model.core import CORE_TYPES
 from picloud_model.info import ALL, InfoKey
 from picloud_model.job import State, Status
+from picloud_model.wire.usage import USAGE_GROUPS
 
 PLAIN: Final = re.compile(r"[\w .:/-]+", re.ASCII)
 """Text without special meaning in any shell, but spaces; some shells evaluate completions."""
@@ -77,6 +78,11 @@ def info_keys(incomplete: str) -> list[str]:
     before, comma, prefix = incomplete.rpartition(",")
     names = [ALL, *(key.value for key in InfoKey)]
     return [f"{before}{comma}{name}" for name in names if name.startswith(prefix)]
+
+
+def usage_groups(incomplete: str) -> list[str]:
+    """Complete what a row of `picloud usage` stands for."""
+    return [name for name in USAGE_GROUPS if name.startswith(incomplete)]
 
 
 def output_formats(incomplete: str) -> list[str]:

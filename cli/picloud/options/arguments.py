@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from cloud._arguments.command_template import is_name
@@ -15,6 +16,8 @@ from picloud.completion import jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Jids = Annotated[
     list[str],
@@ -85,6 +88,23 @@ def statuses(text: str, param_hint: str) -> list[str]:
                 f"{name!r} is not a valid status: write {one_of(known)}.", param_hint=param_hint
             )
     return names
+
+
+def age(text: str, param_hint: str) -> int:
+    """Return an age in seconds.
+
+    Raises:
+        typer.BadParameter: When the text is malformed.
+
+    >>> age("12h", "--since")
+    43200
+    """
+    matched = re.fullmatch(r"(\d+)([smhd])", text.strip(), re.ASCII)
+    if matched is None:
+        raise typer.BadParameter(
+            f"{text!r} is not a valid age: write 30s, 30m, 12h or 7d.", param_hint=param_hint
+        )
+    return int(matched[1]) * _UNITS[matched[2]]
 
 
 def one_of(names: Sequence[str]) -> str:

@@ -46,6 +46,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     processes: int
     keep_days: float
     sweep_hours: float
+    prices: Path | None
     profile: str | None
     detach: bool
 
@@ -68,6 +69,8 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
         arguments["--sweep-hours"] = self.sweep_hours
         if self.keep_days:
             arguments["--keep-days"] = self.keep_days
+        if self.prices is not None:
+            arguments["--prices"] = self.prices
         if self.workers is not None:
             arguments["--slots"] = self.workers
         return [str(part) for pair in arguments.items() for part in pair]

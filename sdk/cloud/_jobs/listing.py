@@ -90,7 +90,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
             statuses=_statuses(self.status),
             label=self.label,
             function=_function(self.function),
-            created_since=_since(self.since, now),
+            created_since=moment_of(self.since, now),
         )
 
 
@@ -168,10 +168,10 @@ def _function(function: object) -> str | None:
     return name_of(function)
 
 
-def _since(since: object, now: datetime) -> float | None:
+def moment_of(since: object, now: datetime) -> float | None:
     """Return a moment in seconds since the epoch.
 
-    >>> _since(60, datetime.fromtimestamp(100, UTC))
+    >>> moment_of(60, datetime.fromtimestamp(100, UTC))
     40.0
     """
     if since is None:

@@ -1,10 +1,20 @@
-"""Usage: what an account has stored."""
+"""Usage: what an account has stored, and what its jobs have run and cost."""
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
 import msgspec
 
-from picloud_model.wire.body import Answer, Request
+from picloud_model.wire.body import Answer, Jid, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+UsageGroup = Literal["label", "function", "day", "type", "map"]
+USAGE_GROUPS: Final[tuple[UsageGroup, ...]] = get_args(UsageGroup)
+_MS_PER_HOUR: Final = 3_600_000
 
 
 class UsageRequest(Request, frozen=True):
@@ -27,3 +37,63 @@ class AccountUsage(Answer, frozen=True):
 
     jobs: StoredBytes
     blobs: StoredBytes
+
+
+class JobUsageRequest(Request, frozen=True):
+    """Ask how long jobs have run and what they cost, newest first: `POST /v1/usage/jobs`.
+
+    Args:
+        by: What a row stands for; None for one row for each core type and price.
+        since_at: Only jobs that were created at or after this time.
+        before: Only jids below this one: `more` of the last answer.
+    """
+
+    by: UsageGroup | None = None
+    since_at: float | None = None
+    before: Jid | None = None
+
+
+class JobUsageRow(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Jobs of one group, core type and price: how many there are and how long they have run.
+
+    A group is a label ("" for none), the name of a function, a day in UTC, a core type, or the jids
+    of a call or map. `core_ms` counts each millisecond once for each core of a job.
+    """
+
+    group: str
+    core_type: str
+    dollars_per_hour: float | None
+    jobs: int
+    runtime_ms: int
+    core_ms: int
+
+    @property
+    def cost(self) -> float | None:
+        """What that costs, in dollars; None without a price."""
+        if self.dollars_per_hour is None:
+            return None
+        return dollars([(self.dollars_per_hour, self.core_ms)])
+
+
+class JobUsage(Answer, frozen=True):
+    """What some of the jobs have used, also deleted ones.
+
+    There may be rows of the same group in later answers: the client adds them up. `more` is the
+    `before` of the next request, or None at the end.
+    """
+
+    rows: list[JobUsageRow]
+    more: int | None = None
+
+
+def dollars(times: Iterable[tuple[float, int]]) -> float:
+    """Return what some time on cores costs; nothing is rounded before the sum.
+
+    Args:
+        times: Pairs of dollars per hour of a core, and milliseconds.
+
+    >>> dollars([(0.22, 1_800_000), (0.04, 900_000)])
+    0.12
+    """
+    total = sum((Decimal(repr(price)) * ms for price, ms in times), Decimal(0))
+    return float(total / _MS_PER_HOUR)

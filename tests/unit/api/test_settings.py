@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import socket
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from picloud_api.settings import read
 from picloud_api.usecases.accounts.quota import Quotas
 
 from tests.unit.api.absent_servers import SERVERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HASHICORP = ["--data", "/tmp/d", "--stack", "hashicorp"]
 
@@ -94,3 +98,43 @@ def test_invalid_settings_end_the_server_with_a_message(arguments: list[str], me
         read(arguments, SERVERS.environment(["consul", "vault", "s3"]))
 
     assert str(ended.value).startswith(message)
+
+
+def test_prices_are_in_a_file(tmp_path: Path) -> None:
+    """A line for each core type; without the option prices are left as they are."""
+    listed = tmp_path / "prices.toml"
+    listed.write_text("c1 = 0.05\nf2 = 1 # dollars\n", encoding="utf-8")
+
+    assert read(["--data", "/tmp/d", "--prices", str(listed)], {}).prices == {"c1": 0.05, "f2": 1.0}
+    assert read(["--data", "/tmp/d"], {}).prices is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("c9 = 1", "there is no core type 'c9'; there are c1, c2, f2, m1, s1."),
+        ("c1 = -1", "the price of c1 is -1; give dollars an hour, from 0 on."),
+        ("c1 = nan", "the price of c1 is nan; give dollars"),
+        ("c1 = true", "the price of c1 is True; give dollars"),
+        ("c1 = '1'", "the price of c1 is '1'; give dollars"),
+        ("c1 1", "cannot be read: "),
+    ],
+)
+def test_a_wrong_list_of_prices_is_named(tmp_path: Path, text: str, message: str) -> None:
+    """Nothing is opened before the prices are valid."""
+    listed = tmp_path / "prices.toml"
+    listed.write_text(text, encoding="utf-8")
+
+    with pytest.raises(SystemExit) as ended:
+        read(["--data", "/tmp/d", "--prices", str(listed)], {})
+
+    assert str(listed) in str(ended.value)
+    assert message in str(ended.value)
+
+
+def test_a_list_of_prices_that_is_missing_is_named(tmp_path: Path) -> None:
+    """Also one that vanished after `picloud up` had looked for it."""
+    with pytest.raises(SystemExit) as ended:
+        read(["--data", "/tmp/d", "--prices", str(tmp_path / "none.toml")], {})
+
+    assert "No such file" in str(ended.value)

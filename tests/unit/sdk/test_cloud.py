@@ -40,6 +40,7 @@ MEMBERS = [
     "kill",
     "map",
     "mp",
+    "prices",
     "progress",
     "register_joblib",
     "result",
@@ -50,6 +51,7 @@ MEMBERS = [
     "shortcuts",
     "start_simulator",
     "status",
+    "usage",
     "wait",
     "wait_for",
 ]

@@ -116,6 +116,26 @@ async def read_pages(
         start = stop
 
 
+async def spans_before(view: View, account: str, top: int) -> AsyncIterator[Span]:
+    """Yield the batches of an account with jids up to `top`, newest first."""
+    jid = top
+    blocks: dict[str, list[Span]] = {}
+    while jid >= 1:
+        span: Span | None = None
+        for name in (layout.block(account, jid), layout.wide_block(account, jid)):
+            if name not in blocks:
+                blocks[name] = await view.fresh(name) or []
+            for each in blocks[name]:
+                if each.first <= jid and (span is None or each.first > span.first):
+                    span = each
+        if span is None:
+            # No batch of this narrow block, or of its wide block, begins at or below this jid.
+            jid = jid // layout.BLOCK * layout.BLOCK - 1
+            continue
+        yield span
+        jid = span.first - 1
+
+
 async def pages_of(
     view: View, batch: BatchId, count: int, turn: Turn, *, at_leisure: bool = False
 ) -> AsyncIterator[tuple[PageId, Page]]:

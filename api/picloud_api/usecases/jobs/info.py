@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from picloud_api.engine.process.context import Context
     from picloud_api.engine.process.turns import Turn
     from picloud_api.store.records import Header
+    from picloud_api.usecases.accounts.price import Prices
     from picloud_api.usecases.jobs.tunnel import PublicPorts
     from picloud_api.usecases.jobs.why import Why
 
@@ -72,9 +73,11 @@ class JobInformation:
         blobs: BlobPort,
         live: LiveQueries,
         *,
+        prices: Prices,
         why: Why,
         public_ports: PublicPorts,
     ) -> None:
+        self._prices = prices
         self._why = why
         self._public_ports = public_ports
         self._view = context.commits.view
@@ -98,6 +101,7 @@ class JobInformation:
                 message = f"Only {', '.join(STREAMS)} can be followed, not {name[:80]!r}."
                 raise RequestRefused(message, field="since")
         reply, now = _InfoReply(request, self._turns.of(account)), self._clock()
+        prices = await self._prices.history() if InfoKey.COST in reply.keys else None
         jobs: list[JobView] = []
         async with reply.turn as turn:
             pieces = await locate(self._view, account, request.jids, turn)
@@ -105,7 +109,7 @@ class JobInformation:
             refuse_deleted(page, piece)
             header: Header = await self._view.get(layout.header(account, piece.page_id.batch))
             jobs += [
-                JobView(piece=piece, index=index, page=page, header=header, now=now)
+                JobView(piece=piece, index=index, page=page, header=header, now=now, prices=prices)
                 for index in range(piece.start, piece.stop)
             ]
             while len(jobs) >= AT_ONCE:

@@ -12,6 +12,7 @@ from picloud_model.page import PAGE_JOBS, Flag, Page
 
 from picloud_api.engine.jobs.locate import PageSlice
 from picloud_api.store.records import Header
+from picloud_api.usecases.accounts.price import PriceHistory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,13 +21,17 @@ if TYPE_CHECKING:
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
-    """One job of a request, with its page and header, and the time of the request."""
+    """One job of a request, with its page and header, and the time of the request.
+
+    `prices` are read if the request is for its cost.
+    """
 
     piece: PageSlice
     index: int
     page: Page
     header: Header
     now: float
+    prices: PriceHistory | None = None
 
     @property
     def jid(self) -> int:
@@ -106,13 +111,13 @@ def _moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"
 
 
-def _runtime(job: JobView) -> float | None:
-    started, finished = job.page.started[job.index], job.page.finished[job.index]
-    if not started:
+def _cost(job: JobView) -> float | None:
+    options, runtime_ms = job.header.options, job.page.runtime_ms(job.index, job.now)
+    if job.prices is None:
         return None
-    if finished:
-        return max(0.0, finished - started)
-    return max(0.0, job.now - started) if job.page.state[job.index] in UNDER_LEASE else None
+    return job.prices.cost(
+        options.core_type, job.header.created_at, core_ms=runtime_ms * options.cores
+    )
 
 
 def _attributes(job: JobView) -> dict[str, Any]:
@@ -133,7 +138,8 @@ OF_INFO: Final[dict[InfoKey, Callable[[Info], Any]]] = {
 }
 """How each value that a slot reports is shown."""
 OF_BATCH: Final[dict[InfoKey, Callable[[JobView], Any]]] = {
-    InfoKey.RUNTIME: _runtime,
+    InfoKey.RUNTIME: lambda job: job.page.runtime_s(job.index, job.now),
+    InfoKey.COST: _cost,
     InfoKey.STATUS: lambda job: job.page.shown(job.index).value,
     InfoKey.CAUSE: lambda job: Cause(job.page.cause[job.index]).phrase or None,
     InfoKey.CREATED: lambda job: job.header.created_at,

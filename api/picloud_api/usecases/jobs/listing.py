@@ -10,7 +10,7 @@ from picloud_model.job import State, Status
 from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.wire import BatchesListed, JobsListed, ListedBatch, ListedJob
 
-from picloud_api.engine.jobs.locate import no_such_job
+from picloud_api.engine.jobs.locate import no_such_job, spans_before
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class ListJobs:
         top = min(request.before or next_jid, next_jid) - 1
         read = 0
         jobs: list[ListedJob] = []
-        async for span in self._spans(account, top):
+        async for span in spans_before(self._view, account, top):
             header: Header = await self._view.get(layout.header(account, span.batch))
             if request.created_since is not None and header.created_at < request.created_since:
                 break
@@ -95,7 +95,7 @@ class ListJobs:
         slots = self._sessions.of_account(account)
         read = 0
         batches: list[ListedBatch] = []
-        async for span in self._spans(account, before - 1):
+        async for span in spans_before(self._view, account, before - 1):
             if span.last >= before:
                 continue
             header: Header = await self._view.get(layout.header(account, span.batch))
@@ -120,7 +120,7 @@ class ListJobs:
         """
         next_jid = await self._view.fresh(layout.next_jid(account)) or 1
         async with self._turns.of(account) as turn:
-            async for span in self._spans(account, jid if jid < next_jid else 0):
+            async for span in spans_before(self._view, account, jid if jid < next_jid else 0):
                 if span.last < jid:
                     break
                 header: Header = await self._view.get(layout.header(account, span.batch))
@@ -145,25 +145,6 @@ class ListJobs:
         for number in range((min(span.last, top) - span.first) // PAGE_JOBS, -1, -1):
             name = layout.page(layout.PageId(account, span.batch, number))
             yield span.first + number * PAGE_JOBS, await self._view.fresh(name)
-
-    async def _spans(self, account: str, top: int) -> AsyncIterator[Span]:
-        """Yield the batches with jids up to `top`, newest first."""
-        jid = top
-        blocks: dict[str, list[Span]] = {}
-        while jid >= 1:
-            span: Span | None = None
-            for name in (layout.block(account, jid), layout.wide_block(account, jid)):
-                if name not in blocks:
-                    blocks[name] = await self._view.fresh(name) or []
-                for each in blocks[name]:
-                    if each.first <= jid and (span is None or each.first > span.first):
-                        span = each
-            if span is None:
-                # No batch of this narrow block, or of its wide block, begins at or below this jid.
-                jid = jid // layout.BLOCK * layout.BLOCK - 1
-                continue
-            yield span
-            jid = span.first - 1
 
 
 class _Tally(msgspec.Struct):

@@ -1,8 +1,10 @@
-"""`/usage`: what an account has stored."""
+"""`/usage`: what an account has stored, and what its jobs have run and cost."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from picloud_model.wire.usage import USAGE_GROUPS, UsageGroup
 
 if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
@@ -11,20 +13,35 @@ if TYPE_CHECKING:
     from picloud_api.web.rendering import Renderer
     from picloud_api.web.visitor import Visitors
 
+_DAYS: Final = 30
+
 
 class UsagePage:
-    """The storage that an account uses."""
+    """The storage that an account uses, and what its jobs of the last days have cost."""
 
     def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
-        self._usage = use_cases.storage.usage
+        self._stored = use_cases.storage.usage
+        self._of_jobs = use_cases.accounts.job_usage
         self._renderer = renderer
         self._visitors = visitors
 
     async def on_get(self, request: Request, response: Response) -> None:
-        """Show how much is stored."""
+        """Show how much is stored, and what jobs have cost, by what the visitor chose."""
         visitor = await self._visitors.of(request)
-        usage = await self._usage.measure(visitor.account)
-        self._renderer.show(response, "usage.html", visitor, usage=usage)
+        chosen = request.get_param("by")
+        by: UsageGroup = next((each for each in USAGE_GROUPS if each == chosen), "label")
+        used = await self._of_jobs.recent(visitor.account, _DAYS, by)
+        self._renderer.show(
+            response,
+            "usage.html",
+            visitor,
+            usage=await self._stored.measure(visitor.account),
+            rows=sorted(used.rows, key=lambda row: (-row.core_ms, row.group)),
+            is_cut=used.more is not None,
+            by=by,
+            groups=USAGE_GROUPS,
+            days=_DAYS,
+        )
 
 
 def add_to(

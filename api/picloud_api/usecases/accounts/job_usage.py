@@ -1,0 +1,189 @@
+"""Job usage: how long jobs have run and what they cost, from the pages that hold their states.
+
+Nothing is written for it while jobs run, and pages stay when jobs are deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from picloud_model.page import PAGE_JOBS
+from picloud_model.ranges import format_jids
+from picloud_model.wire.usage import JobUsage, JobUsageRequest, JobUsageRow
+
+from picloud_api.engine.jobs.locate import spans_before
+from picloud_api.store import layout
+from picloud_api.store.layout import PageId
+from picloud_api.store.records import Header
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from picloud_model.page import Page
+    from picloud_model.wire.usage import UsageGroup
+
+    from picloud_api.engine.process.context import Context
+    from picloud_api.store.records import Span
+    from picloud_api.usecases.accounts.price import PriceHistory, Prices
+
+_DAY_S: Final = 86_400
+READ_JOBS: Final = 100_000
+"""The most jobs that one request reads; the client asks again for older ones."""
+_OF_A_PAGE: Final = 20
+"""What reading a page counts besides its jobs: 5,000 calls are one request, too."""
+_AT_ONCE: Final = 64
+"""Headers, and pages, that are read together."""
+_UNSEALED_AT_ONCE: Final = 16
+"""Blobs that are read together."""
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """One page: of which batch, and its first jid."""
+
+    page_id: PageId
+    header: Header
+    base: int
+
+
+class JobUsages:
+    """Adds up what the jobs of accounts have used."""
+
+    def __init__(self, context: Context, prices: Prices) -> None:
+        self._view = context.commits.view
+        self._archive = context.archive
+        self._turns = context.turns
+        self._clock = context.clock
+        self._prices = prices
+
+    async def read(self, account: str, request: JobUsageRequest) -> JobUsage:
+        """Return what some jobs have used, the newest first; deleted ones count."""
+        tally = _Tally(request.by, await self._prices.history(), self._clock())
+        next_jid = await self._view.fresh(layout.next_jid(account)) or 1
+        top = min(request.before or next_jid, next_jid) - 1
+        read = 0
+        async with self._turns.of(account) as turn:
+            async for places in self._places(account, top, request.since_at or 0.0):
+                for place, page in zip(places, await self._pages(places), strict=True):
+                    read += _OF_A_PAGE
+                    if page is not None:
+                        tally.add(place, page, min(len(page), top - place.base + 1))
+                        read += len(page)
+                    await turn.pause()
+                if read >= READ_JOBS and places[-1].base > 1:
+                    return tally.usage(places[-1].base)
+        return tally.usage()
+
+    async def recent(self, account: str, days: int, by: UsageGroup) -> JobUsage:
+        """Return what the jobs of the last days have used, as far as one request reads."""
+        since_at = max(0.0, self._clock() - days * _DAY_S)
+        return await self.read(account, JobUsageRequest(by=by, since_at=since_at))
+
+    async def _places(self, account: str, top: int, since_at: float) -> AsyncIterator[list[_Place]]:
+        """Yield the pages with jids up to `top` of batches that are new enough, newest first."""
+        places: list[_Place] = []
+        async for spans in _grouped(spans_before(self._view, account, top)):
+            for each, header in zip(spans, await self._headers(account, spans), strict=True):
+                if header.created_at < since_at:
+                    if places:
+                        yield places
+                    return
+                for number in range((min(each.last, top) - each.first) // PAGE_JOBS, -1, -1):
+                    page_id = PageId(account, each.batch, number)
+                    places.append(_Place(page_id, header, each.first + number * PAGE_JOBS))
+                    if len(places) == _AT_ONCE:
+                        yield places
+                        places = []
+        if places:
+            yield places
+
+    async def _headers(self, account: str, spans: Sequence[Span]) -> list[Header]:
+        """Return headers; not by the view, which would keep every one of them in memory."""
+        names = [layout.header(account, span.batch) for span in spans]
+        entries = await self._view.state.get(names)
+        return [layout.decode(name, entries[name].value) for name in names]
+
+    async def _pages(self, places: Sequence[_Place]) -> list[Page | None]:
+        """Return pages from the state store, or else from the archive."""
+        names = [layout.page(place.page_id) for place in places]
+        stored = {name: entry.value for name, entry in (await self._view.state.get(names)).items()}
+        sealed = [place.page_id for place in places if layout.page(place.page_id) not in stored]
+        for start in range(0, len(sealed), _UNSEALED_AT_ONCE):
+            some = sealed[start : start + _UNSEALED_AT_ONCE]
+            for entries in await asyncio.gather(*map(self._archive.entries, some)):
+                stored |= {name: data for name, data in entries.items() if layout.is_page(name)}
+        return [layout.decode(name, stored[name]) if name in stored else None for name in names]
+
+
+async def _grouped(spans: AsyncIterator[Span]) -> AsyncIterator[list[Span]]:
+    group: list[Span] = []
+    async for span in spans:
+        group.append(span)
+        if len(group) == _AT_ONCE:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+class _Used(msgspec.Struct):
+    """What the jobs of one row have used so far."""
+
+    jobs: int = 0
+    runtime_ms: int = 0
+    core_ms: int = 0
+
+
+class _Tally:
+    """The rows of an answer, while they are added up."""
+
+    def __init__(self, by: UsageGroup | None, prices: PriceHistory, now: float) -> None:
+        self._by = by
+        self._prices = prices
+        self._now = now
+        self._used: defaultdict[tuple[str, str, float | None], _Used] = defaultdict(_Used)
+
+    def add(self, place: _Place, page: Page, count: int) -> None:
+        """Add the first `count` jobs of a page."""
+        header = place.header
+        options = header.options
+        price = self._prices.price(options.core_type, header.created_at)
+        used = self._used[_group(self._by, header), options.core_type, price]
+        runtime_ms = sum(page.runtime_ms(index, self._now) for index in range(count))
+        used.jobs += count
+        used.runtime_ms += runtime_ms
+        used.core_ms += runtime_ms * options.cores
+
+    def usage(self, more: int | None = None) -> JobUsage:
+        """Return the answer."""
+        rows = [
+            JobUsageRow(
+                group=group,
+                core_type=core_type,
+                dollars_per_hour=price,
+                jobs=used.jobs,
+                runtime_ms=used.runtime_ms,
+                core_ms=used.core_ms,
+            )
+            for (group, core_type, price), used in self._used.items()
+        ]
+        return JobUsage(rows=rows, more=more)
+
+
+def _group(by: UsageGroup | None, header: Header) -> str:
+    match by:
+        case "label":
+            return header.options.label or ""
+        case "function":
+            return header.function_name
+        case "day":
+            return datetime.fromtimestamp(header.created_at, UTC).strftime("%Y-%m-%d")
+        case "type":
+            return header.options.core_type
+        case "map":
+            return format_jids(range(header.first, header.first + header.count))
+        case None:
+            return ""

@@ -1,0 +1,1 @@
+"""What jobs cost: prices, and what they have used."""

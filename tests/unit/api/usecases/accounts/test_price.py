@@ -1,0 +1,77 @@
+"""Prices: they apply to jobs that are created after they were changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from picloud_model.core import DEFAULT_PRICES
+from picloud_model.wire import InfoRequest
+
+from tests.unit.api.api_harness import ACCOUNT, report_of
+
+if TYPE_CHECKING:
+    from tests.unit.api.api_harness import ApiHarness
+
+
+async def _cost(api: ApiHarness, jid: int) -> float | None:
+    request = InfoRequest(jids=[(jid, jid)], keys=["cost"])
+    infos = await api.use_cases.jobs.info.info(ACCOUNT, request)
+    cost: float | None = infos.jobs[0].values["cost"]
+    return cost
+
+
+async def _run_for_an_hour(api: ApiHarness) -> int:
+    jids = await api.submit(1)
+    slot = await api.slot()
+    for lease in (await api.work(slot)).leases:
+        await api.work(slot, reports=[report_of(lease, seconds=3600.0)], lease=False)
+    return jids[0]
+
+
+def test_prices_are_in_proportion_to_compute_units() -> None:
+    """An f2 costs what it cost on PiCloud."""
+    assert DEFAULT_PRICES == {"c1": 0.04, "c2": 0.1, "f2": 0.22, "m1": 0.13, "s1": 0.08}
+
+
+async def test_what_was_charged_does_not_change(api: ApiHarness) -> None:
+    """A job keeps the price of its creation, also over kill -9 of the server and further prices."""
+    prices = api.use_cases.accounts.prices
+    first = await _run_for_an_hour(api)
+    assert await _cost(api, first) == 0.04
+    api.now += 10
+    await prices.change({"c1": 1.0})
+    second = await _run_for_an_hour(api)
+    api.now += 10
+    await prices.change({"c1": 0.0})
+    third = await _run_for_an_hour(api)
+
+    await api.stop()
+    await api.start()
+
+    assert [await _cost(api, jid) for jid in (first, second, third)] == [0.04, 1.0, 0.0]
+
+
+async def test_a_core_type_may_have_no_price(api: ApiHarness) -> None:
+    """Its jobs run, and their cost is unknown."""
+    api.now += 10
+    await api.use_cases.accounts.prices.change({"f2": 1.0})
+
+    listed = await api.use_cases.accounts.prices.list()
+
+    assert listed.dollars_per_hour == {"c1": None, "c2": None, "f2": 1.0, "m1": None, "s1": None}
+    assert listed.since_at == api.now
+    assert await _cost(api, await _run_for_an_hour(api)) is None
+
+
+async def test_the_same_prices_are_no_change(api: ApiHarness) -> None:
+    """A server that starts with the list that applies writes nothing, nor do several processes."""
+    prices = api.use_cases.accounts.prices
+    await prices.change({"c1": 1.0})
+    since_at = (await prices.list()).since_at
+    before = api.state.commits
+
+    api.now += 10
+    await prices.change({"c1": 1.0})
+
+    assert api.state.commits == before
+    assert (await prices.list()).since_at == since_at
