@@ -1,7 +1,11 @@
 """`python -m picloud_api`: the server."""
 
+import gc
 import os
 import sys
+
+# Looking for garbage while modules are imported takes a tenth of the start, and finds none.
+gc.disable()
 
 # structlog imports rich and pygments wherever they are installed: 3 MB in each process.
 sys.modules["rich"] = None  # type: ignore[assignment]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import logging
 import os
 import shutil
@@ -27,7 +28,7 @@ from picloud_api.server.affinity import AccountAffinity
 from picloud_api.server.handoff import HandoffServer
 from picloud_api.server.log_stream import LogStream
 from picloud_api.server.start_check import start_problem
-from picloud_api.wiring import end_slots
+from picloud_api.wiring import end_slots, preload
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -144,6 +145,10 @@ def serve(settings: ServerSettings) -> None:
     if settings.servers and settings.servers.slots:
         # Slots in containers reach this machine at another address.
         listeners.append(_listen(settings.servers.slots.host, port))
+    preload(settings)
+    # What is there from now on is not garbage; looking through it would also copy it to each fork.
+    gc.freeze()
+    gc.enable()
     # Before gunicorn starts, as it prints its own message if a worker cannot start.
     if problem := start_problem(settings):
         # A service waits for what is away; a server started by hand ends with the error.

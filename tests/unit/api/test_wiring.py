@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -66,6 +68,22 @@ async def test_the_hashicorp_stack_is_the_servers_of_the_environment(tmp_path: P
         "direct",
     ]
     await close(ports)
+
+
+def test_a_process_that_replaces_another_one_imports_nothing_of_vendors(tmp_path: Path) -> None:
+    """They were imported before it was forked; importing them anew would take half of its start."""
+    code = (
+        "import sys; from picloud_api import settings, wiring;"
+        "from tests.unit.api.absent_servers import SERVERS;"
+        f"read = settings.read(['--data', {str(tmp_path)!r}, '--stack', 'hashicorp'],"
+        " SERVERS.environment());"
+        "wiring.preload(read); before = set(sys.modules);"
+        f"wiring.hashicorp(read, read.servers, {URL!r});"
+        "print('botocore' in before, set(sys.modules) - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "True set()"
 
 
 async def test_a_data_directory_in_use_is_refused(api: ApiHarness) -> None:
