@@ -71,6 +71,22 @@ async def test_an_empty_queue_is_waited_for(queues: QueuePort, queue: str) -> No
     assert bodies(await waiting) == [b"late"]
 
 
+async def test_all_messages_can_be_read(queues: QueuePort, queue: str) -> None:
+    """Those that are ready, delayed or taken, each once; none is taken by that."""
+    assert [body async for body in queues.bodies(queue)] == []
+    await push(queues, queue, b"taken")
+    await take(queues, queue)
+    await push(queues, queue, b"", b"ready", b"x" * 1_000_000)
+    await push(queues, queue, b"delayed", b"later", delay_s=LONG_S)
+    await queues.push(queue, "unused", [b"once"], ids=["a"])
+
+    read = [body async for body in queues.bodies(queue)]
+
+    ready = [b"", b"once", b"ready", b"x" * 1_000_000]
+    assert sorted(read) == sorted([b"taken", b"delayed", b"later", *ready])
+    assert bodies(await take(queues, queue)) == ready
+
+
 async def test_several_takes_share_the_messages(queues: QueuePort, queue: str) -> None:
     """No two takes that wait at the same time get the same message, and each message is taken."""
     waiting = [asyncio.create_task(take(queues, queue, 10, timeout_s=30.0)) for _ in range(4)]
@@ -351,6 +367,7 @@ async def test_a_deleted_queue_does_not_exist(queues: QueuePort) -> None:
         queues.exchange(queue, [taken.id], [to_push(queue, "a", b"lost")], hold_s=LONG_S),
         queues.counts(queue),
         queues.purge(queue),
+        anext(queues.bodies(queue)),
     ):
         with pytest.raises(QueueNotFound):
             await failing
@@ -400,6 +417,7 @@ async def test_a_store_that_cannot_answer_is_unavailable(queue_site: QueueSite) 
         port.push("a", "b", [b""]),
         take(port, "a"),
         port.counts("a"),
+        anext(port.bodies("a")),
         port.ping(),
     ):
         with pytest.raises(Unavailable, match=r"file|NATS"):

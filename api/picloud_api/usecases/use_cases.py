@@ -189,7 +189,7 @@ class StorageRoom:
         use = BlobUse(base.context)
         self.known_blobs = KnownBlobs(base.blobs, use, base.context.clock)
         self.blobs = Blobs(base.blobs, self.known_blobs, SmallBlobs(base.context.clock))
-        references = BlobReferences(base.context, base.blobs, queues.blobs.may_be_used)
+        references = BlobReferences(base.context, base.blobs, queues.blobs.named)
         self.sweep = BlobSweep(base.context, base.blobs, references)
         quota = BucketQuota(base.buckets, base.quotas.object_bytes, VolumeSizes(base.context).of)
         self.buckets = Buckets(base.buckets, quota)

@@ -51,7 +51,7 @@ from picloud_driver.queue.port import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from nats.aio.msg import Msg
 
@@ -209,6 +209,12 @@ class NatsQueues(QueuePort):
         """See `QueuePort.counts`."""
         reply = await self._at_owner(queue, CountOperation())
         return msgspec.msgpack.decode(reply, type=QueueCounts)
+
+    async def bodies(self, queue: str) -> AsyncIterator[bytes]:
+        """See `QueuePort.bodies`."""
+        await self._streams.info(queue)
+        async for body in self._streams.bodies(queue):
+            yield body
 
     async def purge(self, queue: str) -> None:
         """See `QueuePort.purge`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from picloud_driver.queue.nats_subject import delayed_of, ids_of, subject_of
 from picloud_driver.queue.port import QueueCounts
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from picloud_driver.nats.gateway import NatsGateway
     from picloud_driver.queue.nats_consumer import QueueConsumer
 
@@ -54,6 +57,18 @@ class QueueStreams:
             raise self.error(refusal) from refusal
         message: dict[str, Any] = found["message"]
         return message
+
+    async def bodies(self, queue: str) -> AsyncIterator[bytes]:
+        """Yield all messages of a queue.
+
+        Delayed ones come first: a message whose delay ends meanwhile is stored anew, as the last
+        one of the others.
+        """
+        for subject in (f"{delayed_of(queue)}>", subject_of(queue)):
+            which = {"seq": 1, "next_by_subj": subject}
+            while message := await self.message(queue, which):
+                yield base64.b64decode(message.get("data", ""))
+                which["seq"] = message["seq"] + 1
 
     async def info(self, queue: str) -> dict[str, Any]:
         """Return the state of a queue's stream.

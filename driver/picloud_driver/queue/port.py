@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 REMEMBERED_S: Final = 300.0
 """How long an adapter remembers the id of a push."""
@@ -200,6 +203,13 @@ class QueuePort(ABC):
     @abstractmethod
     async def counts(self, queue: str) -> QueueCounts:
         """Return how many messages a queue has."""
+
+    @abstractmethod
+    def bodies(self, queue: str) -> AsyncIterator[bytes]:
+        """Yield all messages of a queue, each once: ready, delayed and taken.
+
+        It takes none of them. Those that are pushed or removed meanwhile may be among them or not.
+        """
 
     @abstractmethod
     async def purge(self, queue: str) -> None:

@@ -32,7 +32,7 @@ from picloud_driver.queue.sqlite_thread import SqliteThread
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
 _LOOK_AGAIN_S: Final = 3600.0
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -54,6 +54,9 @@ _OLDEST: Final = (
     " ORDER BY ready_at, number LIMIT 1"
 )
 _NEXT: Final = "SELECT min(ready_at) FROM messages WHERE queue = ?"
+_BODIES: Final = (
+    "SELECT number, body FROM messages WHERE queue = ? AND number > ? ORDER BY number LIMIT 1000"
+)
 _REMOVE: Final = "DELETE FROM messages WHERE queue = ? AND number = ? AND attempt = ?"
 _EXISTS: Final = "SELECT 1 FROM messages WHERE queue = ? AND number = ?"
 _HOLDS: Final = "SELECT 1 FROM messages WHERE queue = ? AND number = ? AND attempt = ?"
@@ -296,6 +299,26 @@ class SqliteQueues(QueuePort):
             return QueueCounts(total - later, later - in_flight, in_flight, oldest_at)
 
         return await self._thread.run(counts)
+
+    async def bodies(self, queue: str) -> AsyncIterator[bytes]:
+        """See `QueuePort.bodies`."""
+        after = -1
+
+        def read(database: sqlite3.Connection) -> list[tuple[int, bytes]]:
+            size, read = 0, []
+            rows = database.execute(_BODIES, (_number(database, queue), after))
+            for row, body in rows:
+                read.append((row, body))
+                size += len(body)
+                if size >= self.max_taken_bytes:
+                    break
+            rows.close()
+            return read
+
+        while page := await self._thread.run(read, synced=False):
+            for _, body in page:
+                yield body
+            after = page[-1][0]
 
     async def purge(self, queue: str) -> None:
         """See `QueuePort.purge`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,6 +15,7 @@ from picloud_api.store.queue_record import QueueRecord, queue_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from picloud_driver.blob import BlobPort
     from picloud_driver.queue import QueuePort
@@ -27,12 +29,22 @@ MESSAGE_DECODER: Final = msgspec.msgpack.Decoder(QueueMessage)
 
 
 class MessageBlobs:
-    """Checks, notes and deletes the blobs of messages."""
+    """Checks, notes, finds and deletes the blobs of messages.
 
-    def __init__(self, context: Context, port: QueuePort, blobs: BlobPort) -> None:
+    Args:
+        context: The store.
+        port: Where messages are.
+        blobs: Where blobs are.
+        most_read: Most messages of a queue that are read to find the blobs that they name.
+    """
+
+    def __init__(
+        self, context: Context, port: QueuePort, blobs: BlobPort, most_read: int = 100_000
+    ) -> None:
         self._commits = context.commits
         self._port = port
         self._blobs = blobs
+        self._most_read = most_read
 
     async def require(self, account: str, digests: Sequence[str]) -> None:
         """Raise BlobMissing unless all these blobs are stored."""
@@ -73,15 +85,22 @@ class MessageBlobs:
             await self._port.remove(record.id, [each.id for each in taken])
             await asyncio.sleep(0)
 
-    async def may_be_used(self, account: str) -> bool:
-        """Whether messages of an account may be in blobs; which these are cannot be listed."""
-        records = (await self._commits.view.scan(queue_key(account, ""))).values()
-        for record in records:
-            if record.spills:
-                try:
-                    counts = await self._port.counts(record.id)
-                except QueueNotFound:
-                    continue
-                if counts.ready or counts.delayed or counts.in_flight:
-                    return True
-        return False
+    async def named(self, account: str, digests: AbstractSet[str]) -> AbstractSet[str]:
+        """Return those of some digests that messages of an account name.
+
+        All of them are returned if a queue has too many messages to read.
+        """
+        found: set[str] = set()
+        records: dict[str, QueueRecord] = await self._commits.view.scan(queue_key(account, ""))
+        for record in records.values():
+            if not record.spills:
+                continue
+            with suppress(QueueNotFound):
+                counts = await self._port.counts(record.id)
+                if counts.ready + counts.delayed + counts.in_flight > self._most_read:
+                    return digests
+                async for body in self._port.bodies(record.id):
+                    message = MESSAGE_DECODER.decode(body)
+                    if message.blob and message.blob.digest in digests:
+                        found.add(message.blob.digest)
+        return found

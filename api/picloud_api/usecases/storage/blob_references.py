@@ -22,6 +22,7 @@ from picloud_api.usecases.storage.volume_record import volume_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from picloud_driver.blob import BlobPort
 
@@ -45,20 +46,19 @@ class BlobReferences:
     Args:
         context: The store.
         blobs: Where blobs are.
-        may_refer: Whether something else of an account may name blobs, which cannot be listed, as
-            the messages of queues: then none counts as unreferenced.
+        named_by_messages: Returns those of some digests that messages of queues name.
     """
 
     def __init__(
         self,
         context: Context,
         blobs: BlobPort,
-        may_refer: Callable[[str], Awaitable[bool]],
+        named_by_messages: Callable[[str, AbstractSet[str]], Awaitable[AbstractSet[str]]],
     ) -> None:
         self._state = context.commits.view.state
         self._archive = context.archive
         self._blobs = blobs
-        self._may_refer = may_refer
+        self._named_by_messages = named_by_messages
 
     async def unreferenced(self, account: str, digests: set[str]) -> set[str]:
         """Return those of some digests that nothing of an account refers to.
@@ -71,8 +71,6 @@ class BlobReferences:
             BlobMissing: When a snapshot of a volume cannot be read, likewise.
             Unavailable: When something cannot be read now.
         """
-        if await self._may_refer(account):
-            return set()
         left, bundles = set(digests), set[str]()
         for names in (
             self._named_by_batches,
@@ -88,6 +86,8 @@ class BlobReferences:
                 if is_bundle and digest not in bundles:
                     bundles.add(digest)
                     left.difference_update(await modules_of(self._blobs, account, digest))
+        if left:
+            left.difference_update(await self._named_by_messages(account, left))
         return left
 
     async def _named_by_batches(self, account: str) -> AsyncIterator[tuple[str, bool]]:
