@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import operator
 import os
 import re
 import socket
@@ -443,6 +444,26 @@ def test_a_memory_bomb_ends_alone(jail: Client, neighbour: Client) -> None:
 
     assert neighbour.result(working, timeout=WAIT_S) > 1
     assert run(jail, pow, 2, 10) == 1024
+
+
+class Swollen:
+    """An argument that takes more memory where it is unpickled than a slot has."""
+
+    def __reduce__(self) -> Any:
+        return operator.mul, (b"x", 2 * LIMIT_MB * 2**20)
+
+
+def test_an_argument_larger_than_its_slot_ends_its_own_job(jail: Client) -> None:
+    """The kernel ends the interpreter that unpickles it. The supervisor lives and names the cause:
+    otherwise the slot would be lost, and its other jobs with it.
+    """
+    jids = jail.map(len, [b"first", Swollen(), b"third"])
+
+    first, error, third = jail.result(jids, WAIT_S, ignore_errors=True)
+
+    assert (first, third) == (5, 5)
+    assert re.search(rf"out of memory .limit {LIMIT_MB} MB", str(error))
+    assert jail.info(jids[1], ["cause"])[jids[1]]["cause"] == "out of memory"
 
 
 def test_a_memory_bomb_does_not_slow_its_neighbour_down(jail: Client, neighbour: Client) -> None:
