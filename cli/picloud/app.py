@@ -79,6 +79,12 @@ COMMANDS: Final = (
         "Run a shell command as a job for each tuple of values.",
         options_first=True,
     ),
+    CommandRow(
+        "plan",
+        "mapexec:plan",
+        "Run a few jobs of a `picloud mapexec`, and say what all of them would cost and take.",
+        options_first=True,
+    ),
     CommandRow("jobs", "jobs:jobs", "List your calls and maps, newest first, a row for each."),
     CommandRow(
         "open", "open:open_pages", "Open the web pages of the server, signed in to your account."

@@ -44,6 +44,7 @@ _LATER = {
     "RetryPolicy": "cloud._futures.retry_policy",
     "as_completed": "cloud._futures.completed",
     "connect": "cloud.tunnel",
+    "estimate": "cloud._costs.estimate",
     "explain": "cloud._diagnosis.explanation",
     "prices": "cloud._costs.usage",
     "progress": "cloud._client.progress",
@@ -54,7 +55,7 @@ _LATER = {
 }
 """Members that are imported when a script first names them, and their modules."""
 __all__ += ["Executor", "Pool", "RetryPolicy", "as_completed", "connect"]  # noqa: F405 - they come from `__getattr__`
-__all__ += ["explain", "job", "prices", "progress", "register_joblib", "usage", "wait"]  # noqa: F405 - as above
+__all__ += ["estimate", "explain", "job", "prices", "progress", "register_joblib", "usage", "wait"]  # noqa: F405 - as above
 
 # What scripts for the original client import: cloud.pool_interface, cloud.serialization, ...
 __path__.append(f"{__path__[0]}/_compat")  # noqa: F405 - each package has one

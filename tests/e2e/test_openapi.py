@@ -168,7 +168,7 @@ def use(client: Client) -> None:
     client.restart_slots()
     client.usage()
     read_usage(transport, JobUsageRequest(by="label"))
-    transport.post("/v1/prices", PricesRequest(), PricesListed)
+    transport.post("/v1/prices", PricesRequest(core_type="c1"), PricesListed)
     with contextlib.suppress(CloudException):  # the job has ended
         TunnelClient(transport).connect(jids[0], 8000)
     with contextlib.suppress(CloudException):

@@ -25,8 +25,8 @@ class PriceResource:
     async def on_post(self, request: Request, response: Response) -> None:
         """Return the prices of now."""
         set_account(request, await authenticate(request, self._accounts.authenticate))
-        await read_body(request, PricesRequest)
-        await write_body(request, response, await self._prices.list())
+        body = await read_body(request, PricesRequest)
+        await write_body(request, response, await self._prices.list(body.core_type))
 
 
 ROUTES: Final = (post("/v1/prices", PriceResource, PricesRequest, PricesListed),)

@@ -113,7 +113,7 @@ class AccountsRoom:
         self.quota = AccountQuota(base.context, base.quotas)
         self.secrets = Secrets(base.context, base.secrets)
         self.webhook_secrets = WebhookSecrets(base.keys.ticket)
-        self.prices = Prices(base.context)
+        self.prices = Prices(base.context, base.scheduler)
         self.job_usage = JobUsages(base.context, self.prices)
 
 

@@ -29,6 +29,7 @@ MEMBERS = [
     "connect",
     "connection_info",
     "delete",
+    "estimate",
     "explain",
     "info",
     "iresult",

@@ -15,6 +15,8 @@ from picloud_api.store.records import NamedRecord, Record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from picloud_driver.scheduler import SchedulerPort
+
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
 
@@ -61,7 +63,8 @@ class Prices:
     changes nothing that has been charged.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, scheduler: SchedulerPort) -> None:
+        self._scheduler = scheduler
         self._commits = context.commits
         self._clock = context.clock
 
@@ -86,8 +89,9 @@ class Prices:
         history: PriceHistory | None = await self._commits.view.fresh(_KEY)
         return history or _DEFAULT
 
-    async def list(self) -> PricesListed:
-        """Return the prices of now, for every core type."""
+    async def list(self, slots_of: str | None = None) -> PricesListed:
+        """Return the prices of now for every core type, and how many slots of one may run."""
+        slots = None if slots_of is None else await self._scheduler.capacity(slots_of)
         latest = (await self.history()).changes[-1]
         prices = {name: latest.dollars_per_hour.get(name) for name in CORE_TYPES}
-        return PricesListed(dollars_per_hour=prices, since_at=latest.since_at)
+        return PricesListed(dollars_per_hour=prices, since_at=latest.since_at, slots=slots)

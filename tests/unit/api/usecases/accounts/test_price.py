@@ -63,6 +63,14 @@ async def test_a_core_type_may_have_no_price(api: ApiHarness) -> None:
     assert await _cost(api, await _run_for_an_hour(api)) is None
 
 
+async def test_the_slots_of_a_core_type_are_listed(api: ApiHarness) -> None:
+    """On request only, as the scheduler has to be asked."""
+    prices = api.use_cases.accounts.prices
+
+    assert (await prices.list()).slots is None
+    assert (await prices.list("c1")).slots == await api.scheduler.capacity("c1")
+
+
 async def test_the_same_prices_are_no_change(api: ApiHarness) -> None:
     """A server that starts with the list that applies writes nothing, nor do several processes."""
     prices = api.use_cases.accounts.prices

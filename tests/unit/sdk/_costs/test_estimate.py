@@ -1,0 +1,48 @@
+"""`cloud.estimate`: a sample that is spread over the items, and what it says of all of them."""
+
+from __future__ import annotations
+
+import cloud
+import pytest
+from cloud import CloudException
+from cloud._costs.estimate import Estimate, spread
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@given(st.integers(1, 10_000), st.integers(1, 50))
+def test_a_sample_has_the_first_and_the_last_item(count: int, size: int) -> None:
+    """Its positions are different ones, and there are as many as were requested, if possible."""
+    at = spread(count, size)
+
+    assert len(at) == len(set(at)) == min(count, size)
+    assert at == sorted(at)
+    assert at[0] == 0
+    assert at[-1] == (count - 1 if size > 1 else 0)
+
+
+def test_the_text_says_what_is_unknown() -> None:
+    """A core type without a price, or one that no machine offers."""
+    estimate = Estimate(
+        jobs=1000, sample=range(5, 8), runtime=0.5, shortest=0.25, longest=0.75, cost=None,
+        least_cost=None, most_cost=None, slots=0, duration=None,
+    )  # fmt: skip
+
+    assert repr(estimate) == (
+        "1,000 jobs: no price, no machine offers its cores; a job took 0.500 s (0.250 to 0.750) "
+        "in a sample of 3"
+    )
+
+
+@pytest.mark.parametrize("sample", [0, -1, 1.5, "3", None])
+def test_the_size_of_a_sample_is_a_whole_number(sample: object) -> None:
+    """Before any request."""
+    with pytest.raises(CloudException, match="_sample must be a whole number from 1"):
+        cloud.estimate(abs, [1], _sample=sample)
+
+
+@pytest.mark.parametrize("items", [[], (), iter(()), range(0)])
+def test_nothing_cannot_be_estimated(items: object) -> None:
+    """Before any request."""
+    with pytest.raises(CloudException, match="There is nothing to estimate"):
+        cloud.estimate(abs, items)
