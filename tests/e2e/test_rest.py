@@ -411,6 +411,26 @@ def test_results_are_encoded_as_published(client: Client) -> None:
             rest.remove(label)
 
 
+def test_large_results_are_sent_as_they_are(client: Client) -> None:
+    """Raw and pickled ones of more than JSON may have; raw JSON is sent without the jid."""
+    size = 6 * 2**20
+    with current_client(client):
+        data = rest.publish(lambda: bytes(range(256)) * (size // 256), "data", "raw")
+        rows = rest.publish(lambda: {"row": b"x" * size}, "rows", "pickle")
+        text = rest.publish(lambda: '{"a": 1}', "text", "raw", content_type="application/json")
+
+    reply = send(client, "POST", data, Prefer="wait=30")
+    assert (reply.status, reply.body) == (200, bytes(range(256)) * (size // 256))
+    assert reply.headers["Content-Length"] == str(size)
+    assert reply.headers["Content-Security-Policy"] == "sandbox"
+    reply = send(client, "POST", rows, Prefer="wait=30")
+    assert (reply.status, pickle.loads(reply.body)) == (200, {"row": b"x" * size})
+    assert send(client, "POST", text, Prefer="wait=30").body == b'{"a": 1}'
+    with current_client(client):
+        for label in ("data", "rows", "text"):
+            rest.remove(label)
+
+
 @pytest.mark.parametrize(
     ("data", "field", "reason"),
     [

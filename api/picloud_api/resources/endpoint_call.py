@@ -32,12 +32,13 @@ from picloud_api.resources.endpoint_arguments import read_call
 from picloud_api.resources.endpoint_document import endpoint_document
 from picloud_api.resources.route import Credential, Route
 from picloud_api.usecases.rest.call_address import Call
+from picloud_api.usecases.rest.call_result import CallResult
 from picloud_api.usecases.rest.rest import call_id, not_published
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from picloud_api.usecases.rest.call_result import CallResult
+    from picloud_api.usecases.rest.call_result import LargeCallResult
     from picloud_api.usecases.use_cases import UseCases
 
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:$|[,;\s])", re.IGNORECASE)
@@ -249,20 +250,26 @@ def _version(text: str) -> int:
     return int(text)
 
 
-def _write(response: Response, jid: int, result: CallResult | None) -> None:
-    if result is not None and result.content_type != wire.JSON:
-        response.content_type, response.data = result.content_type, result.data
-        # What an endpoint returns must not become a page of this server's own.
-        response.set_header("Content-Security-Policy", "sandbox")
-        response.set_header("X-Content-Type-Options", "nosniff")
+def _write(response: Response, jid: int, result: CallResult | LargeCallResult | None) -> None:
+    if result is None or (isinstance(result, CallResult) and result.is_value):
+        answer = OriginalCall(jid=jid)
+        if result is None:
+            response.status = 202
+        else:
+            answer = OriginalCall(jid=jid, result=msgspec.Raw(result.data))
+        response.content_type = wire.JSON
+        response.data = wire.encode(answer, wire.JSON)
         return
-    answer = OriginalCall(jid=jid)
-    if result is None:
-        response.status = 202
+    response.content_type = result.content_type
+    # What an endpoint returns must not become a page of this server's own.
+    response.set_header("Content-Security-Policy", "sandbox")
+    response.set_header("X-Content-Type-Options", "nosniff")
+    if isinstance(result, CallResult):
+        response.data = result.data
+    elif result.size is None:
+        response.stream = result.pieces
     else:
-        answer = OriginalCall(jid=jid, result=msgspec.Raw(result.data))
-    response.content_type = wire.JSON
-    response.data = wire.encode(answer, wire.JSON)
+        response.set_stream(result.pieces, result.size)
 
 
 def _preflight(address: str) -> Route:

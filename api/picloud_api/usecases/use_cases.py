@@ -48,6 +48,7 @@ from picloud_api.usecases.queues.attachment import Attachments
 from picloud_api.usecases.queues.handled_messages import HandledMessages
 from picloud_api.usecases.queues.listed_rates import ListedRates
 from picloud_api.usecases.queues.queue import Queues
+from picloud_api.usecases.rest.call_result import CallResults
 from picloud_api.usecases.rest.endpoint_key import EndpointKeys
 from picloud_api.usecases.rest.rest import Endpoints
 from picloud_api.usecases.slots.heartbeat import SlotHeartbeat
@@ -218,8 +219,9 @@ class RestRoom:
     """Functions that are published with a URL."""
 
     def __init__(self, base: Foundation, jobs: JobsRoom, storage: StorageRoom) -> None:
+        results = CallResults(jobs.plain_result, storage.blobs)
         key = base.keys.ticket
-        self.endpoints = Endpoints(base.context, jobs.submit, jobs.plain_result, storage.blobs, key)
+        self.endpoints = Endpoints(base.context, jobs.submit, results, storage.blobs, key)
         self.keys = EndpointKeys(base.context, base.keys.pepper)
 
 

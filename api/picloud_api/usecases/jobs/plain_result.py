@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from picloud_api.usecases.jobs.wait import WaitForJobs
     from picloud_api.usecases.storage.blob import Blobs
 
-_MAX_PARCEL: Final = MAX_BYTES + DIGEST_BYTES
+MAX_PARCEL: Final = MAX_BYTES + DIGEST_BYTES
+"""The largest parcel that is read into memory."""
 _QUICK_BYTES: Final = 4096
 """A pickle up to this size is read at once: a thread would take longer."""
 _MEMORY: Final = 8
@@ -68,23 +69,35 @@ class PlainResults:
         self, account: str, jid: int, hold: Callable[[int], Awaitable[Held]], wait_s: float
     ) -> bytes:
         """Return the result of a job as it is stored, pickled; see `read`."""
+        outcome = await self.outcome(account, jid, hold, wait_s)
+        return await self.pickle_of(account, outcome, hold)
+
+    async def outcome(
+        self, account: str, jid: int, hold: Callable[[int], Awaitable[Held]], wait_s: float
+    ) -> Outcome:
+        """Return the outcome of a job that is done; its result may be a blob; see `read`."""
         request = WaitRequest(jids=[(jid, jid)], timeout_s=wait_s)
         outcomes = (await self._wait.wait(account, request, hold)).outcomes
         if not outcomes:
             raise Unavailable(f"Job {jid} has not ended, so it has no result yet; ask again later.")
-        parcel = await self._parcel(account, outcomes[0], hold)
         if outcomes[0].status != Status.DONE:
-            raise _failed(outcomes[0], parcel)
-        return bytes(unseal(parcel))
+            raise _failed(outcomes[0], await self._parcel(account, outcomes[0], hold))
+        return outcomes[0]
+
+    async def pickle_of(
+        self, account: str, outcome: Outcome, hold: Callable[[int], Awaitable[Held]]
+    ) -> bytes:
+        """Return the pickle of the result of a job that is done; see `read`."""
+        return bytes(unseal(await self._parcel(account, outcome, hold)))
 
     async def _parcel(
         self, account: str, outcome: Outcome, hold: Callable[[int], Awaitable[Held]]
     ) -> bytes:
         if outcome.blob is None:
             return outcome.payload or b""
-        await hold(_MEMORY * min(max(outcome.blob.size, 0), _MAX_PARCEL))
+        await hold(_MEMORY * min(max(outcome.blob.size, 0), MAX_PARCEL))
         try:
-            return await self._blobs.read_checked(account, outcome.blob, _MAX_PARCEL)
+            return await self._blobs.read_checked(account, outcome.blob, MAX_PARCEL)
         except TooLarge:
             raise _unreadable(outcome.jid, f"is larger than {MAX_BYTES // 2**20} MiB") from None
         except BlobMissing:

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import asdict, replace
 from picloud_model.errors import (
     EndpointNotFound,
-    InvokedJobFailed,
-    NotFound,
     RequestRefused,
     Unavailable,
 )
-from picloud_model.wire import JSON, MSGPACK, Content, PackPart, encode
+from picloud_model.wire import MSGPACK, Content, PackPart, encode
 from picloud_model.wire.rest import (
     MAX_CALL_BYTES,
     MAX_ENDPOINTS,
@@ -39,7 +37,6 @@ from picloud_api.usecases.rest.argument_type import check_types
 from picloud_api.usecases.rest.call_address import Call, CallAddresses
 from picloud_api.usecases.rest.call_arguments import packed, read_arguments, read_texts
 from picloud_api.usecases.rest.call_rate import CallRates
-from picloud_api.usecases.rest.call_result import PICKLE, CallResult, raw_result
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -50,9 +47,9 @@ if TYPE_CHECKING:
     from picloud_api.engine.jobs.outcomes import Held
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
-    from picloud_api.usecases.jobs.plain_result import PlainResults
     from picloud_api.usecases.jobs.submit import SubmitJobs
     from picloud_api.usecases.rest.call_arguments import Texts
+    from picloud_api.usecases.rest.call_result import CallResult, CallResults, LargeCallResult
     from picloud_api.usecases.storage.blob import Blobs
 
 _JOB_BYTES: Final = 128 * 1024
@@ -70,7 +67,7 @@ class Endpoints:
         self,
         context: Context,
         submit: SubmitJobs,
-        results: PlainResults,
+        results: CallResults,
         blobs: Blobs,
         key: bytes,
     ) -> None:
@@ -239,7 +236,7 @@ class Endpoints:
         call: Call,
         hold: Callable[[int], Awaitable[Held]],
         wait_s: float,
-    ) -> CallResult | None:
+    ) -> CallResult | LargeCallResult | None:
         """Return the result of a call; None if its job has not ended in time.
 
         Raises:
@@ -247,18 +244,10 @@ class Endpoints:
                 was published.
         """
         _, record = await self._record(account, label, call.version)
-        jid = call.jid
         try:
-            if record.out_encoding == "json":
-                return CallResult(await self._results.read(account, jid, hold, wait_s), JSON)
-            pickled = await self._results.pickled(account, jid, hold, wait_s)
+            return await self._results.read(account, call.jid, record, hold, wait_s)
         except Unavailable:
             return None
-        except (NotFound, RequestRefused) as error:
-            raise InvokedJobFailed(error.message) from None
-        if record.out_encoding == "pickle":
-            return CallResult(pickled, PICKLE)
-        return raw_result(jid, pickled, record.content_type)
 
     async def list(self, account: str) -> EndpointsListed:
         """Return the endpoints of an account."""

@@ -40,6 +40,11 @@ class StoredBlob:
         self.size = size
 
     @property
+    def digest(self) -> str:
+        """The SHA-256 under which it is stored, in hex."""
+        return digest_of(self._name)
+
+    @property
     def is_whole(self) -> bool:
         """Whether the first piece is the whole blob."""
         return len(self.first) == self.size
@@ -191,6 +196,16 @@ class Blobs:
         if sha256(data).hexdigest() != content.digest:
             raise BlobMissing(digests=(content.digest,))
         return data
+
+    async def stored(self, account: str, content: Content) -> StoredBlob:
+        """Return a blob, whose size a slot reported, to be sent by this process.
+
+        Raises:
+            BlobMissing: When the account has stored no such bytes.
+        """
+        name = blob_name(account, content.digest)
+        first = await self._read(name, PIECE_BYTES)
+        return StoredBlob(self._port, name, content.size, first)
 
     async def _read(self, name: str, most: int) -> bytes:
         try:
