@@ -212,8 +212,8 @@ def add_routes(app: App, use_cases: UseCases) -> None:
         if route.resource not in resources:
             resources[route.resource] = route.resource(use_cases)
     for address, route in {route.address: route for route in SERVED}.items():
-        # The key of an object may have slashes.
-        template = address.replace("{key}", "{key:path}")
+        # The key of an object may have slashes, and so may an address of an application.
+        template = address.replace("{key}", "{key:path}").replace("{path}", "{path:path}")
         app.add_route(template, resources[route.resource], suffix=route.suffix or None)
 
 

@@ -42,6 +42,7 @@ __all__ = [
     "list",
     "list_keys",
     "publish",
+    "publish_app",
     "remove",
     "revoke_key",
     "rollback",
@@ -106,6 +107,50 @@ def publish(
         options = replace(options, name=name_of(func))
         func = Conversions(func, signature.conversions)
     return publish_job(func, label, signature, encoding, options, access=access)
+
+
+@of_users
+def publish_app(
+    app: Callable[..., Any],
+    label: str,
+    *,
+    public: bool = False,
+    calls_per_minute: int | None = None,
+    **kwargs: Any,
+) -> str:
+    """Publish an application of WSGI or ASGI: Flask, Django, Falcon, Starlette, FastAPI, ...
+
+    Each request to the URL, or to an address below it, is a job that calls the application once. A
+    process that stays warm makes the application for its first request.
+
+    Args:
+        app: A function without arguments that returns the application, or the application itself if
+            it is a function, or a variable of a module, which travels, or can be pickled.
+        label: Up to 64 letters, digits, hyphens, underscores and dots.
+        public: Whether everybody may send requests, without a key.
+        calls_per_minute: Rate limit of the URL, for all callers together; by default there is none.
+        kwargs: Options of its jobs, as for `cloud.call`: `_type`, `_env`, `_max_runtime`, ...
+
+    Returns:
+        The URL of the application.
+
+    Raises:
+        CloudException: When the label or an option is not valid, or the application cannot be sent.
+        TypeError: When it is not an application.
+
+    >>> def hello(environ, start_response):
+    ...     start_response("200 OK", [("Content-Type", "text/plain")])
+    ...     return [b"hello"]
+    >>> cloud.rest.publish_app(hello, "hello").endswith("/hello")
+    True
+    """
+    from cloud._endpoints.access import checked_access  # noqa: PLC0415 - few programs publish
+    from cloud._endpoints.application import ENCODING, SIGNATURE, application_of  # noqa: PLC0415
+
+    options = only_options(kwargs, "options begin with an underscore.")
+    access = checked_access(public, calls_per_minute)
+    options = replace(options, name=name_of(app))
+    return publish_job(application_of(app), label, SIGNATURE, ENCODING, options, access=access)
 
 
 def publish_job(
@@ -278,7 +323,9 @@ def info(label: str) -> dict[str, Any]:
     >>> cloud.rest.info("same")["parameters"]
     {'x': {'type': 'any', 'required': True}}
     """
-    return as_dictionary(_client().info(short_label(label)))
+    from cloud._endpoints.endpoint_info import as_dictionary  # noqa: PLC0415 - few programs publish
+
+    return as_dictionary(_client().info(short_label(label)), client().address.url)
 
 
 @of_users
@@ -340,31 +387,9 @@ def invoke_map(label: str, /, **kwargs: Any) -> builtins.list[Job]:
 
 def infos() -> builtins.list[dict[str, Any]]:
     """Return what `info` returns for each published function, in the order of their labels."""
-    return [as_dictionary(each) for each in _client().list()]
+    from cloud._endpoints.endpoint_info import as_dictionary  # noqa: PLC0415 - few programs publish
 
-
-def as_dictionary(found: EndpointInfo) -> dict[str, Any]:
-    """Return an endpoint as `info` does."""
-    from cloud._endpoints.argument_type import type_of  # noqa: PLC0415 - few programs publish
-
-    return {
-        "label": found.label,
-        "url": _url(found),
-        "function": found.function_name,
-        "published": found.published_at,
-        "parameters": {
-            each.name: {"type": type_of(each), "required": each.required}
-            for each in found.parameters
-        },
-        "takes_any": found.takes_any,
-        "out_encoding": found.out_encoding,
-        "content_type": found.content_type or None,
-        "version": found.version,
-        "versions": found.versions,
-        "public": found.public,
-        "calls_per_minute": found.calls_per_minute or None,
-        "origins": found.origins,
-    }
+    return [as_dictionary(each, client().address.url) for each in _client().list()]
 
 
 def _url(found: EndpointInfo) -> str:

@@ -103,5 +103,5 @@ _MAKERS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
 
 TARGETS: Final = [Target(route.verb, route.address) for route in SERVED]
 """Every operation."""
-GUARDED: Final = [target for target in TARGETS if target.wants]
-"""Every operation that requires a credential."""
+GUARDED: Final = [target for target in TARGETS if target.wants and target.verb != "HEAD"]
+"""Every operation that requires a credential; a reply to HEAD has no body to look at."""

@@ -138,6 +138,8 @@ def test_what_is_said_is_what_is_described(stack: Stack, described: dict[str, An
         "/r/{account}/{label}/jobs/{call}",
         "/r/{account}/{label}/openapi",
         "/r/{account}/{label}/v/{version}",
+        "/r/{account}/{label}/v/{version}/{path}",
+        "/r/{account}/{label}/{path}",
         "/public/{account}/{key}",
         "/metrics",
     }

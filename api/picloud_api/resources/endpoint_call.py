@@ -7,12 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import uuid4
 
+import falcon
 import msgspec
 from picloud_model import wire
-from picloud_model.errors import EndpointNotFound, InvokedJobFailed
+from picloud_model.errors import EndpointNotFound, InvokedJobFailed, JobNotFound, PathNotFound
 from picloud_model.wire.body import is_short_label
 from picloud_model.wire.rest import InvokeRequest, OriginalCall, OriginalEndpoint
 
+from picloud_api import errors
+from picloud_api.resources.application import is_key, read_request, write_response
 from picloud_api.resources.body import (
     authenticate,
     authenticate_basic,
@@ -30,7 +33,6 @@ from picloud_api.resources.cross_origin import (
 )
 from picloud_api.resources.endpoint_arguments import read_call
 from picloud_api.resources.endpoint_document import endpoint_document
-from picloud_api.resources.route import Credential, Route
 from picloud_api.usecases.rest.call_address import Call
 from picloud_api.usecases.rest.call_result import CallResult
 from picloud_api.usecases.rest.rest import call_id, not_published
@@ -38,7 +40,9 @@ from picloud_api.usecases.rest.rest import call_id, not_published
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
+    from picloud_api.usecases.rest.application import AppResponse
     from picloud_api.usecases.rest.call_result import LargeCallResult
+    from picloud_api.usecases.rest.rest import FoundEndpoint
     from picloud_api.usecases.use_cases import UseCases
 
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:$|[,;\s])", re.IGNORECASE)
@@ -48,6 +52,14 @@ _OWN_KEY: Final = re.compile(r"r[0-9a-f]{12}")
 """The id of a key of an endpoint; those of accounts do not begin with this letter."""
 
 
+_SAFE: Final = ("GET", "HEAD", "OPTIONS")
+"""Methods that change nothing."""
+VERBS: Final = ("GET", "POST")
+"""Methods of a function."""
+_TOO_LONG: Final = (
+    "The application has not answered within 30 s, so its job {jid} was killed: do what takes "
+    "longer in a job of its own (cloud.call)."
+)
 _ANYBODY: Final = "anybody"
 """The sender of a request without a credential."""
 
@@ -67,6 +79,7 @@ class EndpointCallResource:
         self._accounts = use_cases.accounts.accounts
         self._endpoints = use_cases.rest.endpoints
         self._keys = use_cases.rest.keys
+        self._kill = use_cases.jobs.kill.kill
 
     async def _admit(
         self, request: Request, response: Response, account: str, label: str
@@ -84,9 +97,7 @@ class EndpointCallResource:
         if origin := request.get_header("Origin"):
             allow_origin(response, origin, await self._keys.origins(account, label))
         with basic_challenge(response):
-            if request.get_header("Authorization") is None:
-                if not await self._keys.is_public(account, label):
-                    basic_pair(request)
+            if await self._is_guest(request, account, label):
                 begin_request(request, f"{account} guests")
                 return _Caller(account, label, _ANYBODY)
             name, secret = basic_pair(request)
@@ -100,33 +111,71 @@ class EndpointCallResource:
             raise not_published(label)
         return _Caller(account, label, "" if account == sender else sender)
 
+    async def _is_guest(self, request: Request, account: str, label: str) -> bool:
+        """Whether a request has no credential of this server, and needs none.
+
+        A public application may check users itself; it gets their credentials.
+
+        Raises:
+            KeyRefused: When it needs one.
+        """
+        credential = request.get_header("Authorization")
+        if credential is None:
+            if not await self._keys.is_public(account, label):
+                basic_pair(request)
+            return True
+        return not is_key(credential) and await self._keys.is_public_app(account, label)
+
     async def _check(self, account: str, label: str, name: str, secret: str) -> str:
         await self._keys.check(account, label, name, secret)
         return f"{account} guests"
 
     async def on_get_one(
-        self, request: Request, response: Response, account: str, label: str, version: str = "0"
+        self,
+        request: Request,
+        response: Response,
+        account: str,
+        label: str,
+        *,
+        version: str = "",
+        path: str = "",
     ) -> None:
-        """Describe a published function."""
+        """Describe a published function, or pass the request on to an application."""
         caller = await self._admit(request, response, account, label)
-        info = await self._endpoints.info(account, label, _version(version))
+        endpoint = await self._pass_on(request, response, caller, version)
+        if endpoint is None:
+            return
+        if path:
+            raise PathNotFound
         described = OriginalEndpoint(
             label=label,
-            published_version=info.version,
+            published_version=endpoint.record.version,
             # The name of a command is its text, which may hold secrets.
-            function=label if caller.guest else info.function_name,
-            parameters=info.parameters,
-            takes_any=info.takes_any,
+            function=label if caller.guest else endpoint.record.job.function_name,
+            parameters=endpoint.record.parameters,
+            takes_any=endpoint.record.takes_any,
         )
         await reauthenticate(request)
         response.content_type = wire.JSON
         response.data = wire.encode(described, wire.JSON)
 
     async def on_post_one(
-        self, request: Request, response: Response, account: str, label: str, version: str = "0"
+        self,
+        request: Request,
+        response: Response,
+        account: str,
+        label: str,
+        *,
+        version: str = "",
+        path: str = "",
     ) -> None:
         """Call a published function; wait for its result if the request prefers that."""
         caller = await self._admit(request, response, account, label)
+        endpoint = await self._pass_on(request, response, caller, version)
+        if endpoint is None:
+            return
+        if path:
+            raise PathNotFound
         check_credential_is_meant(request)
         texts, arguments = await read_call(request)
         key = request.get_header("Idempotency-Key") or uuid4().hex
@@ -137,62 +186,94 @@ class EndpointCallResource:
             version=_version(version),
             calls=[arguments],
         )
-        invoked = await self._endpoints.invoke(account, body, texts, is_limited=True)
+        invoked = await self._endpoints.invoke(
+            account, body, texts, found=endpoint, is_limited=True
+        )
         call = Call(invoked.first, invoked.version)
         response.set_header("Location", self._endpoints.addresses.of(account, label, call))
         await self._reply(request, response, caller, call)
 
-    async def on_options_one(
-        self, request: Request, response: Response, account: str, label: str, version: str = "0"
-    ) -> None:
-        """Answer a browser that asks whether a script of a page may call a published function."""
-        del version
-        await self._preflight(request, response, (account, label), ("GET", "POST"))
-
-    async def on_options_v(
-        self, request: Request, response: Response, account: str, label: str, version: str
-    ) -> None:
-        """Answer a browser that asks the same about a version of it."""
-        await self.on_options_one(request, response, account, label, version)
-
-    async def on_options_jobs(
-        self, request: Request, response: Response, account: str, label: str, call: str
-    ) -> None:
-        """Answer a browser that asks whether a script of a page may read a result."""
-        del call
-        await self._preflight(request, response, (account, label), ("GET",))
-
-    async def _preflight(
+    async def on_put_one(
         self,
         request: Request,
         response: Response,
-        endpoint: tuple[str, str],
-        verbs: tuple[str, ...],
+        account: str,
+        label: str,
+        version: str = "",
+        **below: str,
     ) -> None:
+        """Pass a request on to an application; a function has no such method."""
+        caller = await self._admit(request, response, account, label)
+        if await self._pass_on(request, response, caller, version):
+            raise PathNotFound if "path" in below else falcon.HTTPMethodNotAllowed(VERBS)
+
+    on_delete_one = on_head_one = on_patch_one = on_put_one
+
+    async def _pass_on(
+        self, request: Request, response: Response, caller: _Caller, version: str
+    ) -> FoundEndpoint | None:
+        """Pass a request on to an application, if the endpoint is one.
+
+        Returns:
+            The endpoint of a function; None if the request was answered.
+        """
+        account, label = caller.account, caller.label
+        endpoint = await self._endpoints.find(account, label, _version(version))
+        if not endpoint.is_app:
+            return endpoint
+        is_guest = caller.guest == _ANYBODY
+        if not is_guest and request.method not in _SAFE:
+            check_credential_is_meant(request)
+        root = f"/r/{account}/{label}" + (f"/v/{version}" if version else "")
+        fields = (await read_request(request, root, is_guest=is_guest)).arguments()
+        body = InvokeRequest(label=label, submit_id=uuid4().hex, calls=[fields])
+        jid = (await self._endpoints.invoke(account, body, found=endpoint, is_limited=True)).first
+        answer = await self._response(request, caller, jid)
+        await reauthenticate(request)
+        if answer is not None:
+            write_response(response, root, answer)
+            return None
+        await self._kill(account, [(jid, jid)])
+        errors.answer(request, response, InvokedJobFailed(_TOO_LONG.format(jid=jid)))
+        response.status = 504
+        return None
+
+    async def _response(self, request: Request, caller: _Caller, jid: int) -> AppResponse | None:
+        hold = partial(hold_bytes, request)
+        try:
+            return await self._endpoints.response(caller.account, jid, hold, wire.LONGEST_POLL_S)
+        except InvokedJobFailed as error:
+            raise _shown(error, caller, jid) from None
+
+    async def on_options_one(
+        self, request: Request, response: Response, account: str, label: str, **below: str
+    ) -> None:
+        """Answer a browser that asks whether a script of a page may send a request here.
+
+        A public application answers itself.
+        """
+        if _may_exist(account, label) and await self._keys.is_public_app(account, label):
+            await self.on_put_one(request, response, account, label, **below)
+            return
+        verbs = ("GET",) if "call" in below else VERBS
         response.set_header("Allow", ", ".join((*verbs, "OPTIONS")))
-        if not _may_exist(*endpoint):
+        if not _may_exist(account, label):
             return
         origin = request.get_header("Origin")
-        if origin and allow_origin(response, origin, await self._keys.origins(*endpoint)):
+        origins = await self._keys.origins(account, label) if origin else ()
+        if origin and allow_origin(response, origin, origins):
             allow_requests(response, verbs)
 
-    async def on_get_v(
-        self, request: Request, response: Response, account: str, label: str, version: str
-    ) -> None:
-        """Describe a version of a published function."""
-        await self.on_get_one(request, response, account, label, version)
-
-    async def on_post_v(
-        self, request: Request, response: Response, account: str, label: str, version: str
-    ) -> None:
-        """Call a version of a published function."""
-        await self.on_post_one(request, response, account, label, version)
+    on_get_v, on_post_v, on_options_v = on_get_one, on_post_one, on_options_one
+    on_delete_v = on_head_v = on_patch_v = on_put_v = on_put_one
 
     async def on_get_openapi(
         self, request: Request, response: Response, account: str, label: str
     ) -> None:
         """Return the OpenAPI document of a published function."""
-        await self._admit(request, response, account, label)
+        caller = await self._admit(request, response, account, label)
+        if await self._pass_on(request, response, caller, "") is None:
+            return
         info = await self._endpoints.info(account, label)
         await reauthenticate(request)
         response.content_type = wire.JSON
@@ -203,8 +284,19 @@ class EndpointCallResource:
     ) -> None:
         """Return the result of a call, if its job has ended."""
         caller = await self._admit(request, response, account, label)
-        found = self._endpoints.addresses.read(account, label, call)
+        try:
+            found = self._endpoints.addresses.read(account, label, call)
+        except JobNotFound:
+            # An application may have such addresses.
+            if await self._pass_on(request, response, caller, "") is None:
+                return
+            raise
         await self._reply(request, response, caller, found)
+
+    on_options_jobs = on_options_openapi = on_options_one
+    on_delete_jobs = on_head_jobs = on_patch_jobs = on_post_jobs = on_put_jobs = on_put_one
+    on_delete_openapi = on_head_openapi = on_patch_openapi = on_put_one
+    on_post_openapi = on_put_openapi = on_put_one
 
     async def _reply(
         self, request: Request, response: Response, caller: _Caller, call: Call
@@ -221,11 +313,8 @@ class EndpointCallResource:
             endpoint = caller.account, caller.label
             try:
                 result = await self._endpoints.result(*endpoint, call, hold, wait_s)
-            except InvokedJobFailed:
-                if not caller.guest:
-                    raise
-                message = f"Job {call.jid} has no result; the owner of this function can see why."
-                raise InvokedJobFailed(message) from None
+            except InvokedJobFailed as error:
+                raise _shown(error, caller, call.jid) from None
         await reauthenticate(request)
         _write(response, call.jid, result)
 
@@ -244,7 +333,16 @@ def _may_exist(account: str, label: str) -> bool:
     return is_short_label(label) and _ACCOUNT.fullmatch(account) is not None
 
 
+def _shown(error: InvokedJobFailed, caller: _Caller, jid: int) -> InvokedJobFailed:
+    """Return an error as its receiver may see it: the reason may hold what is the owner's."""
+    if not caller.guest:
+        return error
+    return InvokedJobFailed(f"Job {jid} has no result; the owner of this function can see why.")
+
+
 def _version(text: str) -> int:
+    if not text:
+        return 0
     if not _VERSION.fullmatch(text):
         raise EndpointNotFound(f"{text!r:.80} is not a valid version.", field="version")
     return int(text)
@@ -270,76 +368,3 @@ def _write(response: Response, jid: int, result: CallResult | LargeCallResult | 
         response.stream = result.pieces
     else:
         response.set_stream(result.pieces, result.size)
-
-
-def _preflight(address: str) -> Route:
-    return Route(
-        verb="OPTIONS",
-        address=address,
-        resource=EndpointCallResource,
-        credential=Credential.NONE,
-        summary="Return what scripts of a web page of another origin may send to this address.",
-    )
-
-
-def _route(verb: str, address: str, answer: type | None, summary: str, *, pending: bool) -> Route:
-    return Route(
-        verb=verb,
-        address=address,
-        resource=EndpointCallResource,
-        answer=answer,
-        credential=Credential.BASIC,
-        may_be_pending=pending,
-        summary=summary,
-    )
-
-
-ROUTES: Final = (
-    _route(
-        "GET",
-        "/r/{account}/{label}",
-        OriginalEndpoint,
-        "Describe a published function: its parameters.",
-        pending=False,
-    ),
-    _route(
-        "POST",
-        "/r/{account}/{label}",
-        OriginalCall,
-        "Call a published function; a public one needs no key. The arguments are parameters of "
-        "the address, a form, also with files, or an object of JSON. The answer has the jid of the "
-        "job; with `Prefer: wait=SECONDS` it has the result, too, if the job ends by then.",
-        pending=True,
-    ),
-    _route(
-        "GET",
-        "/r/{account}/{label}/v/{version}",
-        OriginalEndpoint,
-        "Describe a version of a published function: its parameters.",
-        pending=False,
-    ),
-    _route(
-        "POST",
-        "/r/{account}/{label}/v/{version}",
-        OriginalCall,
-        "Call a version of a published function, as its current version is called.",
-        pending=True,
-    ),
-    _route(
-        "GET",
-        "/r/{account}/{label}/jobs/{call}",
-        OriginalCall,
-        "Return the result of a call, whose response named this address as its Location.",
-        pending=True,
-    ),
-    _route(
-        "GET",
-        "/r/{account}/{label}/openapi",
-        None,
-        "Return the OpenAPI document of a published function: its parameters and what it returns.",
-        pending=False,
-    ),
-    _preflight("/r/{account}/{label}"),
-    _preflight("/r/{account}/{label}/v/{version}"),
-    _preflight("/r/{account}/{label}/jobs/{call}"),
-)

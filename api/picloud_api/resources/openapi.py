@@ -149,5 +149,6 @@ _PARAMETERS: Final[dict[str, Any]] = {
     "label": str,
     "call": str,
     "version": str,
+    "path": str,
 }
 """The type of each parameter in an address."""

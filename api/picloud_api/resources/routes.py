@@ -13,7 +13,7 @@ from picloud_api.resources import (
     blob,
     bucket,
     cron,
-    endpoint_call,
+    endpoint_routes,
     environment,
     health,
     info,
@@ -57,6 +57,6 @@ ROUTES: Final = (
     *usage.ROUTES,
     *price.ROUTES,
     *original.ROUTES,
-    *endpoint_call.ROUTES,
+    *endpoint_routes.ROUTES,
 )
 """Every operation on a noun, in the order of the OpenAPI document."""

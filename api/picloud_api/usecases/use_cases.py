@@ -48,9 +48,9 @@ from picloud_api.usecases.queues.attachment import Attachments
 from picloud_api.usecases.queues.handled_messages import HandledMessages
 from picloud_api.usecases.queues.listed_rates import ListedRates
 from picloud_api.usecases.queues.queue import Queues
-from picloud_api.usecases.rest.call_result import CallResults
 from picloud_api.usecases.rest.endpoint_key import EndpointKeys
 from picloud_api.usecases.rest.rest import Endpoints
+from picloud_api.usecases.rest.result_reader import ResultReader
 from picloud_api.usecases.slots.heartbeat import SlotHeartbeat
 from picloud_api.usecases.slots.slot import Slots
 from picloud_api.usecases.slots.work import SlotWork
@@ -219,7 +219,7 @@ class RestRoom:
     """Functions that are published with a URL."""
 
     def __init__(self, base: Foundation, jobs: JobsRoom, storage: StorageRoom) -> None:
-        results = CallResults(jobs.plain_result, storage.blobs)
+        results = ResultReader(jobs.plain_result, storage.blobs)
         key = base.keys.ticket
         self.endpoints = Endpoints(base.context, jobs.submit, results, storage.blobs, key)
         self.keys = EndpointKeys(base.context, base.keys.pepper)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, cast, get_args
 
 import msgspec
+from picloud_model.wire.application import APPLICATION
 from picloud_model.wire.rest import MAX_CONTENT_TYPE, OutEncoding
 
 from cloud.errors import CloudValueError
@@ -28,7 +29,7 @@ def checked_encoding(name: str, content_type: str) -> Encoding:
     >>> checked_encoding("raw", "image/png")
     Encoding(name='raw', content_type='image/png')
     """
-    if name not in get_args(OutEncoding):
+    if name == APPLICATION or name not in get_args(OutEncoding):
         choices = "'json', 'raw' or 'pickle'"
         raise CloudValueError(f"out_encoding must be {choices}, not {name!r:.80}.")
     if content_type and name != "raw":

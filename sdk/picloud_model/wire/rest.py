@@ -39,8 +39,9 @@ FORM: Final = "application/x-www-form-urlencoded"
 FILES: Final = "multipart/form-data"
 """The content type of arguments that a form with files sends."""
 
-OutEncoding = Literal["json", "raw", "pickle"]
-"""How results are returned: as JSON, as the bytes or the text that they are, or pickled."""
+OutEncoding = Literal["json", "raw", "pickle", "app"]
+"""How results are returned: as JSON, as the bytes or the text that they are, or pickled; those of
+an application are the responses to its requests."""
 ContentType = Annotated[str, Meta(pattern=r"^[ -~]*$(?!\n)", max_length=MAX_CONTENT_TYPE)]
 Origin = Annotated[
     str,

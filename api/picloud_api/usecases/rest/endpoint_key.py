@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 from picloud_model.errors import KeyNotFound, KeyRefused, RequestConflict
+from picloud_model.wire.application import APPLICATION
 from picloud_model.wire.rest import (
     MAX_ENDPOINT_KEYS,
     EndpointKeyMade,
@@ -107,6 +108,12 @@ class EndpointKeys:
     async def is_public(self, account: str, label: str) -> bool:
         """Whether there is such an endpoint which everybody may call."""
         return (await self._access(account, label)).public
+
+    async def is_public_app(self, account: str, label: str) -> bool:
+        """Whether there is such an application which everybody may call."""
+        record: EndpointRecord | None
+        record = await self._commits.view.fresh(endpoint_key(account, label))
+        return record is not None and record.access.public and record.out_encoding == APPLICATION
 
     async def origins(self, account: str, label: str) -> tuple[str, ...]:
         """Return the origins whose pages may read what an endpoint returns; none if it is missing.

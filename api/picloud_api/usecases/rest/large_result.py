@@ -27,7 +27,7 @@ _ENDS: Final = (1, 2, 3)
 """How many bytes may follow them: the end of the pickle, and what puts them into its memo."""
 
 
-class Span(NamedTuple):
+class ByteSpan(NamedTuple):
     """Where in a parcel bytes or text are: `start .. stop-1`."""
 
     kind: type
@@ -35,7 +35,7 @@ class Span(NamedTuple):
     stop: int
 
 
-def span_of(beginning: bytes, size: int) -> Span | None:
+def span_of(beginning: bytes, size: int) -> ByteSpan | None:
     r"""Return where in a parcel its bytes or text are; None if it is another value.
 
     Only the first opcodes are read. What makes up such a parcel is not executed.
@@ -48,7 +48,7 @@ def span_of(beginning: bytes, size: int) -> Span | None:
     >>> from picloud_model.pack import seal
     >>> parcel = seal(pickle.dumps(b"x" * 100_000, 5))
     >>> span_of(parcel[:100], len(parcel))
-    Span(kind=<class 'bytes'>, start=15, stop=100015)
+    ByteSpan(kind=<class 'bytes'>, start=15, stop=100015)
     >>> span_of(seal(pickle.dumps([b"x" * 100_000], 5))[:100], 100_040) is None
     True
     """
@@ -60,7 +60,7 @@ def span_of(beginning: bytes, size: int) -> Span | None:
         return None
     (count,) = length.unpack_from(beginning, at + 1)
     start = at + 1 + length.size
-    return Span(kind, start, start + count) if size - start - count in _ENDS else None
+    return ByteSpan(kind, start, start + count) if size - start - count in _ENDS else None
 
 
 async def slice_of(blob: StoredBlob, start: int, stop: int) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import asdict, replace
 from picloud_model.errors import (
@@ -17,6 +17,7 @@ from picloud_model.errors import (
     Unavailable,
 )
 from picloud_model.wire import MSGPACK, Content, PackPart, encode
+from picloud_model.wire.application import APPLICATION
 from picloud_model.wire.rest import (
     MAX_CALL_BYTES,
     MAX_ENDPOINTS,
@@ -48,12 +49,26 @@ if TYPE_CHECKING:
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
     from picloud_api.usecases.jobs.submit import SubmitJobs
+    from picloud_api.usecases.rest.application import AppResponse
     from picloud_api.usecases.rest.call_arguments import Texts
-    from picloud_api.usecases.rest.call_result import CallResult, CallResults, LargeCallResult
+    from picloud_api.usecases.rest.call_result import CallResult, LargeCallResult
+    from picloud_api.usecases.rest.result_reader import ResultReader
     from picloud_api.usecases.storage.blob import Blobs
 
 _JOB_BYTES: Final = 128 * 1024
 """The largest description of the job of an endpoint; what is larger is a blob."""
+
+
+class FoundEndpoint(NamedTuple):
+    """Who may call an endpoint, and a version of it."""
+
+    access: EndpointAccess
+    record: EndpointRecord
+
+    @property
+    def is_app(self) -> bool:
+        """Whether it is an application, not a function."""
+        return self.record.out_encoding == APPLICATION
 
 
 class Endpoints:
@@ -67,7 +82,7 @@ class Endpoints:
         self,
         context: Context,
         submit: SubmitJobs,
-        results: CallResults,
+        results: ResultReader,
         blobs: Blobs,
         key: bytes,
     ) -> None:
@@ -169,8 +184,7 @@ class Endpoints:
 
     async def info(self, account: str, label: str, version: int = 0) -> EndpointInfo:
         """Return what is known of a version of an endpoint; 0 is the current one."""
-        _, record = await self._record(account, label, version)
-        return _info(account, label, record)
+        return _info(account, label, (await self.find(account, label, version)).record)
 
     async def invoke(
         self,
@@ -178,6 +192,7 @@ class Endpoints:
         request: InvokeRequest,
         texts: Texts | None = None,
         *,
+        found: FoundEndpoint | None = None,
         is_limited: bool = False,
     ) -> Invoked:
         """Submit the jobs of calls.
@@ -186,6 +201,7 @@ class Endpoints:
             account: The account of the endpoint.
             request: The calls.
             texts: More arguments of each, which arrived as text or files.
+            found: The endpoint, if it has been read before.
             is_limited: Whether the rate limit of the endpoint applies.
 
         Raises:
@@ -195,7 +211,7 @@ class Endpoints:
             AccountBusy: When the account would have too many unfinished jobs.
             TooManyCalls: When the endpoint was called as often as its rate limit allows.
         """
-        access, record = await self._record(account, request.label, request.version)
+        access, record = found or await self.find(account, request.label, request.version)
         if is_limited:
             self._rates.take(endpoint_key(account, request.label), access.calls_per_minute)
         common = read_texts(record.parameters, texts or {})
@@ -243,9 +259,22 @@ class Endpoints:
             InvokedJobFailed: When the job failed, or its result cannot be encoded as the function
                 was published.
         """
-        _, record = await self._record(account, label, call.version)
+        _, record = await self.find(account, label, call.version)
         try:
-            return await self._results.read(account, call.jid, record, hold, wait_s)
+            return await self._results.result(account, call.jid, record, hold, wait_s)
+        except Unavailable:
+            return None
+
+    async def response(
+        self, account: str, jid: int, hold: Callable[[int], Awaitable[Held]], wait_s: float
+    ) -> AppResponse | None:
+        """Return the response of an application; None if its job has not ended in time.
+
+        Raises:
+            InvokedJobFailed: When the job failed, or its result is not a response.
+        """
+        try:
+            return await self._results.response(account, jid, hold, wait_s)
         except Unavailable:
             return None
 
@@ -258,20 +287,18 @@ class Endpoints:
             endpoints=[_info(account, label, records[prefix + label]) for label in labels]
         )
 
-    async def _record(
-        self, account: str, label: str, version: int
-    ) -> tuple[EndpointAccess, EndpointRecord]:
-        """Return who may call an endpoint, and a version of it."""
+    async def find(self, account: str, label: str, version: int = 0) -> FoundEndpoint:
+        """Return who may call an endpoint, and a version of it; 0 is the current one."""
         view = self._commits.view
         current = existing(await view.fresh(endpoint_key(account, label)), label)
         if version in {0, current.version}:
-            return current.access, current
+            return FoundEndpoint(current.access, current)
         kept: OldEndpointRecord | None = None
         if version in current.others:
             kept = await view.fresh(version_key(account, label, version))
         if kept is None:
             raise _no_version(current, label, version)
-        return current.access, kept
+        return FoundEndpoint(current.access, kept)
 
 
 def _info(account: str, label: str, record: EndpointRecord) -> EndpointInfo:
@@ -279,7 +306,8 @@ def _info(account: str, label: str, record: EndpointRecord) -> EndpointInfo:
         label=label,
         path=f"/r/{account}/{label}",
         function_name=record.job.function_name,
-        parameters=record.parameters,
+        # Those of an application are the parts of a request.
+        parameters=[] if record.out_encoding == APPLICATION else record.parameters,
         takes_any=record.takes_any,
         out_encoding=record.out_encoding,
         content_type=record.content_type,
