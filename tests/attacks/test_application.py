@@ -46,6 +46,7 @@ def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 def paths(stack: Stack, sender: Sender) -> Iterator[tuple[str, str]]:
     """The paths of two applications of the attacked account; the second one is public."""
     with contextlib.closing(stack.client(sender.other)) as client:
+        client.result(client.call(abs, 1), 120)  # once a slot is warm, requests are answered
         at = len(client.address.url)
         with current_client(client):
             guarded = rest.publish_app(application, "guarded-app")
