@@ -143,11 +143,11 @@ async def swept(stack: Stack, batch: str) -> tuple[int, int]:
     return before, after
 
 
-def test_who_waits_does_not_notice_a_restart(begin: Callable[..., Stack]) -> None:
+def test_who_waits_does_not_notice_a_restart(begin_each: Callable[..., Stack]) -> None:
     """A client that waits for a result, with the default settings, gets it although the server is
     killed and restarted meanwhile.
     """
-    stack = begin()
+    stack = begin_each()
     client = stack.client()
     jid = client.call(slowly, "well")
     until(lambda: client.status(jid) == "processing", "the job runs")

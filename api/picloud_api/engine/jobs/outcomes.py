@@ -13,7 +13,6 @@ from picloud_model.wire import Content, Outcome, Outcomes
 
 from picloud_api.engine.jobs.envelopes import EnvelopeTable
 from picloud_api.engine.jobs.locate import PageSlice, refuse_deleted
-from picloud_api.engine.process.turns import TOGETHER
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ Outcomes without results are one reply for any usual number of jobs: scripts rel
 """
 OUTCOME_BYTES: Final = 200
 """Memory that an outcome takes besides its result, encoded and not."""
+IN_A_ROW: Final = 40
+"""Outcomes that are put together before the event loop may go on: they take half a slice."""
 _PRINTED: Final = Flag.INFORMED | Flag.QUIET
 _SIZE: Final = 24
 """Bytes of an outcome in a reply, besides its result."""
@@ -111,7 +112,7 @@ class FinalOutcomes:
             self._add(piece.first + index, page, index, packs.get(number))
             if self._is_enough(payloads=payloads):
                 return
-            if len(self.outcomes) % TOGETHER == 0:
+            if len(self.outcomes) % IN_A_ROW == 0:
                 await self._turn.pause()
 
     def _is_enough(self, *, payloads: bool) -> bool:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import operator
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_api.engine.jobs.outcomes import ANSWER_JOBS
+from picloud_api.engine.jobs.locate import locate
+from picloud_api.engine.jobs.outcomes import ANSWER_JOBS, IN_A_ROW, FinalOutcomes
+from picloud_api.engine.process.turns import Turns
 from picloud_model import wire
 from picloud_model.errors import AccountBusy
 
 from tests.unit.api.api_harness import ACCOUNT, UncountedBytes, hold
 
 if TYPE_CHECKING:
-    from picloud_api.engine.jobs.outcomes import FinalOutcomes
-
     from tests.unit.api.api_harness import ApiHarness
 
 JOBS = 1200
@@ -54,6 +56,25 @@ async def test_a_reply_is_encoded_once(api: ApiHarness) -> None:
     outcomes = await read(api)
 
     assert await outcomes.encoded(wire.JSON) is await outcomes.encoded(wire.JSON)
+
+
+async def test_others_are_served_between_few_outcomes(api: ApiHarness) -> None:
+    """Once its slice is used up, a reply goes on after a round of the event loop, however long."""
+    jids = await api.submit(JOBS)
+    await api.use_cases.jobs.kill.kill(ACCOUNT, None)
+    view, turn = api.server.context.commits.view, Turns(slice_s=0.0).of(ACCOUNT)
+    pieces = await locate(view, ACCOUNT, [(jids[0], jids[-1])], turn)
+    outcomes = FinalOutcomes(turn)
+    reading = asyncio.create_task(outcomes.read(view, pieces, JOBS, hold, payloads=True))
+
+    lengths = [0]
+    while not reading.done():
+        await asyncio.sleep(0)
+        lengths.append(len(outcomes.outcomes))
+    await reading
+
+    assert lengths[-1] == JOBS
+    assert max(map(operator.sub, lengths[1:], lengths)) <= IN_A_ROW
 
 
 async def test_bytes_are_counted_before_they_are_read(api: ApiHarness) -> None:
