@@ -42,6 +42,7 @@ _PLAIN: Final = tuple(
             r"No such option: (\S+) \(Possible options?: (.*)\)",
             r"No such option: \1. Did you mean \2?",
         ),
+        (r"^Got unexpected extra argument\(s\) \((.*)\)", r"Unexpected argument: \1"),
         (r"^Option '(\S+)' requires an argument\b", r"\1 needs a value"),
         (r"^Invalid value for '(\S+)'(?: / '(\S+)')?:", _unquoted),
     )

@@ -306,8 +306,12 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
 
     >>> nearest_name("stdot", ["status", "stdout"]), nearest_name("x", ["status"])
     ('stdout', None)
+    >>> nearest_name("env", ["eval", "environment"])  # an abbreviation
+    'environment'
     """
     from difflib import get_close_matches  # noqa: PLC0415 - only a misspelt name needs it
 
-    near = get_close_matches(name[:80], [*known], 1)
+    known = [*known]
+    longer = [each for each in known if len(name) > 1 and each.startswith(name)]
+    near = get_close_matches(name[:80], known, 1) or longer
     return near[0] if near else None

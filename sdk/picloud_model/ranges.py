@@ -121,5 +121,10 @@ def check(first: int, last: int) -> None:
         RequestRefused: When it does not ascend from 1 or goes past the largest jid.
     """
     if not 1 <= first <= last <= MAX_JID:
-        message = f"The jid range {first}-{last} is empty or out of bounds; jids ascend from 1."
+        if first < 1:
+            message = f"{first} is not a valid job id: the first job of an account is 1."
+        elif last < first:
+            message = f"{first}-{last} is not a valid range of job ids: write the lower one first."
+        else:
+            message = f"{last} is not a valid job id: the largest is {MAX_JID:,}."
         raise RequestRefused(message, field="jids")

@@ -1,4 +1,4 @@
-"""Advice on errors about a missing module or file: what travels with a job, and what to do."""
+"""Advice on errors about a missing module or file, or a program that failed: what to do."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from typing import Any, Final
 
 _MOST_NAME: Final = 200
+_TAIL_LINES: Final = 20
+_TAIL_CHARACTERS: Final = 4_000
 _MISSING: Final = re.compile(r"^ModuleNotFoundError: No module named '([\w.]+)'", re.MULTILINE)
 """How Python ends a program that lacks a module."""
 _INSTALLED_BY: Final = {
@@ -48,7 +50,9 @@ _INSTALLED_BY: Final = {
 
 
 def add_advice(error: BaseException) -> None:
-    """Add a note to the exception of a job if a module or a file is missing; never raises.
+    """Add a note to the exception of a job if a module or file is missing, or a program failed.
+
+    It never raises.
 
     >>> error = ModuleNotFoundError("No module named 'torch'", name="torch")
     >>> add_advice(error)
@@ -61,6 +65,8 @@ def add_advice(error: BaseException) -> None:
             error.add_note(_of_module(error.name[:_MOST_NAME]))
         elif type(error) is FileNotFoundError and isinstance(error.filename, str):
             error.add_note(_of_file(error.filename[:_MOST_NAME]))
+        elif _is_of_program(error):
+            error.add_note(_of_program(getattr(error, "stderr", None)))
         elif missing := _MISSING.findall(_stderr(error)):
             error.add_note(_of_command(missing[-1][:_MOST_NAME]))
     except Exception:  # noqa: BLE001, S110 - the error itself is what counts
@@ -72,6 +78,21 @@ def _stderr(error: Any) -> str:
     errors = sys.modules.get("cloud.errors")  # the command's job has loaded it
     failed = errors is not None and type(error) is errors.CommandFailed
     return str(error.stderr) if failed else ""
+
+
+def _is_of_program(error: BaseException) -> bool:
+    module = sys.modules.get("subprocess")  # the job has loaded it
+    return module is not None and type(error) is module.CalledProcessError
+
+
+def _of_program(stderr: object) -> str:
+    if stderr is None:  # it was not captured
+        return "picloud: what the program wrote to standard error is in cloud.info(jid, 'stderr')."
+    text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else str(stderr)
+    end = "\n".join(text.rstrip().splitlines()[-_TAIL_LINES:])[-_TAIL_CHARACTERS:]
+    if not end:
+        return "picloud: the program wrote nothing to standard error."
+    return f"picloud: the end of what the program wrote to standard error:\n{end}"
 
 
 def _of_command(name: str) -> str:

@@ -133,7 +133,7 @@ async def test_the_address_that_was_checked_is_dialled(receiver: Receiver) -> No
 )  # fmt: skip
 def test_what_is_not_a_url_is_refused(url: str) -> None:
     """In one sentence, which shows one that is."""
-    with pytest.raises(RequestRefused, match="A webhook is an address as https://"):
+    with pytest.raises(RequestRefused, match="A webhook is an address such as https://"):
         DirectWebhooks(OPEN).check(url)
 
 

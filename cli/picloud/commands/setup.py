@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import sys
 from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
-from cloud import CloudException
+from cloud import CloudConnectionError, CloudException
 from cloud._client.client import Client
 from cloud._config import profile as profiles
 from cloud._config.configuration import Config
 from cloud._config.settings import ClientSettings
+from cloud._http.exchange import NoAnswer
 from cloud._http.health import check_server
-from cloud._http.transport import ServerAddress, Transport
+from cloud._http.transport import ServerAddress, Transport, check_key
+from picloud_model.errors import KeyRefused
 
 from picloud import output
 from picloud.completion import values
@@ -34,11 +35,6 @@ _UnusedSecret: TypeAlias = Annotated[
 _T = TypeVar("_T")
 _USUAL_NAME = "default"
 _USUAL_URL = "http://127.0.0.1:8787"
-_ADVICE = (
-    (re.compile(r"; set one with `picloud setup`.*"), "; check that you have copied all of it."),
-    (re.compile(r"; start one with .*"), "; check the address, or start one with `picloud up`."),
-)
-"""What errors advise elsewhere, such as to run this very command, and what they advise here."""
 
 
 def setup(
@@ -133,7 +129,7 @@ def _reached(url: str) -> str:
     """
     transport = Transport(ServerAddress(url, ""), Config())
     try:
-        with _advised():
+        with _advised(url):
             check_server(transport)
     finally:
         transport.close()
@@ -152,24 +148,32 @@ def _verify(address: ServerAddress) -> None:
     Raises:
         CloudException: When the server does not answer or does not know the key.
     """
+    check_key(address.key)
     client = Client(address, Config())
     try:
-        with _advised():
+        with _advised(address.url):
             client.check_key()
     finally:
         client.close()
 
 
 @contextlib.contextmanager
-def _advised() -> Iterator[None]:
-    """Let errors advise what helps here."""
+def _advised(url: str) -> Iterator[None]:
+    """Let errors advise what helps here; elsewhere some advise to run this very command."""
     try:
         yield
     except CloudException as error:
-        text = str(error)
-        for elsewhere, here in _ADVICE:
-            text = elsewhere.sub(here, text)
-        raise type(error)(text) from None
+        cause = error.__cause__
+        if isinstance(cause, NoAnswer):
+            raise CloudConnectionError(
+                f"No PiCloud server answers at {url} ({cause}); check the address, or start one "
+                "with `picloud up`."
+            ) from None
+        if error.code == KeyRefused.code:
+            raise CloudException(
+                "The server does not know this API key; check that you have copied all of it."
+            ) from None
+        raise
 
 
 def _retried(step: Callable[[], _T]) -> _T:

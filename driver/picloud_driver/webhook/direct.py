@@ -136,8 +136,8 @@ def _parsed(url: str) -> _Target:
     matched = _URL.fullmatch(url)
     if matched is None or not 0 < int(matched["port"] or 1) < 2**16:
         raise RequestRefused(
-            "A webhook is an address as https://example.org/jobs, without a user name, spaces or "
-            f"a #, not {url!r:.80}.",
+            "A webhook is an address such as https://example.org/jobs, without a user name, spaces "
+            f"or a #, not {url!r:.80}.",
             field="options.on_done",
         )
     is_secure = matched["scheme"] == "https"

@@ -10,7 +10,7 @@ from cloud._client.client import Client
 from cloud._client.current_job import CurrentJob
 from cloud._config.configuration import config
 from cloud._config.settings import ClientSettings
-from cloud._http.transport import ServerAddress
+from cloud._http.transport import ServerAddress, check_key
 from cloud._jobs.job import Current
 from cloud._packing.values import Results
 from cloud.errors import CloudException
@@ -80,7 +80,14 @@ class CurrentClient:
         """Use this API key from now on, and this server unless `url` is None.
 
         After a call with `immutable` later ones are ignored, with a warning in the log.
+
+        Raises:
+            CloudValueError: When the URL or the key is not valid; nothing is changed then.
         """
+        if url is not None:
+            ServerAddress(url, "")
+        if key is not None:
+            check_key(key)
         with self._lock:
             if self._immutable:
                 log.warning("The API key was set as immutable; it is not changed.")

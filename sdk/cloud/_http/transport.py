@@ -43,6 +43,26 @@ _FIRST_ERROR: Final = 400
 _REDIRECTS: Final = frozenset({302, 303, 307, 308})
 
 
+def check_key(key: str) -> None:
+    """Refuse a text that cannot be an API key; the error does not show it.
+
+    Raises:
+        CloudValueError: When it does not have the parts of a key.
+
+    >>> check_key("pk_12ab_secret")
+    >>> check_key("12ab")
+    Traceback (most recent call last):
+    cloud.errors.CloudValueError: This is not a valid API key: ...
+    """
+    prefix, _, rest = key.partition("_")
+    key_id, _, secret = rest.partition("_")
+    if prefix != "pk" or not key_id or not secret:
+        raise CloudValueError(
+            "This is not a valid API key: a key looks like pk_ID_SECRET, and is printed as a whole "
+            "only when it is created, as by `picloud key create`."
+        )
+
+
 class ServerAddress(msgspec.Struct, frozen=True):
     """The URL of a server and the API key for it. The key is not in the `repr`.
 

@@ -42,6 +42,13 @@ def test_an_option_without_its_value_names_the_help_of_its_command() -> None:
     )
 
 
+def test_arguments_that_are_too_many_are_named() -> None:
+    """In words of ours."""
+    assert invoke("open", "7", "8").stderr == (
+        "error: Unexpected argument: 7 8. Try 'picloud open --help'.\n"
+    )
+
+
 def test_the_number_of_slots_is_that_of_workers() -> None:
     """Every other text speaks of slots."""
     assert invoke("up", "--slots", "3").stderr == (

@@ -51,6 +51,23 @@ def test_what_is_no_jid_is_refused(text: str) -> None:
     assert raised.value.field == "jids"
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0", "0 is not a valid job id: the first job of an account is 1."),
+        ("0-3", "0 is not a valid job id: the first job of an account is 1."),
+        ("5-3", "5-3 is not a valid range of job ids: write the lower one first."),
+        (f"1-{MAX_JID + 1}", f"{MAX_JID + 1} is not a valid job id: the largest is {MAX_JID:,}."),
+    ],
+)
+def test_what_is_wrong_with_a_range_is_said(text: str, message: str) -> None:
+    """A single jid is not called a range."""
+    with pytest.raises(RequestRefused) as raised:
+        parse(text)
+
+    assert raised.value.message == message
+
+
 def test_jids_stay_exact_in_json() -> None:
     """The largest is the largest integer that JavaScript represents exactly."""
     check(1, MAX_JID)

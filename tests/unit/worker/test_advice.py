@@ -1,4 +1,4 @@
-"""Notes on errors that are about a missing module or file."""
+"""Notes on errors about a missing module or file, or a program that failed."""
 
 from __future__ import annotations
 
@@ -46,6 +46,20 @@ def test_a_missing_file_does_not_travel() -> None:
     assert f"the job ran in {Path.cwd()}," in relative
     assert "A relative path begins there" in relative
     assert "does not exist where the job ran" in advice("open('/nowhere/data.csv')")
+
+
+def test_a_program_that_failed_shows_what_it_wrote() -> None:
+    """The end of its standard error, if the job captured it; else where it is."""
+    fails = "import subprocess; subprocess.run(['sh', '-c', {!r}], check=True, {})"
+
+    shown = advice(fails.format("seq 99 >&2; exit 3", "capture_output=True"))
+
+    assert shown.endswith("\n98\n99")
+    assert "\n79" not in shown
+    text = advice(fails.format("echo bad >&2; exit 3", "capture_output=True, text=True"))
+    assert text.endswith("standard error:\nbad")
+    assert "cloud.info(jid, 'stderr')" in advice(fails.format("exit 3", ""))
+    assert "wrote nothing" in advice(fails.format("exit 3", "capture_output=True"))
 
 
 def test_a_command_lacks_a_module() -> None:

@@ -188,7 +188,7 @@ def _place(account: str, name: str) -> str:
 def _check(request: SetSecretRequest) -> None:
     """Refuse values that a job cannot have; no message contains one."""
     if not request.values:
-        raise RequestRefused("A secret needs at least one variable.", field="values")
+        raise RequestRefused("A secret needs at least one variable with its value.", field="values")
     for name, value in request.values.items():
         if _VARIABLE.fullmatch(name) is None:
             message = (

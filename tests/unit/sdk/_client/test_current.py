@@ -88,6 +88,20 @@ def test_setkey_takes_a_whole_key_or_its_halves() -> None:
     assert whole.key == "pk_9_z"
 
 
+@pytest.mark.parametrize("key", ["abc", "pk_12ab", "pk__secret", "12ab_secret", ""])
+def test_setkey_refuses_what_is_not_a_key(key: str) -> None:
+    """At once, without showing it; key and server stay what they were."""
+    cloud.setkey("pk_9_z", server_url="http://x")
+
+    with pytest.raises(CloudException, match=r"not a valid API key: a key looks like pk_ID") as bad:
+        cloud.setkey(key)
+    with pytest.raises(CloudException, match="'x:8787' is not a valid server URL"):
+        cloud.setkey("pk_1_a", server_url="x:8787")
+
+    assert not key or f"'{key}'" not in str(bad.value)
+    assert (client().address.url, client().address.key) == ("http://x", "pk_9_z")
+
+
 def test_setkey_changes_the_key_for_a_known_server() -> None:
     """The URL stays that of the profile."""
     _write("local", "http://local", "pk_1_a")
