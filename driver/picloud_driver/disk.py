@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import time
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
-from picloud_model.errors import Unavailable
+from picloud_model.errors import PiCloudError, TooLarge, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 PRIVATE_FILE: Final = 0o600
 PRIVATE_DIRECTORY: Final = 0o700
+_MB: Final = 1_000_000
 STALE_S: Final = 86_400.0
 """Age in seconds above which a temporary file must be a leftover of a crash."""
 
@@ -54,6 +56,22 @@ def faults(where: str | Path) -> Iterator[None]:
         yield
     except OSError as fault:
         raise refusal(fault, where) from fault
+
+
+def refusal_of_bytes(fault: OSError, where: str | Path, size: int) -> PiCloudError:
+    """Return the error for bytes that could not be written: refused for good if they never fit.
+
+    What needs at least half of the file system does not fit, whatever else is removed from it.
+    """
+    if fault.errno == errno.ENOSPC:
+        with contextlib.suppress(OSError):
+            total = shutil.disk_usage(where).total
+            if size >= total // 2:
+                return TooLarge(
+                    f"{size / _MB:,.0f} MB do not fit on the disk of the server's data, which has "
+                    f"{total / _MB:,.0f} MB."
+                )
+    return refusal(fault, where)
 
 
 def private_directory(path: Path) -> None:

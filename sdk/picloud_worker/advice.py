@@ -12,6 +12,10 @@ _TAIL_LINES: Final = 20
 _TAIL_CHARACTERS: Final = 4_000
 _MISSING: Final = re.compile(r"^ModuleNotFoundError: No module named '([\w.]+)'", re.MULTILINE)
 """How Python ends a program that lacks a module."""
+_OWN_PACKAGES: Final = ("picloud_pickle", "picloud_model", "cloud")
+"""Packages of PiCloud that pickles name."""
+_NO_ATTRIBUTE: Final = re.compile(r"^Can't get attribute '([\w.]+)' on <module '([\w.]+)'")
+"""How pickle says that a module lacks what a pickle names."""
 _INSTALLED_BY: Final = {
     "attr": "attrs",
     "bs4": "beautifulsoup4",
@@ -71,6 +75,34 @@ def add_advice(error: BaseException) -> None:
             error.add_note(_of_command(missing[-1][:_MOST_NAME]))
     except Exception:  # noqa: BLE001, S110 - the error itself is what counts
         pass
+
+
+def another_version(error: BaseException) -> str | None:
+    """Return that a pickle needs another version of PiCloud, if that is why it cannot be read.
+
+    >>> error = ModuleNotFoundError("No module named 'cloud.later'", name="cloud.later")
+    >>> another_version(error).split(";")[0].split(")")[1]
+    ' has no cloud.later'
+    >>> another_version(ModuleNotFoundError("No module named 'torch'", name="torch"))
+    """
+    lacking = ""
+    if type(error) is ModuleNotFoundError:
+        lacking = error.name or ""
+    elif type(error) is AttributeError and (matched := _NO_ATTRIBUTE.match(str(error))):
+        lacking = f"{matched[2]}.{matched[1]}"
+    if not lacking.startswith(tuple(f"{package}." for package in _OWN_PACKAGES)):
+        return None
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - rarely needed
+
+    try:
+        here = version("picloud")
+    except PackageNotFoundError:
+        here = "of an unknown version"
+    return (
+        f"this slot's PiCloud ({here}) has no {lacking[:_MOST_NAME]}; the program that made the "
+        "job uses another version: install the same one for both (`picloud --version` prints it), "
+        "and restart the server after an upgrade"
+    )
 
 
 def _stderr(error: Any) -> str:

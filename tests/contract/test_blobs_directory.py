@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import shutil
 import stat
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from picloud_driver import disk
 from picloud_driver.blob.directory import DirectoryBlobs
-from picloud_model.errors import Unavailable
+from picloud_model.errors import TooLarge, Unavailable
 
 from tests.contract.blob_adapters import MIB, files
 from tests.contract.full_disk import file_size_limit
@@ -75,6 +76,20 @@ def test_faults_say_what_to_do(number: int, advice: str) -> None:
 
     assert told.startswith("/data: ")
     assert advice in told
+
+
+def test_what_no_freed_space_helps_is_refused_for_good(tmp_path: Path) -> None:
+    """Else the worker would send a result again and again that never fits."""
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    total = shutil.disk_usage(tmp_path).total
+
+    never = disk.refusal_of_bytes(full, tmp_path, total)
+    later = disk.refusal_of_bytes(full, tmp_path, 1000)
+
+    assert isinstance(never, TooLarge)
+    assert "MB do not fit on the disk of the server's data, which has" in never.message
+    assert isinstance(later, Unavailable)
+    assert "free some space" in later.message
 
 
 async def test_a_root_that_is_no_directory_is_unavailable(tmp_path: Path) -> None:

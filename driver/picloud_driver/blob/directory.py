@@ -149,7 +149,7 @@ class DirectoryBlobs(BlobPort):
 
     def _write(self, path: str, data: bytes) -> bool:
         temporary = self._new + token_hex(16)
-        with disk.faults(self._root):
+        try:
             try:
                 # This only saves a write; the link decides which of several writers wins.
                 written = not os.path.exists(path)  # noqa: PTH110 - a Path costs 5 times as much
@@ -161,6 +161,8 @@ class DirectoryBlobs(BlobPort):
                     os.unlink(temporary)  # noqa: PTH108
             if self._sync:
                 disk.sync_directory(os.path.dirname(path))  # noqa: PTH120
+        except OSError as fault:
+            raise disk.refusal_of_bytes(fault, self._root, len(data)) from fault
         return written
 
     def _link(self, temporary: str, path: str) -> bool:

@@ -44,6 +44,10 @@ class BlobPort(ABC):
 
         Returns:
             Whether it was written; False if it existed before, in which case it is unchanged.
+
+        Raises:
+            TooLarge: When it does not fit on the disk, whatever else is removed.
+            Unavailable: When it cannot be written now.
         """
 
     @abstractmethod

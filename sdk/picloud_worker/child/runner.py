@@ -18,6 +18,7 @@ from picloud_model.job import Cause, State
 from picloud_model.pack import DIGEST_BYTES, Envelope, Pack, seal, unseal
 from picloud_model.wire import JobReport
 
+from picloud_worker.advice import another_version
 from picloud_worker.child.main_program import Loaded, MainProgram
 from picloud_worker.child.random_streams import RandomStreams
 from picloud_worker.child.results import pickled
@@ -329,13 +330,16 @@ def _unpickled(parcel: bytes | memoryview, what: str, *, checked: bool = False) 
             f"{why}: the {what}, {len(parcel):,} bytes when pickled, do not fit: "
             "pass less, or choose a core type with more memory",
         ) from error
-    except ImportError as error:
-        raise RefusedError(
-            Cause.ENVIRONMENT,
-            f"the {what} cannot be unpickled here: {safe_text(error)}; "
-            "the module was neither shipped with the job nor is it installed",
-        ) from error
     except (Exception, SystemExit, GeneratorExit) as error:
+        if (of_version := another_version(error)) is not None:
+            message = f"the {what} cannot be unpickled here: {of_version}"
+            raise RefusedError(Cause.ENVIRONMENT, message) from None
+        if isinstance(error, ImportError):
+            raise RefusedError(
+                Cause.ENVIRONMENT,
+                f"the {what} cannot be unpickled here: {safe_text(error)}; "
+                "the module was neither shipped with the job nor is it installed",
+            ) from error
         raise RefusedError(
             Cause.PAYLOAD,
             f"the {what} cannot be unpickled: {type(error).__name__}: {safe_text(error)}",

@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -220,6 +221,22 @@ def test_a_missing_module_is_the_environments_failure(runner: Runner) -> None:
 
     assert failure.cause == Cause.ENVIRONMENT
     assert "No module named 'nowhere_to_be_found'" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("pickled", "lacking"),
+    [
+        (b"cpicloud_pickle.of_tomorrow\nf\n.", "picloud_pickle.of_tomorrow"),
+        (b"cpicloud_pickle.rebuild\nof_tomorrow\n.", "picloud_pickle.rebuild.of_tomorrow"),
+    ],
+)
+def test_a_newer_client_is_named(runner: Runner, pickled: bytes, lacking: str) -> None:
+    """What pickles of a newer PiCloud need, and an older slot lacks, is not the user's fault."""
+    failure = failed(runner, seal(pickled))
+
+    assert failure.cause == Cause.ENVIRONMENT
+    assert f"PiCloud ({version('picloud')}) has no {lacking}; the program" in failure.message
+    assert "restart the server after an upgrade" in failure.message
 
 
 class Explosive:
