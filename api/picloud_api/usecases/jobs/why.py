@@ -75,13 +75,16 @@ class Why:
         ahead = self._ahead(piece, page, index, pool)
         slots = self._sessions.count(pool)
         starting = self._sessions.starting(pool, self._clock())
-        position = (
-            f"{ahead} {'job is' if ahead == 1 else 'jobs are'} ahead of it for"
-            f" {slots} {'slot' if slots == 1 else 'slots'} of {pool.cores} x {pool.core_type}"
-        )
-        if starting:
-            position += f", and {starting} more {'is' if starting == 1 else 'are'} starting"
-        position += "."
+        kind = f"{pool.cores} x {pool.core_type}"
+        before = f"{ahead:,} {'job is' if ahead == 1 else 'jobs are'} ahead of it"
+        verb = "is" if starting == 1 else "are"
+        if not slots:
+            position = f"{before}, and there is" if ahead else "There is"
+            position += f" no slot of {kind} yet"
+            position += f"; {starting} {verb} starting." if starting else "."
+        else:
+            position = f"{before} for {slots} {'slot' if slots == 1 else 'slots'} of {kind}"
+            position += f", and {starting} more {verb} starting." if starting else "."
         return f"{position} {pending_reason}".rstrip()
 
     async def _prerequisite(self, account: str, batch: str) -> str:

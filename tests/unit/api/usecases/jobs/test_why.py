@@ -28,7 +28,7 @@ async def test_a_queued_job_waits_for_the_jobs_ahead_of_it(api: ApiHarness) -> N
 
     reason = await why(api, jids[-1])
 
-    assert reason == "4 jobs are ahead of it for 0 slots of 1 x c1, and 2 more are starting."
+    assert reason == ("4 jobs are ahead of it, and there is no slot of 1 x c1 yet; 2 are starting.")
 
 
 async def test_a_job_of_lower_priority_has_more_jobs_ahead(api: ApiHarness) -> None:
@@ -36,7 +36,7 @@ async def test_a_job_of_lower_priority_has_more_jobs_ahead(api: ApiHarness) -> N
     later = await api.submit(1, priority=9)
     await api.submit(1200)
 
-    assert (await why(api, later[0])).startswith("1200 jobs are ahead of it")
+    assert (await why(api, later[0])).startswith("1,200 jobs are ahead of it")
 
 
 async def test_a_job_that_runs_or_has_ended_waits_for_nothing(api: ApiHarness) -> None:
@@ -58,7 +58,7 @@ async def test_the_reason_ends_with_that_of_the_scheduler(api: ApiHarness) -> No
 
     reason = await why(api, jids[0])
 
-    assert reason == f"0 jobs are ahead of it for 0 slots of 1 x c1. {REFUSED}"
+    assert reason == f"There is no slot of 1 x c1 yet. {REFUSED}"
 
 
 async def test_a_waiting_job_names_what_it_depends_on(api: ApiHarness) -> None:
