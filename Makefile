@@ -49,7 +49,7 @@ test: $(VENV)/.developers servers images pythons ## Install what the tests need 
 	$(BIN)/python -m pytest --durations 20 $(addprefix --ignore ,$(WAITING)) --override-ini cache_dir=.pytest_cache/others; others=$$?; \
 	wait $$waiting && exit $$others
 
-test-infra: $(VENV)/.developers ## Test the infrastructure with Terraform: modules, and a whole deployment on a stand-in for AWS
+test-infra: $(VENV)/.developers servers images ## Test Terraform's modules, a deployment on a stand-in for AWS, and a cluster of node images
 	@$(BIN)/python -m pytest --infra tests/infra
 
 check: $(VENV)/.developers ## Style, types, import rules, start-up budget

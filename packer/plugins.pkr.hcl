@@ -2,6 +2,10 @@
 # Debian's, have them built in and refuse this block. So it is in a file of its own.
 packer {
   required_plugins {
+    amazon = {
+      source  = "github.com/hashicorp/amazon"
+      version = ">= 1.0.0"
+    }
     docker = {
       source  = "github.com/hashicorp/docker"
       version = ">= 1.0.0"

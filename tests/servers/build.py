@@ -3,13 +3,15 @@
 python tests/servers/build.py [NAME ...]      obtain these (all of them when none is named)
 python tests/servers/build.py --where NAME    print the path of one, or fail
 
-Each server has a Go module next to this file that pins its version and every dependency.
+`packer/versions.json` has the versions, which node images have, too. Each server has a Go module
+next to this file that pins every dependency.
 """
 
 import argparse
 import contextlib
 import dataclasses
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -25,6 +27,10 @@ MODULES = Path(__file__).resolve().parent
 PROGRESS_EVERY_S = 15.0
 TAIL_LINES = 30
 
+VERSIONS: dict[str, str] = json.loads(
+    (MODULES.parents[1] / "packer" / "versions.json").read_text(encoding="utf-8")
+)
+
 Version = tuple[int, int, int]
 
 
@@ -37,7 +43,6 @@ class Recipe:
     """How one server is recognised and built."""
 
     name: str
-    version: Version
     #: The oldest minor release the tests accept from PATH; the next major one is not trusted.
     oldest: Version
     package: str
@@ -50,7 +55,7 @@ class Recipe:
     @property
     def label(self) -> str:
         """Name and version, as files and messages show them."""
-        return f"{self.name}-{'.'.join(map(str, self.version))}"
+        return f"{self.name}-{VERSIONS[self.name]}"
 
     def accepts(self, version: Version) -> bool:
         """Tell whether the tests may run against this version."""
@@ -72,21 +77,18 @@ RECIPES = {
     for recipe in (
         Recipe(
             name="consul",
-            version=(1, 20, 6),
             oldest=(1, 20, 0),
             package="github.com/hashicorp/consul",
         ),
         Recipe(
             name="versitygw",
-            version=(1, 8, 0),
             oldest=(1, 8, 0),
             package="github.com/versity/versitygw/cmd/versitygw",
             version_argument="--version",
-            ldflags="-s -w -X main.Version=v1.8.0",
+            ldflags=f"-s -w -X main.Version=v{VERSIONS['versitygw']}",
         ),
         Recipe(
             name="nomad",
-            version=(1, 10, 5),
             oldest=(1, 10, 0),
             package="github.com/hashicorp/nomad",
             tags="ui,release",
@@ -94,14 +96,12 @@ RECIPES = {
         ),
         Recipe(
             name="vault",
-            version=(1, 21, 0),
             oldest=(1, 19, 0),
             package="github.com/hashicorp/vault",
             tags="minimal",
         ),
         Recipe(
             name="nats-server",
-            version=(2, 15, 2),
             oldest=(2, 15, 0),
             package="github.com/nats-io/nats-server/v2",
             version_argument="--version",

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -113,9 +113,9 @@ def _get_programs() -> None:
         )
     _say(f"{told}: installing {' '.join(packages)} by apt-get")
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    _run("apt-get", "update", "--quiet", environment=quiet)
+    run("apt-get", "update", "--quiet", environment=quiet)
     command = ("apt-get", "install", "--yes", "--quiet", "--no-install-recommends")
-    _run(*command, *packages, environment=quiet)
+    run(*command, *packages, environment=quiet)
 
 
 def _build(file: Path) -> Path:
@@ -124,15 +124,14 @@ def _build(file: Path) -> Path:
     started = time.monotonic()
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="picloud-image-") as work, dockerd() as daemon:
-        wheels, rootfs = Path(work, "wheels"), _rootfs_cached()
+        wheels = Path(work, "wheels")
         with _step("wheels of worker and command, of what they need, and of numpy and Pillow"):
-            _wheels(wheels)
-        if not rootfs.exists():
-            with _step(f"Debian {SUITE} by debootstrap (a minute, once)"):
-                _rootfs(Path(work, "rootfs"), rootfs)
+            download_wheels(wheels, "cli,base,slot")
+        rootfs = ensure_rootfs()
         with _step("packer build"):
             daemon.docker("import", str(rootfs), BASE)
-            _packer(daemon, wheels)
+            values = {"base": BASE, "wheels": wheels, "repository": image.REPOSITORY}
+            packer_build(daemon, "environment.pkr.hcl", values | {"tag": image.tag()})
         with _step("storing the image"):
             partial = file.with_suffix(".part")
             daemon.docker("save", "--output", str(partial), image.reference())
@@ -142,10 +141,22 @@ def _build(file: Path) -> Path:
     return file
 
 
-def _rootfs_cached() -> Path:
-    """Return the path of the base root file system, which does not depend on the worker."""
+def ensure_rootfs() -> Path:
+    """Find the root file system of Debian, or make it; it does not depend on the worker.
+
+    Raises:
+        ImageError: When it cannot be made.
+    """
     digest = sha256(repr((SUITE, MIRROR, DROPPED, OPTIONS, platform.machine())).encode())
-    return cached().with_name(f"rootfs-{digest.hexdigest()[:12]}.tar")
+    file = cached().with_name(f"rootfs-{digest.hexdigest()[:12]}.tar")
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            _step(f"Debian {SUITE} by debootstrap (a minute, once)"),
+            tempfile.TemporaryDirectory(prefix="picloud-rootfs-") as folder,
+        ):
+            _rootfs(Path(folder), file)
+    return file
 
 
 def _forget(folder: Path) -> None:
@@ -155,33 +166,48 @@ def _forget(folder: Path) -> None:
         old.unlink(missing_ok=True)
 
 
-def _wheels(folder: Path) -> None:
-    """The project's wheel, those that it and jobs need on the image's Python, and pip."""
+def download_wheels(folder: Path, extras: str) -> None:
+    """Make the project's wheel; download those that it needs on the image's Python, and pip.
+
+    Raises:
+        ImageError: When a command fails.
+    """
     pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
-    _run(*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+    run(*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
     (ours,) = folder.glob("picloud-*.whl")
     version = ".".join(map(str, image.PYTHON))
     made_for = ("--only-binary=:all:", "--python-version", version, "--implementation", "cp")
     machine = platform.machine()
     platforms = (f"manylinux2014_{machine}", f"manylinux_2_28_{machine}")
     made_for += tuple(word for name in platforms for word in ("--platform", name))
-    _run(*pip, "download", "--dest", str(folder), *made_for, f"{ours}[cli,base,slot]", "pip")
+    made_for += ("--constraint", str(ROOT / "constraints.txt"))
+    run(*pip, "download", "--dest", str(folder), *made_for, f"{ours}[{extras}]", "pip")
 
 
 def _rootfs(folder: Path, file: Path) -> None:
-    _run("debootstrap", *OPTIONS, SUITE, str(folder), MIRROR)
+    run("debootstrap", *OPTIONS, SUITE, str(folder), MIRROR)
     excluded = [f"--exclude=./{name}/*" for name in DROPPED]
     partial = file.with_suffix(".part")
-    _run("tar", "-C", str(folder), *excluded, "-cf", str(partial), ".")
+    run("tar", "-C", str(folder), *excluded, "-cf", str(partial), ".")
     partial.rename(file)
 
 
-def _packer(daemon: Dockerd, wheels: Path) -> None:
-    values = {"base": BASE, "wheels": wheels, "repository": image.REPOSITORY, "tag": image.tag()}
+def packer_build(daemon: Dockerd, recipe: str, values: Mapping[str, object], *more: str) -> None:
+    """Run `packer build` with a dockerd.
+
+    Args:
+        daemon: Where images are made.
+        recipe: The name of a file in `packer/`.
+        values: The values of its variables.
+        more: Further options.
+
+    Raises:
+        ImageError: When the image cannot be built.
+    """
     chosen = [f"-var={name}={value}" for name, value in values.items()]
     environment = os.environ | {"DOCKER_HOST": daemon.host, "CHECKPOINT_DISABLE": "1"}
-    recipe = str(ROOT / "packer" / "environment.pkr.hcl")
-    _run("packer", "build", "-color=false", *chosen, recipe, environment=environment)
+    command = ("packer", "build", "-color=false", *more, *chosen, str(ROOT / "packer" / recipe))
+    run(*command, environment=environment)
 
 
 def _offer(file: Path) -> None:
@@ -192,7 +218,7 @@ def _offer(file: Path) -> None:
     if asked.returncode:
         print("No dockerd runs here; start it and run `make images` again to use it there.")
         return
-    _run(docker, "load", "--quiet", "--input", str(file))
+    run(docker, "load", "--quiet", "--input", str(file))
     print(f"The dockerd of this machine has it as {image.reference()}.")
 
 
@@ -204,7 +230,12 @@ def _step(what: str) -> Iterator[None]:
     _say(f"base/bookworm:   {time.monotonic() - started:.0f} s")
 
 
-def _run(*command: str, environment: dict[str, str] | None = None) -> None:
+def run(*command: str, environment: dict[str, str] | None = None) -> None:
+    """Run a command to its end.
+
+    Raises:
+        ImageError: When it fails; has the end of what it printed.
+    """
     environment = dict(environment or os.environ)
     environment["PATH"] = os.pathsep.join((environment.get("PATH", ""), _ADMIN))
     done = subprocess.run(

@@ -44,6 +44,7 @@ FOLDERS: Final = (
     "driver",
     "examples",
     "jobspecs",
+    "packer",
     "release",
     "sdk",
     "tests",

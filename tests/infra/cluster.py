@@ -1,0 +1,243 @@
+"""Machines of the node image: containers on a network, each with an address of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import os
+import secrets
+import shlex
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.infra import node_image
+from tests.polling import until
+from tests.servers.process import binary
+from tests.servers.run_dockerd import dockerd, program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers.run_dockerd import Dockerd
+
+ROOT: Final = Path(__file__).parents[2]
+SUBNET: Final = ipaddress.ip_network(f"10.213.{secrets.randbelow(256)}.0/24")
+"""Not the same each time: a run that was killed leaves its network."""
+SERVERS: Final = {f"server{number}": str(SUBNET[10 + number]) for number in (1, 2, 3)}
+CLIENTS: Final = {f"client{number}": str(SUBNET[20 + number]) for number in (1, 2)}
+API: Final = str(SUBNET[30])
+S3: Final = str(SUBNET[40])
+SLOTS: Final = 2
+"""How many slots each client has."""
+LATE_S: Final = 120.0
+_ETC: Final = "/etc/picloud"
+_ENVIRONMENT: Final = f". {_ETC}/machine/environment"
+
+
+class Cluster:
+    """A dockerd with the node image, and the machines that were started from it.
+
+    Args:
+        daemon: Where the image is.
+        folder: Receives the secrets of the cluster.
+    """
+
+    def __init__(self, daemon: Dockerd, folder: Path) -> None:
+        self._daemon = daemon
+        self.secrets = folder / "secrets"
+        self._s3_keys = {name: secrets.token_hex(20) for name in ("access", "secret")}
+        self._root_token = ""
+        command = [str(ROOT / "packer" / "make-secrets.sh"), str(self.secrets)]
+        subprocess.run(command, check=True, capture_output=True)
+        daemon.docker("network", "create", "--subnet", str(SUBNET), "cluster")
+
+    def boot(self) -> None:
+        """Start all machines, and bring the servers to where the API can use them."""
+        self.start_s3()
+        for name, address in SERVERS.items():
+            self.start(name, "servers", address)
+        self.start("api", "api", API, data_bucket="picloud-data")
+        for name, address in CLIENTS.items():
+            self.start(name, "clients", address, core_type="c1", slots=SLOTS)
+        try:
+            self.open_vault()
+            self.bootstrap()
+        except TimeoutError as error:
+            # The machines are gone before their logs can be read.
+            for name in (*SERVERS, "api", *CLIENTS):
+                error.add_note(f"{name}: {self.log(name)}")
+            raise
+
+    def end(self) -> None:
+        """Remove all machines and their network."""
+        names = self._daemon.docker("ps", "--all", "--quiet").stdout.split()
+        if names:
+            self._daemon.docker("rm", "--force", *names)
+        self._daemon.docker("network", "rm", "cluster")
+
+    def start(self, name: str, kind: str, address: str, **more: object) -> None:
+        """Start a machine."""
+        settings: dict[str, Any] = {
+            "kind": kind,
+            "name": "picloud",
+            "region": "us-east-1",
+            "servers": list(SERVERS.values()),
+            "secrets": f"{_ETC}/secrets",
+        }
+        # Nomad makes a control group for each slot, and mounts a file system for its secrets.
+        rights = ("--volume=/sys/fs/cgroup:/sys/fs/cgroup", "--cap-add=SYS_ADMIN")
+        self._daemon.docker(
+            *("create", "--name", name, "--hostname", name, "--init"),
+            *(rights if kind == "clients" else ()),
+            *("--network", "cluster", "--ip", address),
+            *("--volume", f"{self.secrets / kind}:{_ETC}/secrets:ro", node_image.IMAGE),
+        )
+        file = self.secrets / f"{name}.json"
+        file.write_text(json.dumps(settings | more))
+        self._daemon.docker("cp", str(file), f"{name}:{_ETC}/machine.json")
+        self._daemon.docker("start", name)
+
+    def start_s3(self) -> None:
+        """Start an S3 server, which stands in for AWS's."""
+        keys = self._s3_keys
+        self._daemon.docker(
+            *("run", "--detach", "--name", "s3", "--network", "cluster", "--ip", S3),
+            "--entrypoint=sh",
+            *("--env", f"ROOT_ACCESS_KEY_ID={keys['access']}"),
+            *("--env", f"ROOT_SECRET_ACCESS_KEY={keys['secret']}"),
+            *("--volume", f"{binary('versitygw')}:/usr/local/bin/versitygw:ro", node_image.IMAGE),
+            *("-c", "mkdir /srv/s3 && exec versitygw --port :9000 --quiet posix /srv/s3"),
+        )
+
+    def execute(self, name: str, script: str) -> str:
+        """Run a shell script on a machine, with the variables that name the servers.
+
+        Raises:
+            AssertionError: When it fails; has what it printed.
+        """
+        try:
+            done = self._daemon.docker("exec", name, "sh", "-euc", f"{_ENVIRONMENT}; {script}")
+        except subprocess.CalledProcessError as error:
+            raise AssertionError(f"{name}: {error.stdout}{error.stderr}{self.log(name)}") from error
+        return str(done.stdout).strip()
+
+    def succeeds(self, name: str, script: str) -> bool:
+        """Return whether a shell script runs to its end on a machine."""
+        with contextlib.suppress(AssertionError):
+            self.execute(name, script)
+            return True
+        return False
+
+    def kill(self, name: str) -> None:
+        """End a machine at once, as the loss of its power does."""
+        self._daemon.docker("kill", "--signal", "KILL", name)
+
+    def restart(self, name: str) -> None:
+        """Start a machine that has ended again, with its disk."""
+        self._daemon.docker("start", name)
+
+    def log(self, name: str) -> str:
+        """Return the end of what the servers of a machine have printed."""
+        done = self._daemon.docker("logs", "--tail", "30", name)
+        return f"{done.stdout}{done.stderr}"
+
+    def open_vault(self) -> None:
+        """Initialize Vault and unseal it on each server, as owners without a key service do."""
+        init = "vault operator init -key-shares=1 -key-threshold=1 -format=json"
+        made: list[str] = []
+
+        def initialize() -> bool:
+            with contextlib.suppress(AssertionError):
+                made.append(self.execute("server1", f"{at('server1')}; {init}"))
+            return bool(made)
+
+        until(initialize, "Vault on server1 is initialized", LATE_S)
+        keys = json.loads(made[0])
+        self._root_token = keys["root_token"]
+        for name in SERVERS:
+            unseal = f"{at(name)}; vault operator unseal {keys['unseal_keys_b64'][0]}"
+            until(lambda script=unseal: self.succeeds("server1", script), f"{name} opens", LATE_S)
+        until(
+            lambda: self.voters() == len(SERVERS), "all servers are voters of Vault's raft", LATE_S
+        )
+
+    def bootstrap(self) -> str:
+        """Run `picloud admin bootstrap` on the API machine; return what it printed.
+
+        The API finds its tokens in its secrets afterwards.
+        """
+        keys = self._s3_keys
+        variables = {
+            "VAULT_TOKEN": self._root_token,
+            "PICLOUD_S3_ENDPOINT": f"http://{S3}:9000",
+            "AWS_ACCESS_KEY_ID": keys["access"],
+            "AWS_SECRET_ACCESS_KEY": keys["secret"],
+        }
+        named = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
+        command = f"{named} picloud admin bootstrap --keys /root/picloud"
+        printed: list[str] = []
+
+        def made() -> bool:
+            with contextlib.suppress(AssertionError):
+                printed.append(self.execute("api", command))
+            return bool(printed)
+
+        until(made, "the servers are ready for bootstrap", LATE_S)
+        tokens = self.execute("api", "cat /root/picloud/environment")
+        (self.secrets / "api" / "environment").write_text(f"{tokens}\n")
+        return printed[0]
+
+    def begin(self, source: str) -> subprocess.Popen[str]:
+        """Start a Python program on the API machine, which uses the API as a user would."""
+        key = f"PICLOUD_URL=http://{API}:8787 PICLOUD_API_KEY={self._key()}"
+        script = f"export {key}; exec /opt/picloud/venv/bin/python -c {shlex.quote(source)}"
+        command = [program("docker"), "exec", "api", "sh", "-euc", script]
+        environment = {"DOCKER_HOST": self._daemon.host, "PATH": os.environ["PATH"]}
+        return subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def python(self, source: str) -> str:
+        """Run a Python program on the API machine to its end; return what it printed."""
+        return self.result(self.begin(source))
+
+    def result(self, running: subprocess.Popen[str]) -> str:
+        """Wait for a program to end; return what it printed."""
+        printed, errors = running.communicate(timeout=LATE_S)
+        assert running.returncode == 0, errors + self.log("api") + self.log("client1")
+        return printed.strip()
+
+    def _key(self) -> str:
+        """Return the first API key, as soon as the API has made it."""
+        file = "/var/lib/picloud/api/ready.json"
+        until(lambda: self.succeeds("api", f"test -s {file}"), "the API runs", LATE_S)
+        return str(json.loads(self.execute("api", f"cat {file}"))["key"])
+
+    def voters(self) -> int:
+        """Return how many servers vote in Vault's raft."""
+        list_peers = f"{at('server1')}; vault operator raft list-peers -format=json"
+        with contextlib.suppress(AssertionError):
+            found = self.execute("server1", f"export VAULT_TOKEN={self._root_token}; {list_peers}")
+            peers = json.loads(found)["data"]["config"]["servers"]
+            return sum(peer["voter"] for peer in peers)
+        return 0
+
+
+@contextlib.contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """Build the image, and boot three servers, two clients, an API machine and an S3 server."""
+    with dockerd() as daemon:
+        node_image.build(daemon)
+        made = Cluster(daemon, folder)
+        try:
+            made.boot()
+            yield made
+        finally:
+            made.end()
+
+
+def at(name: str) -> str:
+    """Return the shell command that chooses the Vault of one server."""
+    return f"export VAULT_ADDR=https://{SERVERS[name]}:8200"

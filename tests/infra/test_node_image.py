@@ -1,0 +1,127 @@
+"""The node image: a cluster that boots from it and nothing else, and runs jobs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.infra import cluster as machines
+from tests.infra.cluster import CLIENTS, SERVERS, SLOTS
+from tests.polling import until
+from tests.servers import build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.infra.cluster import Cluster
+
+pytestmark = pytest.mark.timeout(900)
+
+AT_ONCE: Final = f"""
+import cloud, os, pwd, socket, time
+
+def meet(number):
+    cloud.bucket.putf(b"", f"here/{{number}}")
+    deadline = time.monotonic() + 60
+    while len(cloud.bucket.list(prefix="here/")) < {len(CLIENTS) * SLOTS}:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    readable = [
+        path
+        for path in ("key.pem", "cert.pem")
+        if os.access(f"/etc/picloud/machine/secrets/{{path}}", os.R_OK)
+    ]
+    return socket.gethostname(), pwd.getpwuid(os.getuid()).pw_name, readable
+
+found = cloud.result(cloud.map(meet, range({len(CLIENTS) * SLOTS})), timeout=90)
+import json
+print(json.dumps(found))
+"""
+"""Jobs that end only once all of them run; each tells where."""
+QUEUE: Final = """
+import cloud
+
+queue = cloud.queue.get("numbers")
+queue.push([1, 2])
+print(queue.pop())
+"""
+LONG: Final = """
+import cloud, time
+
+def square(number):
+    time.sleep(0.2)
+    return number * number
+
+jids = cloud.map(square, range(60))
+cloud.result(jids[0], timeout=90)
+print("running", flush=True)
+print(sum(cloud.result(jids, timeout=100)), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three servers, two clients and an API machine that have booted."""
+    with machines.cluster(tmp_path_factory.mktemp("cluster")) as made:
+        yield made
+
+
+def test_both_sources_are_valid(tmp_path: Path) -> None:
+    """Packer accepts the recipe for AWS, too, where the tests cannot run it."""
+    for name in ("programs", "wheels"):
+        (tmp_path / name).mkdir()
+    command = ["packer", "validate", f"-var=parts={tmp_path}"]
+    recipe = str(machines.ROOT / "packer" / "node.pkr.hcl")
+    environment = os.environ | {"CHECKPOINT_DISABLE": "1"}
+
+    done = subprocess.run(
+        [*command, recipe], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_jobs_run_on_every_client(cluster: Cluster) -> None:
+    """All slots of all clients at once, as a user that can read no key of the machine."""
+    found = json.loads(cluster.python(AT_ONCE))
+
+    assert sorted(found) == sorted(
+        [name, "picloud-slot", []] for name in CLIENTS for _ in range(SLOTS)
+    )
+
+
+def test_servers_are_of_the_pinned_versions(cluster: Cluster) -> None:
+    """The image has the versions that the tests run against."""
+    printed = cluster.execute(
+        "server1", "consul version; nomad version; vault version; nats-server --version"
+    )
+
+    for name in ("consul", "nomad", "vault", "nats-server"):
+        assert f"v{build.VERSIONS[name]}" in printed, name
+
+
+def test_servers_are_one_cluster(cluster: Cluster) -> None:
+    """Each Vault votes, and NATS stores messages, for which most of its servers have to agree."""
+    assert cluster.voters() == len(SERVERS)
+    assert cluster.python(QUEUE) == "[1, 2]"
+
+
+def test_a_map_outlives_the_loss_of_a_server(cluster: Cluster) -> None:
+    """The first server, which clients try first, is killed under a map; then it joins again."""
+    running = cluster.begin(LONG)
+    assert running.stdout
+    assert running.stdout.readline() == "running\n"
+
+    cluster.kill("server1")
+
+    assert cluster.result(running) == str(sum(number * number for number in range(60)))
+    assert cluster.python("import cloud; print(cloud.result(cloud.call(pow, 2, 9)))") == "512"
+    cluster.restart("server1")
+    # It is sealed, as every Vault without a key service is after a start.
+    status = f"{machines.at('server1')}; vault status || test $? = 2"
+    until(lambda: cluster.succeeds("api", status), "server1 is back")

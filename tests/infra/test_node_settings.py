@@ -1,0 +1,145 @@
+"""What a machine at AWS makes of its user data, with a server that stands in for AWS."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import pytest
+
+from tests.infra.terraform import REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Configure = Callable[[str, object], str]
+
+CONFIGURE: Final = Path(__file__).parents[2] / "packer" / "node" / "boot" / "configure.py"
+KEYS: Final = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+SERVER: Final = {
+    "kind": "servers",
+    "name": "demo",
+    "region": REGION,
+    "join_tag": "picloud-servers",
+    "server_count": 3,
+    "vault_key_id": "key-1",
+    "backup_bucket": "backups",
+}
+"""As `terraform/modules/cluster` writes it."""
+SECRETS: Final = ("ca.pem", "cert.pem", "key.pem", "consul-gossip", "nomad-gossip", "nats-token")
+
+
+@pytest.fixture
+def client(endpoint: str) -> Callable[[str], Any]:
+    """Clients of services, by name."""
+    return lambda service: boto3.client(service, region_name=REGION, endpoint_url=endpoint, **KEYS)
+
+
+@pytest.fixture
+def configure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Configure:
+    """Run the program on a machine whose files are below a directory; return its error."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    (tmp_path / "etc").mkdir()
+    spec = importlib.util.spec_from_file_location("configure", CONFIGURE)
+    assert spec
+    assert spec.loader
+    program = importlib.util.module_from_spec(spec)
+    # msgspec looks annotations up in the module.
+    monkeypatch.setitem(sys.modules, "configure", program)
+    spec.loader.exec_module(program)
+
+    def run(endpoint: str, settings: object) -> str:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        file = tmp_path / "machine.json"
+        file.write_text(settings if isinstance(settings, str) else json.dumps(settings))
+        code = program.main([str(file), "--root", str(tmp_path)])
+        printed = capsys.readouterr().err
+        assert code == bool(printed)
+        return printed
+
+    return run
+
+
+def test_a_server_finds_its_keys_and_the_others(
+    tmp_path: Path, endpoint: str, client: Callable[[str], Any], configure: Configure
+) -> None:
+    """Keys of its kind come from the Parameter Store, addresses from the tag of instances."""
+    ec2, ssm = client("ec2"), client("ssm")
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    tags = {"ResourceType": "instance", "Tags": [{"Key": "picloud-servers", "Value": "demo"}]}
+    made = ec2.run_instances(ImageId=image, MinCount=2, MaxCount=2, TagSpecifications=[tags])
+    others = {**tags, "Tags": [{"Key": "picloud-servers", "Value": "other"}]}
+    ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=[others])
+    addresses = sorted(each["PrivateIpAddress"] for each in made["Instances"])
+    for name in SECRETS:
+        path = f"/picloud/demo/servers/{name}"
+        ssm.put_parameter(Name=path, Type="SecureString", Value=f"of {name}\n")
+    hosts = tmp_path / "etc" / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n10.9.9.9 picloud-servers # servers of PiCloud\n")
+
+    assert configure(endpoint, SERVER) == ""
+
+    machine = tmp_path / "etc/picloud/machine"
+    assert (machine / "services").read_text().split() == ["consul", "vault", "nats", "nomad-server"]
+    joined = json.loads((machine / "consul.json").read_text())
+    assert joined["encrypt"] == "of consul-gossip"
+    assert joined["retry_join"] == [
+        f"provider=aws region={REGION} tag_key=picloud-servers tag_value=demo"
+    ]
+    seal = json.loads((machine / "vault.json").read_text())["seal"]
+    assert seal == {"awskms": {"region": REGION, "kms_key_id": "key-1"}}
+    assert (machine / "secrets" / "key.pem").stat().st_mode & 0o137 == 0
+    assert hosts.read_text().splitlines() == [
+        "127.0.0.1 localhost",
+        *(f"{each} picloud-servers # servers of PiCloud" for each in addresses),
+    ]
+
+
+def test_a_missing_secret_is_named(tmp_path: Path, endpoint: str, configure: Configure) -> None:
+    """Nothing is written for a machine that could not start its servers."""
+    error = configure(endpoint, SERVER | {"name": "without"})
+
+    assert "/picloud/without/servers/ca.pem" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "etc/picloud").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ("{", "does not say what this machine is"),
+        (SERVER | {"kind": "server"}, "Invalid enum value 'server' - at `$.kind`"),
+        (SERVER | {"sever_count": 3}, "unknown field `sever_count`"),
+        (SERVER | {"name": "Demo Cluster"}, "matching regex"),
+        (SERVER | {"join_tag": ""}, "lacks servers or join_tag; add it"),
+        (SERVER | {"kind": "clients"}, "lacks core_type; add it"),
+        (SERVER | {"kind": "clients", "core_type": "c9"}, "'c9'; give one of c1, c2, f2, m1, s1"),
+        (SERVER | {"kind": "api"}, "lacks data_bucket; add it"),
+        (SERVER | {"servers": ["10.0.0.1; rm"]}, "matching regex"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    tmp_path: Path, configure: Configure, settings: object, reason: str
+) -> None:
+    """One sentence, before anything is asked or written."""
+    error = configure("http://127.0.0.1:1", settings)
+
+    assert reason in error
+    assert error.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["etc", "machine.json"]
+
+
+def test_an_aws_that_does_not_answer_is_reported(configure: Configure) -> None:
+    """The error of the network, and what was wanted."""
+    error = configure("http://127.0.0.1:1", SERVER)
+
+    assert "AWS does not list the servers" in error
+    assert error.count("\n") == 1
