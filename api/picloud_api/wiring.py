@@ -33,7 +33,7 @@ from picloud_api.store.archive import Archive
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import first_key
-from picloud_api.usecases.health import HealthCheck
+from picloud_api.usecases.operation.health import HealthCheck
 from picloud_api.usecases.use_cases import Foundation, SigningKeys, UseCases
 
 if TYPE_CHECKING:

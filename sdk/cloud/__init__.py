@@ -40,8 +40,11 @@ __all__ = [
 __all__ += _functions.__all__
 _LATER = {
     "Executor": "cloud._futures.executor",
+    "Leader": "cloud._sharing.lock",
+    "Lock": "cloud._sharing.lock",
     "Pool": "cloud._futures.pool",
     "RetryPolicy": "cloud._futures.retry_policy",
+    "Semaphore": "cloud._sharing.lock",
     "as_completed": "cloud._futures.completed",
     "connect": "cloud.tunnel",
     "estimate": "cloud._costs.estimate",
@@ -54,7 +57,8 @@ _LATER = {
     "wait": "cloud._futures.completed",
 }
 """Members that are imported when a script first names them, and their modules."""
-__all__ += ["Executor", "Pool", "RetryPolicy", "as_completed", "connect"]  # noqa: F405 - they come from `__getattr__`
+__all__ += ["Executor", "Leader", "Lock", "Pool", "RetryPolicy", "Semaphore"]  # noqa: F405 - they come from `__getattr__`
+__all__ += ["as_completed", "connect"]  # noqa: F405 - as above
 __all__ += ["estimate", "explain", "job", "prices", "progress", "register_joblib", "usage", "wait"]  # noqa: F405 - as above
 
 # What scripts for the original client import: cloud.pool_interface, cloud.serialization, ...

@@ -1,4 +1,4 @@
-"""What every state store promises of watches and locks: sentences of `StatePort` and `Lock`."""
+"""What every state store promises of watches and locks, as `StatePort` and `StateLock` say."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from picloud_driver.state import Delete, Lock, Put, StatePort
+from picloud_driver.state import Delete, Put, StateLock, StatePort
 
 from tests.contract.state_adapters import StateSite, another_process, hold_a_lock, said
 
@@ -150,7 +150,7 @@ async def test_a_watch_given_up_leaves_nothing(state: StatePort) -> None:
 # --- lock -----------------------------------------------------------------------------------------
 
 
-async def taken(state: StatePort, name: str = "cleaning") -> Lock:
+async def taken(state: StatePort, name: str = "cleaning") -> StateLock:
     """A lock that has to be free."""
     lock = await state.lock(name, 20.0)
     assert lock is not None

@@ -11,7 +11,7 @@ from picloud_model.errors import PiCloudError
 from picloud_api.store.records import CronRecord
 
 if TYPE_CHECKING:
-    from picloud_api.background.leader import Leader
+    from picloud_api.background.leader import Leadership
     from picloud_api.engine.process.context import Context
     from picloud_api.usecases.crons.cron import Crons
 
@@ -42,7 +42,7 @@ class CronStarter:
         crons: Submits jobs.
     """
 
-    def __init__(self, context: Context, leader: Leader, crons: Crons) -> None:
+    def __init__(self, context: Context, leader: Leadership, crons: Crons) -> None:
         self._view = context.commits.view
         self._clock = context.clock
         self._changed = context.crons_changed

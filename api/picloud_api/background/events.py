@@ -54,6 +54,9 @@ class EventDispatcher:
         if event.kind in (EventKind.QUERIED, EventKind.ANSWERED):
             self._live.on_event(event)
             return
+        if event.kind is EventKind.KEY:
+            self._context.batch_watchers.wake(event.batch)
+            return
         self._context.account_changes.note(event.account)
         if event.kind in (EventKind.FINISHED, EventKind.STARTED):
             self._context.batch_watchers.wake(event.batch)
@@ -120,7 +123,7 @@ class EventDispatcher:
     def _concerns(self, event: Event) -> bool:
         if event.made:
             return self._context.slot_sessions.waits(event.account)
-        if event.kind in (EventKind.FINISHED, EventKind.STARTED):
+        if event.kind in (EventKind.FINISHED, EventKind.STARTED, EventKind.KEY):
             watched = self._context.batch_watchers.watched(event.batch)
             return watched or self._dependencies.watched(event.batch)
         return True

@@ -13,7 +13,7 @@ import structlog
 from picloud_model.errors import PiCloudError
 
 if TYPE_CHECKING:
-    from picloud_api.background.leader import Leader
+    from picloud_api.background.leader import Leadership
     from picloud_api.usecases.queues.attachment import Attachments
     from picloud_api.usecases.queues.pushed_queues import PushedQueues
 
@@ -28,7 +28,7 @@ _log = structlog.get_logger()
 class HandlerStarter:
     """Starts jobs of handlers."""
 
-    def __init__(self, attachments: Attachments, pushed: PushedQueues, leader: Leader) -> None:
+    def __init__(self, attachments: Attachments, pushed: PushedQueues, leader: Leadership) -> None:
         self._attachments = attachments
         self._pushed = pushed
         self._leader = leader

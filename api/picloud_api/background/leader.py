@@ -17,7 +17,7 @@ CHECK_EVERY_S: Final = 1.0
 """How often the lock is tried, and later checked."""
 
 
-class Leader:
+class Leadership:
     """Competes for the lock that makes this process the leader.
 
     Where the state store is not shared there is no lock: the only process leads.

@@ -13,7 +13,7 @@ from picloud_model.errors import PiCloudError
 from picloud_api.background.cron_starter import CronStarter
 from picloud_api.background.events import EventDispatcher
 from picloud_api.background.handler_starter import HandlerStarter
-from picloud_api.background.leader import Leader
+from picloud_api.background.leader import Leadership
 from picloud_api.background.notifier import Notifier
 from picloud_api.background.reaper import CHECK_EVERY_S, Reaper
 from picloud_api.background.recovery import Recovery
@@ -106,7 +106,7 @@ class Background:
         self.events = EventDispatcher(context, self.recovery, self.dependencies, live, autoscaler)
         self.notifier = Notifier(context, self.events)
         self.reaper = Reaper(context, self.recovery, slots, autoscaler, scheduler)
-        self.leader = Leader(self._state, autoscaler)
+        self.leader = Leadership(self._state, autoscaler)
         self.cron_starter = CronStarter(context, self.leader, crons)
         self.sealer = Sealer(context, self.leader)
         self.stage_sweeper = StageSweeper(context, self.leader)

@@ -12,7 +12,7 @@ import structlog
 from picloud_api.store.records import Account
 
 if TYPE_CHECKING:
-    from picloud_api.background.leader import Leader
+    from picloud_api.background.leader import Leadership
     from picloud_api.engine.process.context import Context
     from picloud_api.usecases.jobs.delete import DeleteJobs
 
@@ -31,7 +31,7 @@ class Retention:
         days: How long finished jobs are kept; 0 for no limit.
     """
 
-    def __init__(self, context: Context, leader: Leader, jobs: DeleteJobs, days: float) -> None:
+    def __init__(self, context: Context, leader: Leadership, jobs: DeleteJobs, days: float) -> None:
         self._view = context.commits.view
         self._clock = context.clock
         self._leader = leader

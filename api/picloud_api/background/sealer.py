@@ -14,7 +14,7 @@ from picloud_api.store.records import Finished
 from picloud_api.store.sealing import AT_ONCE, Sealing
 
 if TYPE_CHECKING:
-    from picloud_api.background.leader import Leader
+    from picloud_api.background.leader import Leadership
     from picloud_api.engine.process.context import Context
 
 SEAL_AFTER_S: Final = 60.0
@@ -26,7 +26,7 @@ _log = structlog.get_logger()
 class Sealer:
     """Finds the batches that are due and has them sealed."""
 
-    def __init__(self, context: Context, leader: Leader) -> None:
+    def __init__(self, context: Context, leader: Leadership) -> None:
         self._context = context
         self._view = context.commits.view
         self._sealing = Sealing(context.commits.view.state, context.archive)

@@ -24,7 +24,7 @@ from picloud_api.store.webhook_record import WebhookRecord
 if TYPE_CHECKING:
     from picloud_driver.webhook import WebhookPort
 
-    from picloud_api.background.leader import Leader
+    from picloud_api.background.leader import Leadership
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
     from picloud_api.usecases.accounts.webhook_secret import WebhookSecrets
@@ -57,7 +57,7 @@ class WebhookSender:
     def __init__(
         self,
         context: Context,
-        leader: Leader,
+        leader: Leadership,
         *,
         statuses: JobStatuses,
         secrets: WebhookSecrets,

@@ -13,7 +13,7 @@ from picloud_api.resources.route import Credential, Route
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from picloud_api.usecases.health import HealthCheck
+    from picloud_api.usecases.operation.health import HealthCheck
 
 
 class HasHealth(Protocol):

@@ -268,6 +268,8 @@ class EventKind(IntEnum):
     """A cron job was registered; `batch` is its label."""
     ENDED = 10
     """A batch has ended whose end is posted to a URL."""
+    KEY = 11
+    """What is stored under a key has changed, and requests may watch it; `batch` is the key."""
 
 
 class Event(Record, frozen=True):

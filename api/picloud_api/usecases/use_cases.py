@@ -31,7 +31,6 @@ from picloud_api.usecases.environments.environment import Environments
 from picloud_api.usecases.environments.environment_choice import EnvironmentChoice
 from picloud_api.usecases.environments.image_sweep import ImageSweep
 from picloud_api.usecases.environments.setup_machine import SetupMachines
-from picloud_api.usecases.health import HealthCheck
 from picloud_api.usecases.jobs.admission import JobSite
 from picloud_api.usecases.jobs.delete import DeleteJobs
 from picloud_api.usecases.jobs.info import JobInformation
@@ -43,7 +42,8 @@ from picloud_api.usecases.jobs.submit import SubmitJobs
 from picloud_api.usecases.jobs.tunnel import JobShells, JobTunnels, PublicPorts
 from picloud_api.usecases.jobs.wait import WaitForJobs
 from picloud_api.usecases.jobs.why import Why
-from picloud_api.usecases.metrics import Metrics
+from picloud_api.usecases.operation.health import HealthCheck
+from picloud_api.usecases.operation.metrics import Metrics
 from picloud_api.usecases.queues.attachment import Attachments
 from picloud_api.usecases.queues.handled_messages import HandledMessages
 from picloud_api.usecases.queues.listed_rates import ListedRates
@@ -51,6 +51,7 @@ from picloud_api.usecases.queues.queue import Queues
 from picloud_api.usecases.rest.endpoint_key import EndpointKeys
 from picloud_api.usecases.rest.rest import Endpoints
 from picloud_api.usecases.rest.result_reader import ResultReader
+from picloud_api.usecases.sharing.lock import Locks
 from picloud_api.usecases.slots.heartbeat import SlotHeartbeat
 from picloud_api.usecases.slots.slot import Slots
 from picloud_api.usecases.slots.work import SlotWork
@@ -208,6 +209,13 @@ class QueuesRoom:
         self.attachments = Attachments(base.context, queues, jobs.submit, jobs.status)
 
 
+class SharingRoom:
+    """What jobs and programs of an account have in common while they run."""
+
+    def __init__(self, base: Foundation, accounts: AccountsRoom) -> None:
+        self.locks = Locks(base.context, accounts.job_tokens, accounts.quota)
+
+
 class CronsRoom:
     """Jobs that run on a schedule."""
 
@@ -241,6 +249,7 @@ class UseCases:
         self.rest = RestRoom(base, self.jobs, self.storage)
         self.queues = QueuesRoom(base, queues, self.jobs)
         self.slots = SlotsRoom(base, self.accounts)
+        self.sharing = SharingRoom(base, self.accounts)
         self.health = base.health
         self.metrics = Metrics(base.context, base.queues)
         self.turns = base.context.turns

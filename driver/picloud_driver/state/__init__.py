@@ -5,10 +5,10 @@ from picloud_driver.state.port import (
     Check,
     Conflict,
     Delete,
-    Lock,
     Operation,
     Put,
     StateEntry,
+    StateLock,
     StatePort,
 )
 
@@ -17,9 +17,9 @@ __all__ = [
     "Check",
     "Conflict",
     "Delete",
-    "Lock",
     "Operation",
     "Put",
     "StateEntry",
+    "StateLock",
     "StatePort",
 ]

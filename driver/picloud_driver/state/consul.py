@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from picloud_driver.consul.gateway import ConsulAccess
-    from picloud_driver.state.port import Lock, Operation
+    from picloud_driver.state.port import Operation, StateLock
 
 _PREFIX: Final = re.compile(r"([A-Za-z0-9_-]+/){1,4}")
 _PREFIX_CHARACTERS: Final = 64
@@ -119,7 +119,7 @@ class ConsulState(StatePort):
         # A lower index means that Consul was restored or purged a deletion: also a change.
         return await self._consul.wait(_plain(f"{self._state}{prefix}"), after, timeout_s)
 
-    async def lock(self, name: str, ttl_s: float) -> Lock | None:
+    async def lock(self, name: str, ttl_s: float) -> StateLock | None:
         """See `StatePort.lock`; uses a session, which ends at least 20 s after its holder died."""
         ttl = max(_SHORTEST_TTL_S, math.ceil(ttl_s / _ENDS_AFTER))
         key = f"{self._lock}{name}"

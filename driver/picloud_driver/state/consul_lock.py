@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from picloud_model.errors import Unavailable
 
 from picloud_driver.consul.gateway import Step, Verb
-from picloud_driver.state.port import Lock
+from picloud_driver.state.port import StateLock
 
 if TYPE_CHECKING:
     from picloud_driver.consul.threads import ConsulThreads
@@ -18,7 +18,7 @@ _RENEWALS: Final = 3
 """Renewals of a session within its time to live, so that one may be lost without harm."""
 
 
-class SessionLock(Lock):
+class SessionLock(StateLock):
     """A lock held by a session, which a task renews until the lock is released or lost.
 
     Args:

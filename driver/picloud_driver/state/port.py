@@ -59,7 +59,7 @@ class Conflict(Exception):
         self.keys = tuple(keys)
 
 
-class Lock(ABC):
+class StateLock(ABC):
     """A lock; it decides which process does background work, never who owns a result."""
 
     @abstractmethod
@@ -128,7 +128,7 @@ class StatePort(ABC):
         """
 
     @abstractmethod
-    async def lock(self, name: str, ttl_s: float) -> Lock | None:
+    async def lock(self, name: str, ttl_s: float) -> StateLock | None:
         """Take a lock; return None if another process or task holds it.
 
         It is renewed in the background and ends by itself about `ttl_s` after its holder died.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from picloud_driver import sqlite_file
 from picloud_driver.state.changes import Changes
-from picloud_driver.state.port import ANY, Conflict, Delete, Lock, Put, StateEntry, StatePort
+from picloud_driver.state.port import ANY, Conflict, Delete, Put, StateEntry, StateLock, StatePort
 from picloud_driver.state.size import refuse_too_large
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class SqliteState(StatePort):
         """See `StatePort.watch`; waits for a commit of this process, the only writer."""
         return await self._changes.wait(prefix, after, timeout_s)
 
-    async def lock(self, name: str, ttl_s: float) -> Lock | None:  # noqa: ARG002 - ends with this process
+    async def lock(self, name: str, ttl_s: float) -> StateLock | None:  # noqa: ARG002 - ends with this process
         """See `StatePort.lock`; a lock among the tasks of this process."""
         if name in self._locks:
             return None
@@ -188,7 +188,7 @@ class SqliteState(StatePort):
         return sqlite_file.explained("state", self._path)
 
 
-class _ProcessLock(Lock):
+class _ProcessLock(StateLock):
     """A lock among tasks of one process; it is held while it is in the table."""
 
     def __init__(self, table: dict[str, _ProcessLock], name: str) -> None:

@@ -15,7 +15,7 @@ from picloud_api.store.records import Account
 if TYPE_CHECKING:
     from picloud_driver.bucket import BucketPort
 
-    from picloud_api.background.leader import Leader
+    from picloud_api.background.leader import Leadership
     from picloud_api.engine.process.context import Context
     from picloud_api.usecases.environments.image_sweep import ImageSweep
     from picloud_api.usecases.storage.blob_sweep import BlobSweep
@@ -40,7 +40,7 @@ class BlobSweeper:
     def __init__(
         self,
         context: Context,
-        leader: Leader,
+        leader: Leadership,
         sweep: BlobSweep,
         buckets: BucketPort,
         images: ImageSweep,

@@ -15,7 +15,7 @@ from picloud_api.store import layout
 from picloud_api.store.records import Memo, Staged
 
 if TYPE_CHECKING:
-    from picloud_api.background.leader import Leader
+    from picloud_api.background.leader import Leadership
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import BatchId
@@ -32,7 +32,7 @@ _log = structlog.get_logger()
 class StageSweeper:
     """Finds batches that were staged and never submitted, and deletes what is stored of them."""
 
-    def __init__(self, context: Context, leader: Leader) -> None:
+    def __init__(self, context: Context, leader: Leadership) -> None:
         self._commits = context.commits
         self._clock = context.clock
         self._leader = leader

@@ -1,4 +1,4 @@
-"""Batch watches: wakes requests that wait for jobs of a batch."""
+"""Batch watches: wakes requests that wait for jobs of a batch, or for a key of another noun."""
 
 from __future__ import annotations
 

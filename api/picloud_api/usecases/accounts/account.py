@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from picloud_model.errors import AdministratorsOnly, KeyRefused
-from picloud_model.token import PREFIX
+from picloud_model.token import PREFIX, JobToken
 
 from picloud_api.store import layout
 from picloud_api.store.records import Account, Key
@@ -40,10 +40,11 @@ _random: Final = entropy.SystemRandom()
 
 
 class Caller(NamedTuple):
-    """The account a request comes from, and the job that made it; 0 if none did."""
+    """The account a request comes from; the job that made it, or 0, and the token of that job."""
 
     account: str
     jid: int = 0
+    token: JobToken | None = None
 
 
 class Holder(NamedTuple):
@@ -96,7 +97,7 @@ class Accounts:
         """
         if self._tokens is not None and bearer.startswith(PREFIX):
             token = await self._tokens.recognise(bearer)
-            return Caller(token.account, token.jid)
+            return Caller(token.account, token.jid, token)
         return Caller((await self.holder(bearer)).account)
 
     async def holder(self, bearer: str) -> Holder:

@@ -37,11 +37,12 @@ class JobTokens:
         token, mac = content
         if not same(mac, token.mac(self.key_for(token.account, token.slot))):
             raise TokenRefused
-        if not await self._is_held(token):
+        if not await self.is_held(token):
             raise TokenRefused
         return token
 
-    async def _is_held(self, token: JobToken) -> bool:
+    async def is_held(self, token: JobToken) -> bool:
+        """Return whether the slot of a token still holds the attempt that it names."""
         try:
             (piece,) = await locate(self._view, token.account, [(token.jid, token.jid)])
         except JobNotFound:

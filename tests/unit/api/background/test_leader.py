@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from picloud_api.background.leader import Leader
+from picloud_api.background.leader import Leadership
 from picloud_api.background.loops import Loop, repeat
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ class Locks:
         return self.free
 
 
-def leader_of(api: ApiHarness, lock: Lock | None) -> Leader:
+def leader_of(api: ApiHarness, lock: Lock | None) -> Leadership:
     """Return a leader that competes for a lock."""
-    return Leader(cast("StatePort", Locks(lock)), api.server.background.autoscaler)
+    return Leadership(cast("StatePort", Locks(lock)), api.server.background.autoscaler)
 
 
 def test_a_process_alone_leads(api: ApiHarness) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from picloud_api.usecases.health import HealthCheck
+from picloud_api.usecases.operation.health import HealthCheck
 from picloud_model.errors import Unavailable
 
 

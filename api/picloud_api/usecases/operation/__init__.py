@@ -1,0 +1,1 @@
+"""Operation: what those who run the server look at."""

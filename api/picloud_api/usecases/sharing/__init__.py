@@ -1,0 +1,1 @@
+"""Sharing: what jobs and programs of an account have in common while they run."""

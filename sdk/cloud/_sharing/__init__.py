@@ -1,0 +1,1 @@
+"""What jobs and programs have in common while they run: locks, and what keeps them."""
