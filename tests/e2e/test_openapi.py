@@ -25,6 +25,7 @@ from cloud._resources.attachment import AttachmentClient
 from cloud._resources.bucket import BucketClient
 from cloud._resources.cron import CronClient
 from cloud._resources.environment import EnvironmentClient
+from cloud._resources.lock import LockClient
 from cloud._resources.queue import QueueClient
 from cloud._resources.rest import EndpointClient
 from cloud._resources.secret import SecretClient
@@ -48,6 +49,7 @@ from picloud_model.wire.bucket import (
 )
 from picloud_model.wire.cron import CronSchedule
 from picloud_model.wire.environment import Recipe
+from picloud_model.wire.lock import HeldLock
 from picloud_model.wire.price import PricesListed, PricesRequest
 from picloud_model.wire.rest import Parameter, PublishRequest
 from picloud_model.wire.snapshot import FILE, FOLDER, SnapshotEntry
@@ -191,6 +193,7 @@ def use(client: Client) -> None:
     use_volume(VolumeClient(transport))
     use_environment(EnvironmentClient(transport), SetupMachineClient(transport))
     use_secret(SecretClient(transport))
+    use_lock(LockClient(transport))
     use_cron(CronClient(transport), client)
     use_endpoint(EndpointClient(transport), client)
 
@@ -210,6 +213,17 @@ def use_bucket(bucket: BucketClient, transport: Transport) -> None:
     assert transport.post("/v1/bucket/uploaded", listed, PartsListed).parts == []
     transport.post("/v1/bucket/abort", AbortUploadRequest(key="begun", upload=upload), wire.Answer)
     bucket.remove(["small", "whole", "parts"])
+
+
+def use_lock(lock: LockClient) -> None:
+    """Use everything that a client can request of locks."""
+    hold = uuid4().hex
+    assert lock.acquire("a", hold, 1, 0.0) is not None
+    assert lock.acquire("a", uuid4().hex, 1, 0.0) is None
+    assert lock.renew([HeldLock("a", hold), HeldLock("a", uuid4().hex)]) == {1}
+    assert "a" in [each.name for each in lock.list()]
+    lock.release("a", hold)
+    lock.break_lock("a")
 
 
 def use_cron(cron: CronClient, client: Client) -> None:
