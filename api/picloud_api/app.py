@@ -13,6 +13,7 @@ import structlog
 from picloud_model.errors import PiCloudError, Unavailable
 
 from picloud_api import errors, wiring
+from picloud_api.resources.hang_up import RECEIVE
 from picloud_api.resources.health import HealthResource
 from picloud_api.resources.in_flight import RequestsInFlight
 from picloud_api.resources.openapi import SERVED
@@ -178,6 +179,7 @@ class Application:
             return self._lifetime.waiting.app(scope, receive, send)
         if scope["type"] == "http" and scope["path"].lstrip("/").partition("/")[0] in PAGES:
             return self._pages()(scope, receive, send)
+        scope[RECEIVE] = receive
         return self._app(scope, receive, send)
 
     def _pages(self) -> App:

@@ -51,6 +51,8 @@ class InfoKey(StrEnum):
     """The name of its function."""
     LABEL = "label"
     """Its label, or None."""
+    PARENT = "parent"
+    """What made it: the jid of a job, `cron LABEL` or `rest LABEL`; None for a program of yours."""
     ARGS = "args"
     """The positional arguments of its function."""
     KWARGS = "kwargs"

@@ -46,6 +46,7 @@ def test_cron_jobs_from_python(client: Client) -> None:
         assert cloud.result(jid, timeout=60) == 42
         after = cron.info("nightly")
         assert (after["last_jid"], after["last_status"]) == (jid, "done")
+        assert cloud.info(jid, "parent")[jid]["parent"] == "cron nightly"
         cron.register(partial(answer, 3), "nightly", "@hourly")
         assert cloud.result(cron.manual_run("nightly"), timeout=60) == 43
         cron.deregister("nightly")

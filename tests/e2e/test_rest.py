@@ -6,6 +6,7 @@ import base64
 import enum
 import json
 import pickle
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +20,7 @@ import pytest
 from cloud import CloudException, rest
 
 from tests.current_client import current_client
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -227,6 +229,40 @@ def test_a_result_is_read_at_the_location(client: Client, stack: Stack) -> None:
     with current_client(client):
         rest.remove("gated")
     assert send(client, "GET", place).status == 404
+
+
+@pytest.mark.parametrize("preference", ["", ", on-disconnect=kill"])
+def test_a_client_hangs_up(client: Client, stack: Stack, preference: str) -> None:
+    """Its job goes on, or is killed if it prefers that; `parent` says what made the job."""
+    gate = stack.shared / f"hung-up-{client.address.key[3:9]}{len(preference)}"
+
+    def gated() -> str:
+        while not gate.exists():
+            time.sleep(0.02)
+        return "open"
+
+    with current_client(client):
+        url = urlsplit(rest.publish(gated, "hung-up"))
+    _, name, secret = client.address.key.split("_", 2)
+    pair = base64.b64encode(f"{name}:{secret}".encode()).decode()
+    head = (
+        f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: Basic {pair}\r\n"
+        f"Prefer: wait=30{preference}\r\nContent-Length: 0\r\n\r\n"
+    )
+    with socket.create_connection((url.hostname, url.port)) as connection:
+        connection.sendall(head.encode())
+        with current_client(client):
+            until(lambda: cloud.jobs(label="hung-up", status="processing"), "it runs")
+    with current_client(client):
+        ((jid,),) = (each.jids for each in cloud.jobs(label="hung-up"))
+        assert cloud.info(jid, "parent")[jid] == {"parent": "rest hung-up"}
+        if preference:
+            until(lambda: cloud.status(jid) == "killed", "it is killed")
+        else:
+            gate.touch()
+            assert cloud.result(jid, timeout=60) == "open"
+        cloud.delete(jid)
+        rest.remove("hung-up")
 
 
 def test_a_key_of_its_own_calls_a_function_until_it_is_revoked(

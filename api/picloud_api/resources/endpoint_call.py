@@ -33,11 +33,15 @@ from picloud_api.resources.cross_origin import (
 )
 from picloud_api.resources.endpoint_arguments import read_call
 from picloud_api.resources.endpoint_document import endpoint_document
+from picloud_api.resources.hang_up import HungUpError, Waited, prefers_kill, unless_hung_up
 from picloud_api.usecases.rest.call_address import Call
 from picloud_api.usecases.rest.call_result import CallResult
 from picloud_api.usecases.rest.rest import call_id, not_published
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
     from falcon.asgi import Request, Response
 
     from picloud_api.usecases.rest.application import AppResponse
@@ -240,8 +244,9 @@ class EndpointCallResource:
 
     async def _response(self, request: Request, caller: _Caller, jid: int) -> AppResponse | None:
         hold = partial(hold_bytes, request)
+        waited = self._endpoints.response(caller.account, jid, hold, wire.LONGEST_POLL_S)
         try:
-            return await self._endpoints.response(caller.account, jid, hold, wire.LONGEST_POLL_S)
+            return await self._waited(request, caller, jid, waited)
         except InvokedJobFailed as error:
             raise _shown(error, caller, jid) from None
 
@@ -308,15 +313,35 @@ class EndpointCallResource:
         hold = partial(hold_bytes, request)
         wait_s = preferred_wait(request.get_header("Prefer") or "")
         waits = wait_s or request.method == "GET"
-        result = None
+        result: CallResult | LargeCallResult | None = None
         if waits:
             endpoint = caller.account, caller.label
+            waited = self._endpoints.result(*endpoint, call, hold, wait_s)
             try:
-                result = await self._endpoints.result(*endpoint, call, hold, wait_s)
+                result = await self._waited(request, caller, call.jid, waited)
             except InvokedJobFailed as error:
                 raise _shown(error, caller, call.jid) from None
         await reauthenticate(request)
         _write(response, call.jid, result)
+
+    async def _waited(
+        self,
+        request: Request,
+        caller: _Caller,
+        jid: int,
+        waited: Coroutine[Any, Any, Waited | None],
+    ) -> Waited | None:
+        """Return what is waited for; None, too, if the client hangs up.
+
+        Its job is killed then if the request prefers that.
+        """
+        if not prefers_kill(request.get_header("Prefer") or ""):
+            return await waited
+        try:
+            return await unless_hung_up(request, waited)
+        except HungUpError:
+            await self._kill(caller.account, [(jid, jid)])
+            return None
 
 
 def preferred_wait(header: str) -> float:

@@ -24,6 +24,7 @@ queues/<account>/<name>              QueueRecord
 attachments/<account>/<queue>        AttachmentRecord
 endpoints/<account>/<label>          EndpointRecord
 endpoint_versions/<account>/<label>/<version>  OldEndpointRecord
+call_rates/<account>/<label>         CallRateRecord
 signin/<account>/<digest>            SignInRecord, until it is used
 asked/<account>/<batch>/<query>      StoredQuery, while a client waits for the answer
 bell/<process>                       ChangeLog

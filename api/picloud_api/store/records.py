@@ -106,8 +106,8 @@ class Span(Record, frozen=True, gc=False):
 class Header(BatchRecord, frozen=True, kw_only=True):
     """A batch: everything its jobs share. Written once, with the jids.
 
-    `parent` is the jid of the job that made it; 0 for a batch that a client made. `image` is what
-    its environment was when it was made; "" for the base.
+    `parent` is what made it: the jid of a job, `cron LABEL`, `rest LABEL`, or 0 for a client.
+    `image` is what its environment was when it was made; "" for the base.
     """
 
     prefix: ClassVar[str] = "batches/"
@@ -123,7 +123,7 @@ class Header(BatchRecord, frozen=True, kw_only=True):
     parts: list[PackPart]
     created_at: float
     fingerprint: bytes
-    parent: int = 0
+    parent: int | str = 0
     image: str = ""
 
     @property

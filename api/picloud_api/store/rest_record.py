@@ -51,6 +51,22 @@ class OldEndpointRecord(EndpointRecord, frozen=True, kw_only=True):
     prefix: ClassVar[str] = "endpoint_versions/"
 
 
+class CallRateRecord(NamedRecord, frozen=True):
+    """How often an endpoint was called, under the key `call_rates/<account>/<label>`.
+
+    At `free_at` it will have all calls of its rate limit again.
+    """
+
+    prefix: ClassVar[str] = "call_rates/"
+
+    free_at: float
+
+
+def rate_key(account: str, label: str) -> str:
+    """Return the key of what was used of the rate limit of an endpoint."""
+    return f"{CallRateRecord.prefix}{account}/{label}"
+
+
 def endpoint_key(account: str, label: str = "") -> str:
     """Return the key of an endpoint; without a label, the prefix of all of an account."""
     return f"{EndpointRecord.prefix}{account}/{label}"

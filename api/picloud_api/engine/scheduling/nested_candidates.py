@@ -161,7 +161,7 @@ class NestedCandidates:
         except JobNotFound:
             return 0
         header: Header | None = await self._view.get(layout.header(account, piece.page_id.batch))
-        return header.parent if header else 0
+        return header.parent if header and isinstance(header.parent, int) else 0
 
 
 class _Descendants:

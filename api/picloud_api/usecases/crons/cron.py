@@ -181,7 +181,8 @@ class Crons:
         options = replace(record.job.options, label=record.job.options.label or label)
         job = replace(record.job, submit_id=submit_id, options=options)
         fingerprint = blake2b(encode(job), digest_size=16).digest()
-        return (await self._submit.submit(account, job, fingerprint)).first
+        submitted = await self._submit.submit(account, job, fingerprint, parent=f"cron {label}")
+        return submitted.first
 
     async def _last_status(self, account: str, record: CronRecord) -> str:
         """Return the status of the last job; "" if there was none, or it was deleted."""

@@ -148,6 +148,7 @@ OF_BATCH: Final[dict[InfoKey, Callable[[JobView], Any]]] = {
     InfoKey.VOL: lambda job: list(getattr(job.header.options, "vols", ())),
     InfoKey.FUNCTION: lambda job: job.header.function_name,
     InfoKey.LABEL: lambda job: job.header.options.label,
+    InfoKey.PARENT: lambda job: job.header.parent or None,
     InfoKey.ATTRIBUTES: _attributes,
     # Not measured yet: slots have no control group of their own.
     InfoKey.SYSLOG: lambda _: None,

@@ -106,7 +106,7 @@ class SubmitJobs:
         await self._commits.run(plan)
 
     async def submit(
-        self, account: str, request: SubmitRequest, fingerprint: bytes, *, parent: int = 0
+        self, account: str, request: SubmitRequest, fingerprint: bytes, *, parent: int | str = 0
     ) -> Submitted:
         """Create a batch, or return the one that an earlier, identical request created.
 
@@ -114,7 +114,7 @@ class SubmitJobs:
             account: The account that will own the jobs.
             request: The batch.
             fingerprint: A digest of the request's content.
-            parent: The job that makes the request; 0 for a client.
+            parent: What makes the request: a job, a cron job or an endpoint; 0 for a client.
 
         Raises:
             RequestRefused: When options, counts or packs do not fit each other.
@@ -123,7 +123,7 @@ class SubmitJobs:
             KeyReused: When its key names a batch with other arguments.
             AccountBusy: When the account would have too many unfinished jobs.
         """
-        if parent:
+        if parent and isinstance(parent, int):
             request = await self._environments.inherit(account, request, parent)
         image = await self.check(account, request)
         inline = self._fits_one_transaction(request)
@@ -359,7 +359,7 @@ def _write_inline(draft: Draft, account: str, request: SubmitRequest) -> None:
 
 
 def _header(
-    request: SubmitRequest, now: float, fingerprint: bytes, parent: int, image: str
+    request: SubmitRequest, now: float, fingerprint: bytes, parent: int | str, image: str
 ) -> Header:
     """Return the batch's header without its parts; the transaction sets its first jid."""
     return Header(
@@ -387,7 +387,7 @@ def _ready(account: str, header: Header, *, waits: bool) -> Ready:
         pool=pool_of(account, header.options, header.image),
         open_pages=header.pages,
         waits=waits,
-        parent=header.parent,
+        parent=header.parent if isinstance(header.parent, int) else 0,
         size=size_of(header.parts),
         notifies=header.options.on_done is not None,
     )

@@ -32,6 +32,7 @@ from picloud_api.store.rest_record import (
     EndpointRecord,
     OldEndpointRecord,
     endpoint_key,
+    rate_key,
     version_key,
 )
 from picloud_api.usecases.rest.argument_type import check_types
@@ -92,7 +93,7 @@ class Endpoints:
         self._submit = submit
         self._results = results
         self._blobs = blobs
-        self._rates = CallRates()
+        self._rates = CallRates(context.commits, context.clock)
 
     async def publish(self, account: str, request: PublishRequest) -> EndpointInfo:
         """Publish a function, in place of an earlier one of the same label.
@@ -155,6 +156,8 @@ class Endpoints:
             draft.delete(key)
             for version in record.others:
                 draft.delete(version_key(account, label, version))
+            if await draft.fresh(rate := rate_key(account, label)) is not None:
+                draft.delete(rate)
 
         await self._commits.run(plan)
 
@@ -213,7 +216,7 @@ class Endpoints:
         """
         access, record = found or await self.find(account, request.label, request.version)
         if is_limited:
-            self._rates.take(endpoint_key(account, request.label), access.calls_per_minute)
+            await self._rates.take(account, request.label, access.calls_per_minute)
         common = read_texts(record.parameters, texts or {})
         calls = [
             read_arguments(record.parameters, {**common, **given}, takes_any=record.takes_any)
@@ -229,7 +232,8 @@ class Endpoints:
             parts=[await self._part(account, calls)],
         )
         fingerprint = blake2b(encode(job), digest_size=16).digest()
-        submitted = await self._submit.submit(account, job, fingerprint)
+        parent = f"rest {request.label}"
+        submitted = await self._submit.submit(account, job, fingerprint, parent=parent)
         return Invoked(first=submitted.first, count=submitted.count, version=record.version)
 
     async def _part(self, account: str, calls: Sequence[Mapping[str, Any]]) -> PackPart:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import pytest
 from msgspec.structs import replace
 from picloud_api.background.cron_starter import LONGEST_PAUSE_S, READ_EVERY_S, CronStarter
-from picloud_model.errors import AccountBusy
+from picloud_model import wire
+from picloud_model.errors import AccountBusy, Unavailable
 from picloud_model.wire.cron import CronSchedule, RegisterCronRequest
 
-from tests.unit.api.api_harness import ACCOUNT
+from tests.unit.api.api_harness import ACCOUNT, ApiHarness
+from tests.unit.api.recording_state import SharedRecordingState
 
 if TYPE_CHECKING:
+    from picloud_api import wiring
     from picloud_api.usecases.crons.cron import Crons
 
-    from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
 
 MINUTE = 60.0
 
@@ -136,3 +140,57 @@ async def register_and_remove(api: ApiHarness) -> None:
     """Register another cron job, which is removed at once."""
     await register(api, "gone")
     await api.use_cases.crons.crons.deregister(ACCOUNT, "gone")
+
+
+class Beside(ApiHarness):
+    """Another process of a server: it shares the state store, and nothing else."""
+
+    def __init__(self, first: ApiHarness) -> None:
+        super().__init__(first.root)
+        self._first = first
+        self.now = first.now
+
+    def ports(self) -> wiring.Ports:
+        """Return those of the first process."""
+        self.state = self._first.state
+        return self._first.server.ports
+
+
+@pytest.mark.parametrize("killed_before", [0, 1, 2, 3])
+async def test_a_leader_that_is_killed_at_each_due_time(
+    start_api: StartApi, killed_before: int
+) -> None:
+    """Whatever it had written by then, there is one job for each due time: another process leads,
+    and the one that is started in its place leads after it.
+    """
+    first = await start_api(SharedRecordingState)
+    await register(first, "a")
+    others = [await Beside(first).start()]
+    leading, following = first, others[0]
+
+    for minutes in range(1, 7):
+        now = 1_000.0 + MINUTE * minutes
+        for each in (first, *others):
+            each.now = now
+        left = [killed_before]
+
+        async def killed(left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Unavailable("The process was killed.")
+
+        first.state.before_commit = killed
+        await starter(leading).start_if_leader()
+        first.state.before_commit = None
+        leading.server.background.autoscaler.is_leader = False
+        await starter(following).start_if_leader()
+
+        listed = await first.use_cases.jobs.listing.list(ACCOUNT, wire.ListRequest(label="a"))
+        assert [job.jid for job in listed.jobs] == list(range(minutes, 0, -1))
+        known = await first.use_cases.crons.crons.info(ACCOUNT, "a")
+        assert (known.last_jid, known.missed, known.problem) == (minutes, 0, "")
+        others.append(await Beside(first).start())
+        leading, following = following, others[-1]
+    for each in others:
+        await each.server.background.stop()
+        await each.use_cases.jobs.kill.stop()
