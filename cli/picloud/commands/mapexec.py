@@ -131,12 +131,10 @@ def _print(found: Estimate) -> None:
     if found.cost is None:
         output.text("cost      no price for the core type")
     else:
-        between = f"${found.least_cost:.6f} to ${found.most_cost:.6f}"
-        output.text(f"cost      ${found.cost:.6f} ({between})")
-    if found.duration is None:
-        output.text("duration  unknown: no machine offers so many cores of the type")
-    else:
-        output.text(f"duration  {units.duration(found.duration)} on {found.slots} slots")
+        between = f"{units.money(found.least_cost or 0)} to {units.money(found.most_cost or 0)}"
+        output.text(f"cost      {units.money(found.cost)} ({between})")
+    slots = "1 slot" if found.slots == 1 else f"{found.slots:,} slots"
+    output.text(f"duration  {units.duration(found.duration)} on {slots}")
     shortest, longest = units.duration(found.shortest), units.duration(found.longest)
     mean = units.duration(found.runtime)
     output.text(f"a job     {mean} ({shortest} to {longest}), in jobs {format_jids(found.sample)}")

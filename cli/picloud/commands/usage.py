@@ -74,10 +74,12 @@ def prices(json: AsJson = False) -> None:
     if json:
         output.as_json(listed)
         return
-    rows = [
-        (name, "no price" if price is None else f"${price:g}") for name, price in listed.items()
-    ]
+    rows = [(name, _price(price)) for name, price in listed.items()]
     tables.show(tables.Columns(("type", "an hour of a core")), rows)
+
+
+def _price(dollars: float | None) -> str:
+    return "no price" if dollars is None else units.money(dollars)
 
 
 def _fields(by: str, row: GroupUsage) -> dict[str, object]:
@@ -121,5 +123,5 @@ def _cells(row: GroupUsage, group: str) -> tuple[object, ...]:
         f"{row.jobs:,}",
         units.duration(row.runtime),
         f"{row.core_hours:,.4f}",
-        f"${row.cost:,.4f}",
+        _price(None if row.unpriced and not row.cost else row.cost),
     )

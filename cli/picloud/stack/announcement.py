@@ -48,6 +48,13 @@ def port_lines(running: ServerRecord, requested: int | None) -> list[str]:
     return [f"  port     {port}, not {requested}: {_KEPT}"]
 
 
+def price_lines(requested: Path | None) -> list[str]:
+    """Describe that a running server does not read the prices that were requested, if any were."""
+    if requested is None:
+        return []
+    return [f"  prices   {requested} was not read: a running server keeps its prices until it ends"]
+
+
 def address_lines(data: Path, addresses: Addresses) -> list[str]:
     """Describe where the servers below PiCloud's own have pages, and how to get their tokens."""
     file = data / "stack" / "environment"

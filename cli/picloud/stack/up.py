@@ -101,6 +101,7 @@ def run(options: UpOptions) -> None:
                 servers.restrict_slots(running.url)
                 lines = announcement.server_lines(running, options.data, was_running=True)
                 lines += announcement.port_lines(running, options.port)
+                lines += announcement.price_lines(options.prices)
                 _announce(options, running, lines, _more_lines(options, addresses, servers))
                 return
             with servers.undone_on_error():

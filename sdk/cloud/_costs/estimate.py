@@ -36,8 +36,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     `runtime` seconds on average, from `shortest` to `longest`. `cost` is the cost of the map in
     dollars, and `least_cost` and `most_cost` what it would be if all jobs took as long as the
     shortest or longest; None if there is no price for the core type. `slots` of its jobs can run at
-    once if no other jobs run, and then all of them take `duration` seconds; None if no machine
-    offers so many cores of the type.
+    once if no other jobs run, and then all of them take `duration` seconds.
     """
 
     jobs: int
@@ -49,19 +48,15 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     least_cost: float | None
     most_cost: float | None
     slots: int
-    duration: float | None
+    duration: float
 
     def __repr__(self) -> str:
         cost = "no price" if self.cost is None else f"${self.cost:.6f}"
         between = "" if self.cost is None else f" (${self.least_cost:.6f} to ${self.most_cost:.6f})"
-        time = (
-            "no machine offers its cores"
-            if self.duration is None
-            else f"{self.duration:.3f} s on {self.slots} slots"
-        )
         return (
-            f"{self.jobs:,} jobs: {cost}{between}, {time}; a job took {self.runtime:.3f} s "
-            f"({self.shortest:.3f} to {self.longest:.3f}) in a sample of {len(self.sample)}"
+            f"{self.jobs:,} jobs: {cost}{between}, {self.duration:.3f} s on slots: {self.slots}; "
+            f"a job took {self.runtime:.3f} s ({self.shortest:.3f} to {self.longest:.3f}) in a "
+            f"sample of {len(self.sample)}"
         )
 
 
@@ -135,7 +130,8 @@ def from_sample(sample: Jobs, count: int, options: Options) -> Estimate:
         ms = round(runtime * 1000 * options.cores * count)
         return None if price is None else dollars([(price, ms)])
 
-    slots = min(count, (answer.slots or 0) // options.cores)
+    # The sample ran, so there is a slot of its size.
+    slots = max(1, min(count, (answer.slots or 0) // options.cores))
     mean = sum(runtimes) / len(runtimes)
     return Estimate(
         jobs=count,
@@ -147,5 +143,5 @@ def from_sample(sample: Jobs, count: int, options: Options) -> Estimate:
         least_cost=cost(min(runtimes)),
         most_cost=cost(max(runtimes)),
         slots=slots,
-        duration=ceil(count / slots) * mean if slots else None,
+        duration=ceil(count / slots) * mean,
     )

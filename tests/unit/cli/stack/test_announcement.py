@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from picloud.stack.announcement import unfinished, unfinished_lines
+from picloud.stack.announcement import price_lines, unfinished, unfinished_lines
 from picloud_model.wire import BatchesListed, BatchesRequest, ListedBatch
 
 
@@ -74,3 +75,13 @@ def test_the_search_for_unfinished_jobs_has_an_end() -> None:
 
     assert unfinished_lines(unfinished(fetch)) == []
     assert len(requests) == 20
+
+
+def test_prices_for_a_running_server_are_not_read() -> None:
+    """It says so, as the file has no effect."""
+    (line,) = price_lines(Path("prices.toml"))
+
+    assert line == (
+        "  prices   prices.toml was not read: a running server keeps its prices until it ends"
+    )
+    assert price_lines(None) == []

@@ -22,15 +22,15 @@ def test_a_sample_has_the_first_and_the_last_item(count: int, size: int) -> None
 
 
 def test_the_text_says_what_is_unknown() -> None:
-    """A core type without a price, or one that no machine offers."""
+    """The cost on a core type without a price."""
     estimate = Estimate(
         jobs=1000, sample=range(5, 8), runtime=0.5, shortest=0.25, longest=0.75, cost=None,
-        least_cost=None, most_cost=None, slots=0, duration=None,
+        least_cost=None, most_cost=None, slots=2, duration=250.0,
     )  # fmt: skip
 
     assert repr(estimate) == (
-        "1,000 jobs: no price, no machine offers its cores; a job took 0.500 s (0.250 to 0.750) "
-        "in a sample of 3"
+        "1,000 jobs: no price, 250.000 s on slots: 2; a job took 0.500 s (0.250 to 0.750) in a "
+        "sample of 3"
     )
 
 
