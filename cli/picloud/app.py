@@ -138,6 +138,9 @@ COMMANDS: Final = (
         "ssh:ssh_config",
         "Print lines for ~/.ssh/config, so that ssh, scp, rsync and editors reach a job by a name.",
     ),
+    CommandRow(
+        "notebook", "notebook:app", "Work in JupyterLab, which runs as a job of your account."
+    ),
     CommandRow("bucket", "bucket:app", "Store files and other data as objects under keys."),
     CommandRow(
         "files", "files:app", "Store files: the older commands for what `picloud bucket` does."

@@ -85,7 +85,7 @@ def theirs(sender: Sender, stack: Any) -> Iterator[dict[str, Any]]:
 
 def value(target: Target, field: str, objects: dict[str, Any]) -> Any:
     """Return the value of a field that names an object."""
-    if target.path.startswith("/v1/tunnels") or field in target.query:
+    if field == "jid" or field in target.query:
         return objects["jid"]
     if field in ("jids", "depends_on"):
         return [[objects["jid"], objects["jid"]]]
@@ -202,7 +202,8 @@ def test_what_is_ones_own_is_there(
     objects = {"jid": jid, "digest": digest, "id": key}
     reply = ask(sender, target, field, value(target, field, objects))
 
-    has_ended = target.path.startswith("/v1/tunnels")  # only running jobs can be reached
+    # Only running jobs can be reached, or run a notebook.
+    has_ended = target.path.startswith(("/v1/tunnels", "/v1/notebooks"))
     assert reply.status == (422 if has_ended else 200), reply
     assert not has_ended or b"has ended" in reply.data
 

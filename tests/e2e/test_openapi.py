@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import re
+import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -26,6 +27,7 @@ from cloud._resources.bucket import BucketClient
 from cloud._resources.cron import CronClient
 from cloud._resources.environment import EnvironmentClient
 from cloud._resources.lock import LockClient
+from cloud._resources.notebook import NotebookClient
 from cloud._resources.queue import QueueClient
 from cloud._resources.rest import EndpointClient
 from cloud._resources.secret import SecretClient
@@ -194,6 +196,7 @@ def use(client: Client) -> None:
     use_environment(EnvironmentClient(transport), SetupMachineClient(transport))
     use_secret(SecretClient(transport))
     use_lock(LockClient(transport))
+    use_notebook(NotebookClient(transport), client)
     use_cron(CronClient(transport), client)
     use_endpoint(EndpointClient(transport), client)
 
@@ -308,6 +311,17 @@ def use_secret(secrets: SecretClient) -> None:
     secrets.set("s", {"TOKEN": "x"}, as_file=False)
     assert [each.name for each in secrets.list()] == ["s"]
     secrets.remove("s")
+
+
+def use_notebook(notebooks: NotebookClient, client: Client) -> None:
+    """Use everything that a client can request of its notebooks."""
+    waiting = client.call(abs, 1, _depends_on=client.call(time.sleep, 600))
+    assert notebooks.run("n", int(waiting), 8888).port == 8888
+    notebooks.set_password("n", "argon2:$argon2id$v=19$x")
+    assert notebooks.get("n").hash == "argon2:$argon2id$v=19$x"
+    client.kill()
+    assert [(each.name, each.ended) for each in notebooks.list()] == [("n", True)]
+    notebooks.delete("n")
 
 
 def use_volume(volume: VolumeClient) -> None:

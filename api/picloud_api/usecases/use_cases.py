@@ -30,6 +30,7 @@ from picloud_api.usecases.crons.cron import Crons
 from picloud_api.usecases.environments.environment import Environments
 from picloud_api.usecases.environments.environment_choice import EnvironmentChoice
 from picloud_api.usecases.environments.image_sweep import ImageSweep
+from picloud_api.usecases.environments.notebook import Notebooks
 from picloud_api.usecases.environments.setup_machine import SetupMachines
 from picloud_api.usecases.jobs.admission import JobSite
 from picloud_api.usecases.jobs.delete import DeleteJobs
@@ -120,12 +121,13 @@ class AccountsRoom:
 
 
 class EnvironmentsRoom:
-    """What jobs find besides their own modules."""
+    """What jobs find besides their own modules, and machines to work in."""
 
     def __init__(self, base: Foundation) -> None:
         self.choice = EnvironmentChoice(base.context, base.images)
         self.environments = Environments(base.context, base.images, self.choice)
         self.sweep = ImageSweep(base.context, base.images)
+        self.notebooks = Notebooks(base.context, base.keys.host)
 
 
 class JobsRoom:

@@ -1,0 +1,177 @@
+"""Notebooks: jobs that run JupyterLab for an account, one at a time for each name."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from msgspec.structs import replace
+from picloud_model.errors import NotFound, RequestConflict
+from picloud_model.job import State
+from picloud_model.page import Flag
+from picloud_model.wire.notebook import MAX_NOTEBOOKS, Notebook, NotebooksListed
+
+from picloud_api.engine.jobs.locate import locate, read_pages
+from picloud_api.store.records import NamedRecord
+
+if TYPE_CHECKING:
+    from picloud_model.wire.notebook import NotebookPasswordRequest, RunNotebookRequest
+
+    from picloud_api.engine.process.context import Context
+    from picloud_api.store.draft import Draft
+
+_TOKEN_BYTES: Final = 24
+
+
+class NotebookRecord(NamedRecord, frozen=True, kw_only=True):
+    """A notebook, under the key `notebooks/<account>/<name>`.
+
+    `jid` is the job that runs it or ran it last, and `port` the one on which JupyterLab listens.
+    `hash` is its second password, as `jupyter_server` hashes it.
+    """
+
+    prefix: ClassVar[str] = "notebooks/"
+
+    jid: int
+    port: int | None = None
+    hash: str | None = None
+
+
+class Notebooks:
+    """Records which jobs are the notebooks of accounts.
+
+    Clients submit these jobs. The token that lets an owner in is derived from the job and a key of
+    the server, so it is another one at each start, and is not stored.
+
+    Args:
+        context: Where notebooks are recorded.
+        key: What tokens are derived from.
+    """
+
+    def __init__(self, context: Context, key: bytes) -> None:
+        self._commits = context.commits
+        self._key = key
+
+    async def run(self, account: str, request: RunNotebookRequest) -> Notebook:
+        """Make a job the machine of a notebook, or record the port of the one that it has.
+
+        Raises:
+            JobNotFound: When the account has no such job.
+            RequestConflict: When the job has ended, another job runs the notebook, or the account
+                has too many notebooks.
+        """
+        key = _key(account, request.name)
+        has_ended = await self._has_ended(account, request.jid)
+        others = await self._commits.view.scan(_key(account, ""))
+        if key not in others and len(others) >= MAX_NOTEBOOKS:
+            message = f"An account has up to {MAX_NOTEBOOKS} notebooks; delete one first."
+            raise RequestConflict(message)
+
+        async def plan(draft: Draft) -> None:
+            before: NotebookRecord | None = await draft.fresh(key)
+            if before is not None and before.jid == request.jid:
+                draft.put(key, replace(before, port=request.port or before.port))
+                return
+            if before is not None and not await self._has_ended(account, before.jid):
+                raise RequestConflict(_running(request.name, before.jid), field="name")
+            if has_ended:
+                raise RequestConflict(f"Job {request.jid} has ended.", field="jid")
+            record = before or NotebookRecord(jid=request.jid)
+            draft.put(key, replace(record, jid=request.jid, port=request.port))
+
+        await self._commits.run(plan)
+        return await self.get(account, request.name)
+
+    async def get(self, account: str, name: str) -> Notebook:
+        """Return what is known of a notebook.
+
+        Raises:
+            NotFound: When the account has no such notebook.
+        """
+        record: NotebookRecord | None = await self._commits.view.fresh(_key(account, name))
+        if record is None:
+            raise NotFound(_unknown(name), field="name")
+        listed = await self._listed(account, name, record)
+        token = "" if listed.ended else self._token(account, record.jid)
+        return replace(listed, token=token, hash=record.hash)
+
+    async def list(self, account: str) -> NotebooksListed:
+        """Return the notebooks of an account, without tokens and passwords."""
+        prefix = _key(account, "")
+        records: dict[str, NotebookRecord] = await self._commits.view.scan(prefix)
+        return NotebooksListed(
+            notebooks=[
+                await self._listed(account, key.removeprefix(prefix), records[key])
+                for key in sorted(records)
+            ]
+        )
+
+    async def set_password(self, account: str, request: NotebookPasswordRequest) -> None:
+        """Record the second password of a notebook, or that it has none.
+
+        Raises:
+            NotFound: When the account has no such notebook.
+        """
+        key = _key(account, request.name)
+
+        async def plan(draft: Draft) -> None:
+            before: NotebookRecord | None = await draft.fresh(key)
+            if before is None:
+                raise NotFound(_unknown(request.name), field="name")
+            draft.put(key, replace(before, hash=request.hash))
+
+        await self._commits.run(plan)
+
+    async def delete(self, account: str, name: str) -> None:
+        """Forget a notebook, if it exists.
+
+        Raises:
+            RequestConflict: When a job runs it.
+        """
+        key = _key(account, name)
+
+        async def plan(draft: Draft) -> None:
+            before: NotebookRecord | None = await draft.fresh(key)
+            if before is None:
+                return
+            if not await self._has_ended(account, before.jid):
+                raise RequestConflict(_running(name, before.jid), field="name")
+            draft.delete(key)
+
+        await self._commits.run(plan)
+
+    async def _listed(self, account: str, name: str, record: NotebookRecord) -> Notebook:
+        ended = await self._has_ended(account, record.jid)
+        return Notebook(
+            name=name,
+            jid=record.jid,
+            ended=ended,
+            port=None if ended else record.port,
+            has_password=record.hash is not None,
+        )
+
+    async def _has_ended(self, account: str, jid: int) -> bool:
+        (piece,) = await locate(self._commits.view, account, [(jid, jid)])
+        async for _, page in read_pages(self._commits.view, [piece]):
+            if page.flags[piece.start] & Flag.DELETED or State(page.state[piece.start]).final:
+                return True
+        return False
+
+    def _token(self, account: str, jid: int) -> str:
+        text = f"{account}-notebook-{jid}".encode()
+        return blake2b(text, key=self._key, digest_size=_TOKEN_BYTES).hexdigest()
+
+
+def _key(account: str, name: str) -> str:
+    return f"{NotebookRecord.prefix}{account}/{name}"
+
+
+def _unknown(name: str) -> str:
+    return f"There is no notebook {name!r} in your account; picloud notebook start {name} makes it."
+
+
+def _running(name: str, jid: int) -> str:
+    return (
+        f"The notebook {name!r} is already running as job {jid}; picloud notebook open {name} "
+        "opens it."
+    )

@@ -1,0 +1,205 @@
+"""`picloud notebook`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import cloud
+import typer
+from cloud import notebook
+from picloud_model.job import ENDED
+
+from picloud import output, tables
+from picloud.completion.notebooks import notebooks
+from picloud.help_pages import HelpfulGroup
+from picloud.options.arguments import AsJson, Timeout  # noqa: TC001 - Typer reads them
+from picloud.options.job import JobOptions, takes_shell_options
+
+if TYPE_CHECKING:
+    from picloud_model.wire.notebook import Notebook
+
+app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
+
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of a notebook.", autocompletion=notebooks)
+]
+LocalPort = Annotated[
+    int,
+    typer.Option(
+        "--local-port",
+        min=0,
+        max=65535,
+        metavar="PORT",
+        help="Port of this machine; any free one by default.",
+    ),
+]
+
+
+@app.callback()
+def all_notebooks() -> None:
+    """Work in JupyterLab, which runs as a job of your account.
+
+    \b
+    Examples:
+      $ picloud notebook start sales --cores 2 --vol data
+      $ picloud notebook open sales
+      $ picloud notebook stop sales
+    """  # noqa: D301 - \b keeps the lines apart
+
+
+@app.command()
+@takes_shell_options
+def start(
+    name: Name,
+    idle: Annotated[
+        float,
+        typer.Option(
+            "--idle",
+            min=0,
+            metavar="MINUTES",
+            help="End after this time without a running cell or a browser; 0 for never.",
+        ),
+    ] = 60.0,
+    *,
+    options: JobOptions,
+) -> None:
+    """Start JupyterLab as a job, and print its jid.
+
+    The files are those of the last time, or a first notebook. They are in the volume
+    notebook-NAME, and are stored each minute and when the notebook is stopped.
+
+    \b
+    Examples:
+      $ picloud notebook start sales
+      $ picloud notebook start sales --env plots --idle 240
+    """  # noqa: D301 - \b keeps the lines apart
+    from cloud._notebook import session  # noqa: PLC0415 - only commands that start one need it
+
+    output.text(str(session.start(name, idle, options.call_options())))
+    output.hint(f"`picloud notebook open {name}` opens it in a browser.")
+
+
+@app.command("open")
+def open_notebook(name: Name, local_port: LocalPort = 0, timeout: Timeout = None) -> None:
+    """Open a notebook in a browser, and forward a local port to it until Ctrl-C.
+
+    Waits until the notebook runs. Where no browser can be started, the URL is printed.
+
+    \b
+    Examples:
+      $ picloud notebook open sales
+    """  # noqa: D301 - \b keeps the lines apart
+    import webbrowser  # noqa: PLC0415 - only this command needs it
+
+    _forward(name, local_port, timeout, webbrowser.open)
+
+
+@app.command()
+def url(name: Name, local_port: LocalPort = 0, timeout: Timeout = None) -> None:
+    """Print the URL of a notebook, and forward a local port to it until Ctrl-C.
+
+    Waits until the notebook runs. The URL works on this machine, and has a token in it that is
+    valid until the notebook is stopped: keep it for yourself.
+
+    \b
+    Examples:
+      $ picloud notebook url sales --local-port 8888
+    """  # noqa: D301 - \b keeps the lines apart
+    _forward(name, local_port, timeout, lambda _: False)
+
+
+@app.command()
+def stop(name: Name) -> None:
+    """Shut a notebook down, and wait until its files are stored.
+
+    \b
+    Examples:
+      $ picloud notebook stop sales
+    """  # noqa: D301 - \b keeps the lines apart
+    notebook.stop(name)
+
+
+@app.command("list")
+def list_notebooks(*, json: AsJson = False) -> None:
+    """Print your notebooks by name, with their last jobs.
+
+    \b
+    Examples:
+      $ picloud notebook list
+    """  # noqa: D301 - \b keeps the lines apart
+    found = notebook.list()
+    if json:
+        output.as_json(found)
+        return
+    rows = [
+        (
+            each["name"],
+            str(each["jid"]),
+            each["status"],
+            each["volume"],
+            "yes" if each["password"] else "",
+        )
+        for each in found
+    ]
+    columns = ("name", "jid", "status", "volume", "password")
+    tables.show(tables.Columns(columns, flexible=("name", "volume")), rows, empty="No notebooks.")
+
+
+@app.command()
+def password(
+    name: Name,
+    *,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Remove the second password.")] = False,
+) -> None:
+    """Let others into a notebook that runs with a second password, or change it.
+
+    It is typed twice, or read from standard input. All browsers are signed out, yours too. Those
+    whom you let in can do in your account what your jobs can.
+
+    \b
+    Examples:
+      $ picloud notebook password sales
+      $ picloud notebook password sales --revoke
+    """  # noqa: D301 - \b keeps the lines apart
+    notebook.password(name, None if revoke else _read_password())
+
+
+@app.command()
+def delete(name: Name) -> None:
+    """Forget a notebook that does not run; its files stay in its volume.
+
+    \b
+    Examples:
+      $ picloud notebook delete sales
+      $ picloud volume delete notebook-sales
+    """  # noqa: D301 - \b keeps the lines apart
+    notebook.delete(name)
+
+
+def _forward(name: str, local_port: int, timeout: float | None, show: Any) -> None:
+    from cloud import tunnel  # noqa: PLC0415 - only these commands need sockets
+    from cloud._notebook import session  # noqa: PLC0415 - as above
+
+    def show_wait(jid: int) -> None:
+        output.hint(f"Waiting until job {jid} runs JupyterLab; Ctrl-C stops.")
+
+    found: Notebook = session.ready(name, timeout, show_wait)
+    assert found.port is not None
+    with tunnel.forward(found.jid, found.port, local_port) as forwarded:
+        address = session.url(found, forwarded.port)
+        if not show(address):
+            output.text(address)
+        output.hint(f"The notebook is job {found.jid}; Ctrl-C stops forwarding, not the notebook.")
+        try:
+            cloud.wait_for.status(found.jid, list(ENDED))
+        except KeyboardInterrupt:
+            return
+    output.hint(f"Job {found.jid} has ended.")
+
+
+def _read_password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    typed: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return typed

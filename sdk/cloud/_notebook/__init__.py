@@ -1,0 +1,1 @@
+"""Notebooks: the job that runs JupyterLab, and how its owner reaches it."""
