@@ -36,7 +36,7 @@ RECIPES: Final[tuple[dict[str, Any], ...]] = (
     {"files": {"/etc/x": ""}},
     {"base": "base/../../x"},
     {"apt": ["vim; id"]},
-    {"commands": ["id"]},
+    {"commands": ["id\0"]},
 )
 
 
