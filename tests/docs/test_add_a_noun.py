@@ -21,6 +21,7 @@ OTHERS: Final = (
     "tests",
     "docs",
     "examples",
+    "packer",
     "pyproject.toml",
     "README.md",
     "CHANGELOG.md",

