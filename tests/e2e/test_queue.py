@@ -236,8 +236,8 @@ def test_tickets_of_another_queue_are_refused(q: CloudQueue) -> None:
 
 
 def forged(ticket: MessageTicket) -> MessageTicket:
-    """The ticket with one bit changed."""
-    last = "A" if ticket.ticket[10] != "A" else "B"
+    """The ticket with one of its hexadecimal digits changed."""
+    last = "0" if ticket.ticket[10] != "0" else "1"
     text = ticket.ticket[:10] + last + ticket.ticket[11:]
     return queue.MessageTicket(ticket.queue, ticket.message, text, ticket.deadline)
 
