@@ -20,13 +20,15 @@ _MARKER: Final = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take Ctrl-C, however this process was started.
+    """Take Ctrl-C and the end of a terminal, however this process was started.
 
-    A shell starts background processes with SIGINT ignored, and every process that we start would
-    inherit that: tests of Ctrl-C would then wait forever.
+    A shell starts background processes with SIGINT ignored, nohup with SIGHUP ignored, and every
+    process that we start would inherit that: tests of these signals would then wait forever.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.addinivalue_line("markers", _MARKER)
 
 
