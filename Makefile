@@ -46,7 +46,7 @@ test: $(VENV)/.developers servers images pythons ## Install what the tests need 
 	@$(BIN)/python -m compileall -q $(SOURCES)
 	@# In two processes at once: the end-to-end tests and the pages wait more than they compute.
 	@$(BIN)/python -m pytest --durations 20 $(WAITING) & waiting=$$!; \
-	$(BIN)/python -m pytest --durations 20 $(addprefix --ignore ,$(WAITING)) --override-ini cache_dir=.pytest_cache/others; others=$$?; \
+	$(BIN)/python -m pytest --durations 20 tests $(addprefix --ignore ,$(WAITING)) --override-ini cache_dir=.pytest_cache/others; others=$$?; \
 	wait $$waiting && exit $$others
 
 test-infra: $(VENV)/.developers servers images ## Test Terraform's modules, a deployment on a stand-in for AWS, and a cluster of node images

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from importlib.metadata import distribution
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -13,6 +12,7 @@ from tests.shape.graph import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 FOLDERS: Final = (".ci", "packer", "release", "tests", "examples", "bench")
 
