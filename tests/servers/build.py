@@ -20,16 +20,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 MODULES = Path(__file__).resolve().parent
 PROGRESS_EVERY_S = 15.0
 TAIL_LINES = 30
 
-VERSIONS: dict[str, str] = json.loads(
-    (MODULES.parents[1] / "packer" / "versions.json").read_text(encoding="utf-8")
-)
+PINNED = MODULES.parents[1] / "packer" / "versions.json"
+
+
+def pinned() -> Mapping[str, str]:
+    """Return the versions of the servers.
+
+    Modules of tests travel with their jobs, and the file does not: jobs build nothing.
+    """
+    return json.loads(PINNED.read_text(encoding="utf-8")) if PINNED.exists() else defaultdict(str)
+
+
+VERSIONS = pinned()
 
 Version = tuple[int, int, int]
 

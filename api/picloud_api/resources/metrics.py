@@ -20,7 +20,7 @@ class MetricsResource:
 
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
-        self._metrics = use_cases.metrics
+        self._metrics = use_cases.operation.metrics
 
     async def on_get(self, request: Request, response: Response) -> None:
         """Return all metrics."""

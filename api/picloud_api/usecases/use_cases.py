@@ -235,6 +235,13 @@ class RestRoom:
         self.keys = EndpointKeys(base.context, base.keys.pepper)
 
 
+class OperationRoom:
+    """What those who run the server look at."""
+
+    def __init__(self, base: Foundation) -> None:
+        self.metrics = Metrics(base.context, base.queues)
+
+
 class UseCases:
     """All use cases of a server; a resource takes those of its noun."""
 
@@ -252,6 +259,6 @@ class UseCases:
         self.queues = QueuesRoom(base, queues, self.jobs)
         self.slots = SlotsRoom(base, self.accounts)
         self.sharing = SharingRoom(base, self.accounts)
+        self.operation = OperationRoom(base)
         self.health = base.health
-        self.metrics = Metrics(base.context, base.queues)
         self.turns = base.context.turns

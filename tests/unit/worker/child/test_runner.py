@@ -284,7 +284,7 @@ def test_arguments_that_do_not_fit_are_out_of_memory(runner: Runner) -> None:
 
     assert failure.cause == Cause.MEMORY
     assert re.fullmatch(
-        r"out of memory \(.*, peak \d+ MB\): the arguments, \d+ bytes when pickled, do not fit: "
+        r"out of memory \(.*, peak [\d,]+ MB\): the arguments, \d+ bytes when pickled, do not fit: "
         "pass less, or choose a core type with more memory",
         failure.message,
     )

@@ -23,7 +23,7 @@ LINE = re.compile(r'[a-z_]+(\{[a-z_]+="[a-z0-9_]+"\})? \d+(\.\d+)?')
 async def _read(api: ApiHarness) -> dict[str, float]:
     owner = await administrator_of(api)
     samples = {}
-    for line in (await api.use_cases.metrics.text(owner.holder)).splitlines():
+    for line in (await api.use_cases.operation.metrics.text(owner.holder)).splitlines():
         if not line.startswith("# "):
             assert LINE.fullmatch(line), line
             name, _, value = line.partition(" ")
@@ -70,4 +70,4 @@ async def test_other_accounts_see_no_metrics(api: ApiHarness) -> None:
     other = await owner_of_second_account(api)
 
     with pytest.raises(AdministratorsOnly):
-        await api.use_cases.metrics.text(other.holder)
+        await api.use_cases.operation.metrics.text(other.holder)
