@@ -45,7 +45,7 @@ def start(name: str, idle: float = 60, **kwargs: Any) -> Job:
         The jid of the job.
 
     Raises:
-        CloudException: When the notebook runs already, or the job cannot be sent.
+        CloudException: When the notebook is already running, or the job cannot be sent.
 
     >>> jid = cloud.notebook.start("analysis", idle=30)
     >>> [(each["name"], each["jid"] == jid) for each in cloud.notebook.list()]

@@ -146,11 +146,9 @@ class EndpointCallResource:
     ) -> None:
         """Describe a published function, or pass the request on to an application."""
         caller = await self._admit(request, response, account, label)
-        endpoint = await self._pass_on(request, response, caller, version)
+        endpoint = await self._pass_on(request, response, caller, version, path)
         if endpoint is None:
             return
-        if path:
-            raise PathNotFound
         described = OriginalEndpoint(
             label=label,
             published_version=endpoint.record.version,
@@ -175,11 +173,9 @@ class EndpointCallResource:
     ) -> None:
         """Call a published function; wait for its result if the request prefers that."""
         caller = await self._admit(request, response, account, label)
-        endpoint = await self._pass_on(request, response, caller, version)
+        endpoint = await self._pass_on(request, response, caller, version, path)
         if endpoint is None:
             return
-        if path:
-            raise PathNotFound
         check_credential_is_meant(request)
         texts, arguments = await read_call(request)
         key = request.get_header("Idempotency-Key") or uuid4().hex
@@ -214,16 +210,21 @@ class EndpointCallResource:
     on_delete_one = on_head_one = on_patch_one = on_put_one
 
     async def _pass_on(
-        self, request: Request, response: Response, caller: _Caller, version: str
+        self, request: Request, response: Response, caller: _Caller, version: str, path: str = ""
     ) -> FoundEndpoint | None:
         """Pass a request on to an application, if the endpoint is one.
 
         Returns:
             The endpoint of a function; None if the request was answered.
+
+        Raises:
+            PathNotFound: When it is a function and has a path, as only applications do.
         """
         account, label = caller.account, caller.label
         endpoint = await self._endpoints.find(account, label, _version(version))
         if not endpoint.is_app:
+            if path:
+                raise PathNotFound
             return endpoint
         is_guest = caller.guest == _ANYBODY
         if not is_guest and request.method not in _SAFE:

@@ -38,7 +38,7 @@ class PasswordHandler(APIHandler):  # type: ignore[misc]  # the library has no t
         hashed = passwd(body.password) if body.password is not None else None
         provider: Any = self.identity_provider
         provider.hashed_password = hashed or ""
-        # Whoever is signed in is so by a cookie that is signed with this.
+        # The cookies of all who are signed in are signed with this.
         self.application.settings["cookie_secret"] = os.urandom(_SECRET_BYTES)
         _close_connections(self.application.settings)
         self.finish({"hash": hashed})

@@ -69,7 +69,7 @@ def start(name: str, idle: float, chosen: CallOptions) -> Job:
     """Submit the job of a notebook, and return it.
 
     Raises:
-        CloudException: When it runs already, or the name is not a valid one.
+        CloudException: When it is already running, or the name is not a valid one.
     """
     checked, idle_s = checked_name(name), _idle_s(idle)
     for each in notebooks().list():
