@@ -88,8 +88,8 @@ def build(
         name: Up to 30 letters, digits, dots, hyphens and underscores.
         recipe: The path of a TOML file, or a dict with the same keys: `base`, `pip` (a list of
             requirements), `requirements` (the path of a requirements file), `lock` (the path of a
-            `uv.lock`), `files` (a table of paths), `texts` (a table of the contents of files),
-            `commands` (a list of lines for a shell) and `test` (a command).
+            `uv.lock` or `pylock.toml`), `files` (a table of paths), `texts` (a table of the
+            contents of files), `commands` (a list of lines for a shell) and `test` (a command).
         desc: A description for yourself.
         wait: Whether to return only when the build has ended.
         show: Called with each part of the log, while this waits; by default it is printed to
@@ -106,7 +106,7 @@ def build(
     >>> cloud.result(cloud.call(pow, 2, 10, _env="tiny"))
     1024
     """
-    from cloud._arguments.recipe import recipe as read_recipe  # noqa: PLC0415 - see `_client`
+    from cloud._resources.recipe import recipe as read_recipe  # noqa: PLC0415 - see `_client`
 
     environments = _client()
     environments.build(name, read_recipe(recipe), desc)
@@ -250,7 +250,7 @@ def recipe(name: str, version: int | None = None) -> dict[str, Any]:
     >>> cloud.environment.recipe("noted")
     {'texts': {'share/answer': '42'}}
     """
-    from cloud._arguments.recipe import described  # noqa: PLC0415 - see `_client`
+    from cloud._resources.recipe import described  # noqa: PLC0415 - see `_client`
 
     versions = {each.number: each for each in _client().get(name).versions}
     wanted = max(versions, default=0) if version is None else version

@@ -141,7 +141,7 @@ def test_environments_from_the_shell(picloud: Callable[..., Exited], tmp_path: P
 def test_jobs_run_with_the_packages_of_the_program(
     client: Client, stack: Stack, tmp_path: Path
 ) -> None:
-    """Those of a program with another Python are those of its jobs; they are built once."""
+    """Those of a program with another Python, or of its project's lock; they are built once."""
     with current_client(client):
         environment.build("small", {"files": {}}, show=len)
         where = client.result(client.call(prefix, _env="small"), WAIT_S)
@@ -156,16 +156,21 @@ def test_jobs_run_with_the_packages_of_the_program(
         "if each['name'].startswith('auto-')], sep=',')\n"
     )
 
-    done = subprocess.run(
-        [f"{where}/bin/python", str(program)],
-        env=stack.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=WAIT_S,
-    )
+    def run(python: str) -> tuple[str, str]:
+        done = subprocess.run(
+            [python, str(program)],
+            env=stack.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=WAIT_S,
+        )
+        return done.stdout, done.stderr
 
-    assert (done.stdout, done.stderr) == (f"{where}\nmade for _env='auto'\n", "")
+    assert run(f"{where}/bin/python") == (f"{where}\nmade for _env='auto'\n", "")
+    # This Python has many packages, of which the project wants none.
+    (tmp_path / "pylock.toml").write_text("lock-version = '1.0'\npackages = []\n")
+    assert run(sys.executable) == (f"{where}\nmade for _env='auto'\n", "")
 
 
 @pytest.mark.parametrize("stack", ["embedded", "hashicorp"], indirect=True)

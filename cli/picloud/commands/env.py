@@ -207,7 +207,7 @@ def recipe(
       $ picloud env recipe science > environment.toml
       $ picloud env recipe science --version 2
     """  # noqa: D301 - \b keeps the lines apart
-    from cloud._arguments.recipe import as_toml  # noqa: PLC0415 - other commands need none
+    from cloud._resources.recipe import as_toml  # noqa: PLC0415 - other commands need none
 
     found = environment.recipe(name, version)
     if json:

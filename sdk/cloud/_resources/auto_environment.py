@@ -1,4 +1,4 @@
-"""The environment of `_env='auto'`: what is installed where this program runs, built once."""
+"""The environment of `_env='auto'`: what the program's project locks, or what is installed here."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ _FOLDERS: Final = ("site-packages", "dist-packages")
 _INFO: Final = ".dist-info"
 _NOT_TAKEN: Final = frozenset(("picloud", "pip", "setuptools", "wheel", "uv"))
 """What each environment has in its own way, or what no job needs."""
+_LOCKS: Final = ("uv.lock", "pylock.toml")
 _DIGITS: Final = 12
 _SHOWN: Final = 5
 
@@ -53,7 +54,7 @@ def installed_here(path: Sequence[str] | None = None) -> InstalledHere:
             continue
         for entry in sorted(os.listdir(folder)):  # noqa: PTH208 - only names are needed
             name, _, version = entry.removesuffix(_INFO).rpartition("-")
-            plain = re.sub(r"[-_.]+", "-", name).lower()
+            plain = _plain(name)
             if not entry.endswith(_INFO) or not name or plain in seen:
                 continue
             # The first one on the path is the one that is imported.
@@ -68,34 +69,86 @@ def installed_here(path: Sequence[str] | None = None) -> InstalledHere:
     return InstalledHere(sorted(pip.values()), sorted(left_out))
 
 
+def project_lock(folder: Path) -> Path | None:
+    """Return the lock of the project that a directory is part of.
+
+    It is the `uv.lock` or else the `pylock.toml` in the nearest directory upwards that has one; a
+    git repository is searched to its root.
+
+    >>> project_lock(Path("/"))
+    """
+    for each in (folder, *folder.parents):
+        for name in _LOCKS:
+            if (each / name).is_file():
+                return each / name
+        if (each / ".git").exists():
+            break
+    return None
+
+
 def prepare(transport: Transport) -> str:
-    """Return the name of the environment with what is installed here; it is built if it is new.
+    """Return the name of the environment of this program; it is built if it is new.
 
     Raises:
         CloudException: When it cannot be built; it names the package.
     """
-    installed = installed_here()
+    pip, source = _wanted()
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    recipe = Recipe(pip=installed.pip, base=f"{OWN_BASES}python{python}")
+    recipe = Recipe(pip=pip, base=f"{OWN_BASES}python{python}")
     environments = EnvironmentClient(transport)
     name = f"{_PREFIX}{recipe.digest(python).rpartition(':')[2][:_DIGITS]}"
-    if installed.left_out:
-        shown = ", ".join(installed.left_out[:_SHOWN])
-        more = " and others" if len(installed.left_out) > _SHOWN else ""
-        warnings.warn(
-            f"{shown}{more}: installed from files of this machine, so jobs with _env='auto' lack "
-            "them. Install them with pip -e to let their modules travel.",
-            stacklevel=2,
-        )
     if environments.build(name, recipe, "made for _env='auto'").status != "ready":
-        count = f"{len(installed.pip)} packages that are installed here"
-        sys.stderr.write(f"picloud: building the environment {name} with the {count}\n")
+        what = f"{len(pip)} package{'s' * (len(pip) != 1)}"
+        sys.stderr.write(f"picloud: building the environment {name} with the {what} {source}\n")
         try:
             environments.follow(name, len)
         except CloudException as error:
             advice = "build an environment without that package, and name it in _env"
             raise CloudException(f"{error}; {advice}.") from None
     return name
+
+
+def _wanted() -> tuple[list[str], str]:
+    """Return requirements, and a few words on where they are from."""
+    installed = installed_here()
+    if installed.left_out:
+        shown = ", ".join(installed.left_out[:_SHOWN])
+        more = " and others" if len(installed.left_out) > _SHOWN else ""
+        warnings.warn(
+            f"{shown}{more}: installed from files of this machine, so jobs with _env='auto' lack "
+            "them. Install them with pip -e to let their modules travel.",
+            stacklevel=3,
+        )
+    lock = project_lock(_program_folder())
+    if lock is not None:
+        from cloud._resources.recipe import locked  # noqa: PLC0415 - few have a lock
+
+        try:
+            pip = [each for each in locked(lock) if _plain(each) not in _NOT_TAKEN]
+        except CloudException as error:
+            advice = "Jobs with _env='auto' have the packages that are installed here instead."
+            warnings.warn(f"{error} {advice}", stacklevel=3)
+        else:
+            return sorted(pip), f"of {lock}"
+    return installed.pip, "that are installed here"
+
+
+def _plain(requirement: str) -> str:
+    """Return the name in a requirement as package indexes compare it.
+
+    >>> _plain("Zope.Interface==7.0")
+    'zope-interface'
+    """
+    name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _program_folder() -> Path:
+    """Return where the program is; the working directory for a shell, a notebook or a command."""
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    if not file or Path(sys.prefix) in Path(file).absolute().parents:
+        return Path.cwd()
+    return Path(file).resolve().parent
 
 
 def _requirement(folder: Path, name: str, version: str) -> str | None:

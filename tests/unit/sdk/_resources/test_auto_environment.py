@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cloud import CloudException
 from cloud._config.configuration import Config
-from cloud._resources.auto_environment import installed_here
+from cloud._resources.auto_environment import installed_here, project_lock
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
@@ -69,3 +69,21 @@ def test_the_setting_names_an_environment() -> None:
 
     with pytest.raises(CloudException, match="must name an environment, not 3"):
         config.environment = 3  # type: ignore[assignment]
+
+
+def test_the_lock_of_a_project_is_the_nearest_one_upwards(tmp_path: Path) -> None:
+    """The one of uv before that of the standard; not beyond the root of a git repository."""
+    inner = tmp_path / "project/src/package"
+    inner.mkdir(parents=True)
+    outer = tmp_path / "uv.lock"
+    outer.write_text("")
+    assert project_lock(inner) == outer
+
+    (tmp_path / "project/.git").mkdir()
+    assert project_lock(inner) is None
+
+    standard = tmp_path / "project/pylock.toml"
+    standard.write_text("")
+    assert project_lock(inner) == standard
+    (tmp_path / "project/uv.lock").write_text("")
+    assert project_lock(inner) == tmp_path / "project/uv.lock"

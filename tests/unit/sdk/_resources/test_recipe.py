@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import uv
-from cloud._arguments.recipe import as_toml, described, recipe
+from cloud._resources.recipe import as_toml, described, recipe
 from cloud.errors import CloudException, CloudTypeError
 from picloud_model.wire.environment import Recipe
 
@@ -129,4 +129,68 @@ def test_a_lock_is_what_uv_pins_in_it(tmp_path: Path, monkeypatch: pytest.Monkey
         recipe({"lock": str(lock)})
     monkeypatch.setenv("PATH", "")
     with pytest.raises(CloudException, match="needs uv on this machine"):
+        recipe({"lock": str(lock)})
+
+
+PYLOCK = """
+lock-version = "1.0"
+created-by = "by hand"
+
+[[packages]]
+name = "six"
+version = "1.17.0"
+marker = "python_version > '3'"
+
+[[packages]]
+name = "mine"
+directory = { path = ".", editable = true }
+
+[[packages]]
+name = "far"
+archive = { url = "https://example.com/far-1.0.tar.gz", hashes = {} }
+
+[[packages]]
+name = "vendored"
+archive = { path = "vendored-1.0.tar.gz", hashes = {} }
+
+[[packages]]
+name = "source"
+vcs = { type = "git", url = "https://example.com/a", commit-id = "a", subdirectory = "python" }
+"""
+
+
+def test_a_lock_of_the_standard_format_needs_no_uv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its markers are kept; what is in a directory here is not in it."""
+    monkeypatch.setenv("PATH", "")
+    lock = tmp_path / "pylock.toml"
+    lock.write_text(PYLOCK)
+
+    assert recipe({"lock": str(lock)}).pip == [
+        "six==1.17.0 ; python_version > '3'",
+        "far @ https://example.com/far-1.0.tar.gz",
+        "source @ git+https://example.com/a@a#subdirectory=python",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("packages = [", "is not a valid"),
+        ("lock-version = '1.0'", "is not a valid"),
+        ("packages = [3]", "is not a valid"),
+        ("packages = 'six'", "is not a valid"),
+        (
+            "packages = [{name = 'six', marker = \"'x' in extras\", version = '1'}]",
+            "extras or groups",
+        ),
+    ],
+)
+def test_a_lock_that_cannot_be_used_is_named(tmp_path: Path, text: str, message: str) -> None:
+    """As it is broken, or leaves a choice."""
+    lock = tmp_path / "pylock.toml"
+    lock.write_text(text)
+
+    with pytest.raises(CloudException, match=rf"{lock} .*{message}"):
         recipe({"lock": str(lock)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -20,8 +21,9 @@ from cloud.errors import CloudException, CloudTypeError, CloudValueError
 _KEYS: Final = ("base", "pip", "apt", "requirements", "lock", "files", "texts", "commands", "test")
 _EXPORT: Final = (
     *("export", "--frozen", "--no-hashes", "--no-header", "--no-annotate"),
-    *("--no-emit-project", "--no-dev", "--format", "requirements.txt"),
+    *("--no-emit-project", "--no-emit-local", "--no-dev", "--format", "requirements.txt"),
 )
+_GROUPS: Final = re.compile(r"\b(extras|dependency_groups)\b")
 
 
 def recipe(source: Any) -> Recipe:
@@ -60,7 +62,7 @@ def _recipe(values: Mapping[str, Any], folder: Path) -> Recipe:
     if "requirements" in values:
         pip += _requirements(_read(folder / _text("requirements", values["requirements"])))
     if "lock" in values:
-        pip += _requirements(_exported(folder / _text("lock", values["lock"])))
+        pip += locked(folder / _text("lock", values["lock"]))
     files = _table("files", values, "path of a file here")
     texts = _table("texts", values, "content of the file")
     test = values.get("test", [])
@@ -166,13 +168,64 @@ def _requirements(text: str) -> list[str]:
     return found
 
 
-def _exported(lock: Path) -> str:
-    """Return the requirements that a uv.lock pins, as uv itself exports them."""
-    uv = shutil.which("uv")
-    if uv is None:
-        raise CloudException("A recipe with a lock needs uv on this machine: pip install uv.")
+def locked(lock: Path) -> list[str]:
+    """Return the requirements that a `uv.lock` or a `pylock.toml` pins.
+
+    Projects and packages in directories of this machine are not among them.
+
+    Args:
+        lock: The file; one that is not a `uv.lock` is read as a `pylock.toml`.
+
+    Raises:
+        CloudException: When it cannot be read, or has requirements that pip does not take.
+    """
     if not lock.exists():
         raise CloudException(f"{lock} does not exist.")
+    if lock.name == "uv.lock":
+        return _requirements(_exported(lock))
+    try:
+        packages = tomllib.loads(_read(lock))["packages"]
+        found = [_pinned(each) for each in packages]
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError):
+        raise CloudValueError(f"{lock} is not a valid uv.lock or pylock.toml.") from None
+    if any(_GROUPS.search(each.partition(" ; ")[2]) for each in found):
+        raise CloudValueError(
+            f"{lock} has packages of extras or groups that have to be chosen; export a lock with "
+            "those that you need."
+        )
+    return [each for each in found if each]
+
+
+def _pinned(package: Mapping[str, Any]) -> str:
+    """Return the requirement for a package of a pylock.toml, "" where it is in a directory.
+
+    Source: https://packaging.python.org/en/latest/specifications/pylock-toml/
+
+    >>> _pinned({"name": "six", "version": "1.17.0", "marker": "python_version > '3'"})
+    "six==1.17.0 ; python_version > '3'"
+    """
+    name, marker = package["name"], package.get("marker")
+    if vcs := package.get("vcs"):
+        if not vcs.get("url"):
+            return ""
+        inside = f"#subdirectory={vcs['subdirectory']}" if "subdirectory" in vcs else ""
+        pinned = f"{name} @ {vcs['type']}+{vcs['url']}@{vcs['commit-id']}{inside}"
+    elif archive := package.get("archive"):
+        if not archive.get("url"):
+            return ""
+        pinned = f"{name} @ {archive['url']}"
+    elif "directory" in package:
+        return ""
+    else:
+        pinned = f"{name}=={package['version']}"
+    return f"{pinned} ; {marker}" if marker else pinned
+
+
+def _exported(lock: Path) -> str:
+    """Return what a uv.lock pins, as uv itself exports it for pip."""
+    uv = shutil.which("uv")
+    if uv is None:
+        raise CloudException(f"Reading {lock} needs uv on this machine: pip install uv.")
     done = subprocess.run(  # noqa: S603 - no shell; the path is the user's own
         [uv, *_EXPORT, "--directory", str(lock.absolute().parent)],
         capture_output=True,
