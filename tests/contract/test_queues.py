@@ -71,6 +71,20 @@ async def test_an_empty_queue_is_waited_for(queues: QueuePort, queue: str) -> No
     assert bodies(await waiting) == [b"late"]
 
 
+async def test_a_take_without_a_timeout_returns_what_was_pushed(
+    queues: QueuePort, queue: str
+) -> None:
+    """It does so though an earlier take, which waited for more messages, got just one."""
+    await push(queues, queue, b"first")
+    assert bodies(await take(queues, queue, timeout_s=20.0)) == [b"first"]
+    for number in range(20):
+        await push(queues, queue, b"%d" % number)
+
+        assert bodies(await take(queues, queue, timeout_s=0.0)) == [b"%d" % number]
+
+    assert await take(queues, queue, timeout_s=0.0) == []
+
+
 async def test_all_messages_can_be_read(queues: QueuePort, queue: str) -> None:
     """Those that are ready, delayed or taken, each once; none is taken by that."""
     assert [body async for body in queues.bodies(queue)] == []

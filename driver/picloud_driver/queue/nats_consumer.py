@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -38,8 +39,6 @@ _PULL_MARGIN_S: Final = 2.0
 _PULL_BYTES: Final = 4_000_000
 _CHECK_S: Final = 0.05
 """The shortest pause between two looks for deadlines."""
-
-
 _PURGED_FROM: Final = 8
 """How many messages it takes for a purge to be faster than to acknowledge each."""
 
@@ -88,6 +87,8 @@ class QueueConsumer:
         self._attempts = self._pulls = self._announced = self._last = 0
         self._pace = Pace()
         self._pull: _Pull | None = None
+        self._unanswered: set[int] = set()
+        """Numbers of pulls that do not wait and that no message or status has answered."""
         self._changed = asyncio.Event()
         self._lost = asyncio.Event()
         self._check: asyncio.TimerHandle | None = None
@@ -138,7 +139,7 @@ class QueueConsumer:
         Raises:
             ConsumerLost: When another process owns the queue by now.
         """
-        if timeout_s <= 0 and not self._arrived and self._pull is None:
+        if timeout_s <= 0 and not self._arrived:
             await self._pull_ready(most)
         end = time.monotonic() + max(timeout_s, _GRACE_S)
         while not self._arrived or not self._allowed(most, limits):
@@ -216,10 +217,8 @@ class QueueConsumer:
 
     def _first_besides(self, numbers: set[int]) -> int:
         """Return a number below which this process knows of no other message that is left."""
-        others = [each.number for each in self._arrived]
-        others += self._held.keys() - numbers
-        others += self._lapsed
-        return min(others, default=self._last + 1)
+        others = self._held.keys() - numbers | self._lapsed
+        return min([*others, *(each.number for each in self._arrived), self._last + 1])
 
     async def _purge(self, last: int) -> None:
         """Remove all messages up to a number, except for those that are delayed."""
@@ -270,16 +269,21 @@ class QueueConsumer:
         await self._request(request)
 
     async def _pull_ready(self, most: int) -> None:
-        """Ask the server for messages that it has; wait until it has sent one, or has none."""
+        """Ask the server for messages that it has; wait until it has sent one, or has none.
+
+        An earlier pull that waits gets them first, and the server sends them before its answer.
+        """
         self._pulls += 1
-        self._pull = pull = _Pull(self._pulls, most, time.monotonic() + _ANSWER_S)
+        pull = _Pull(self._pulls, most, time.monotonic() + _ANSWER_S)
+        self._pull = self._pull or pull
+        self._unanswered.add(pull.number)
         await self._request({"batch": most, "no_wait": True, "max_bytes": _PULL_BYTES})
-        while self._pull is pull and not self._arrived and time.monotonic() < pull.ends_at:
+        while pull.number in self._unanswered and time.monotonic() < pull.ends_at:
             self.require()
             await self._wait(pull.ends_at - time.monotonic())
+        self._unanswered.discard(pull.number)
         await self._fill(most)
         if self._pull is pull:
-            # The server does not say that it has sent all.
             self._pull = None
 
     async def _request(self, pull: dict[str, Any]) -> None:
@@ -310,12 +314,16 @@ class QueueConsumer:
         assert message.headers is not None
         if status == "503" or "Deleted" in message.headers.get("Description", ""):
             self._lose()
-        elif self._pull is not None and message.subject.endswith(f".{self._pull.number}"):
+        number = int(message.subject.rpartition(".")[2])
+        if status != "408":  # else the server is about to send messages for an earlier pull
+            self._unanswered.discard(number)
+        if self._pull is not None and self._pull.number == number:
             self._pull = None
 
     def _add(self, message: Msg) -> None:
         number, stored_at, self._announced = numbers_of(message.reply)
         self._last = max(self._last, number)
+        self._unanswered.clear()
         if self._pull is not None:
             self._pull.missing -= 1
             if self._pull.missing <= 0:
@@ -388,8 +396,5 @@ class QueueConsumer:
         self._changed = asyncio.Event()
 
     async def _wait(self, timeout_s: float) -> None:
-        changed: Any = self._changed.wait()
-        try:
-            await asyncio.wait_for(changed, timeout_s)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), timeout_s)
