@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp words imgpipeline test test-infra check bench scale processes soak neighbour faults hops servers images pythons docs reference pages browser vendor lock audit release clean
+.PHONY: help demo demo-embedded demo-hashicorp words imgpipeline test test-infra check bench scale processes soak neighbour coming-from faults hops servers images pythons docs reference pages browser vendor lock audit release clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -80,6 +80,9 @@ neighbour: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Measure 
 faults: $(VENV)/.developers $(if $(filter hashicorp,$(STACK)),servers) ## Kill everything among 2,500 jobs, three times, and among 10,000 messages; STACK=hashicorp
 	@$(BIN)/python -m tests.faults.campaign --stack $(STACK)
 	@QUEUE_MESSAGES=10000 $(BIN)/python -m pytest -q -s --stack $(STACK) tests/faults/test_queue_handlers.py
+
+coming-from: $(VENV)/.bench ## Run the programs of others that docs/coming-from shows, each with its own packages
+	@$(BIN)/python -m bench.coming_from
 
 hops: $(VENV)/.bench ## Measure where the time of one call goes, and the floor of each hop
 	@$(BIN)/python -m bench.hops
