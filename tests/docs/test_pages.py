@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 from picloud_model.display.diagram import mermaid
 
-from bench import coming_from
-
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -42,14 +40,6 @@ def test_the_program_in_the_readme_prints_what_it_says(tmp_path: Path) -> None:
     )
 
     assert done.stdout.split() == re.findall(r"^print.*  # (.*)$", program, re.MULTILINE)
-
-
-@pytest.mark.parametrize("page", ["concurrent-futures", "joblib"])
-def test_programs_of_others_print_what_they_say(page: str) -> None:
-    """Those whose packages are here; `make coming-from` installs the others and runs them all."""
-    source, expected = coming_from.program(coming_from.PAGES / f"{page}.md")
-
-    assert coming_from.printed(sys.executable, source) == expected
 
 
 def test_the_diagram_of_states_is_the_table() -> None:
