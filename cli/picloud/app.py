@@ -107,7 +107,7 @@ COMMANDS: Final = (
     ),
     CommandRow("du", "du:du", "Show how much your account has stored."),
     CommandRow("usage", "usage:usage", "Show how long your jobs have run and what that costs."),
-    CommandRow("prices", "usage:prices", "Show what an hour of a core costs, by core type."),
+    CommandRow("prices", "usage:prices", "Show the price of an hour of a core, by core type."),
     CommandRow(
         "restart-slots",
         "restart_slots:restart_slots",
@@ -244,7 +244,7 @@ class CommandGroup(HelpfulGroup):
             raise typer.Exit(exits.USAGE) from None
         except (typer.Abort, KeyboardInterrupt) as stop:
             command = "" if ctx.params.get("simulate") else ctx.invoked_subcommand or ""
-            output.hint(interruption(command, str(stop)))
+            output.hint(interruption(command, stop))
             raise typer.Exit(exits.INTERRUPTED) from None
         except Exception as error:  # noqa: BLE001 - users of commands see no traceback
             if ctx.params.get("debug"):

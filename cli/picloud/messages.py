@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
-from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cloud import CloudException
+from picloud_model.ranges import format_jids
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def _unquoted(matched: re.Match[str]) -> str:
     """Return the beginning of a usage error with its option as our own errors write it."""
     return f"Invalid value for {' / '.join(filter(None, matched.groups()))}:"
+
+
+def _other_kind(matched: re.Match[str]) -> str:
+    """Return the end of a usage error of a path that names something else than it has to."""
+    kind = {"file": "directory", "directory": "file"}[matched[2]]
+    return f": {matched[1]} is a {matched[2]}, not a {kind}"
 
 
 _NAMES: Final = tuple(
@@ -42,6 +51,7 @@ _PLAIN: Final = tuple(
             r"No such option: (\S+) \(Possible options?: (.*)\)",
             r"No such option: \1. Did you mean \2?",
         ),
+        (r": (?:[Dd]ir(?:ectory)?|[Ff]ile|[Pp]ath) ('.*') is a (file|directory)\b", _other_kind),
         (r"^Got unexpected extra argument\(s\) \((.*)\)", r"Unexpected argument: \1"),
         (r"^Option '(\S+)' requires an argument\b", r"\1 needs a value"),
         (r"^Invalid value for '(\S+)'(?: / '(\S+)')?:", _unquoted),
@@ -49,29 +59,45 @@ _PLAIN: Final = tuple(
 )
 """What typer says of values, and how we say it."""
 _TRACEBACKS: Final = ("Traceback", "Exception Group Traceback")
-_CALL: Final = re.compile(r"cloud\.(result|kill)\((?:range\((\d+), (\d+)\)|(\d+|jids))\)")
-"""How the SDK names the calls that wait for jobs again, and end them."""
+_SHOWN: Final = 10
+"""The most jids that a message names, if they are not a range."""
 _WAITING: Final = frozenset({"join", "logs"})
 """Commands that wait for jobs as `picloud result` does."""
 _WITH_JOBS: Final = frozenset({"exec", "mapexec", "result", "join", "logs", "wait-for"})
 """Commands that submit jobs or wait for them."""
 
 
-def interruption(command: str, wait: str = "") -> str:
+_BEFORE: Final = frozenset(
+    {
+        *("--profile", "--api-key", "-a", "--api-secretkey", "-k", "--simulate", "-s"),
+        *("--output", "-o", "--verbose", "-v", "--debug"),
+    }
+)
+"""Options of `picloud` itself."""
+
+
+def interruption(command: str, stop: BaseException) -> str:
     """Return what Ctrl-C means for a command.
 
     Args:
-        command: Its name.
-        wait: What the SDK says of the wait that was stopped, if the command waited for jobs.
+        command: Its name; empty if its jobs end with it, as those of the simulator do.
+        stop: What ended the command.
 
-    >>> interruption("setup")
+    >>> interruption("setup", KeyboardInterrupt())
     'Interrupted.'
-    >>> interruption("join", "Job 8 goes on; cloud.result(8) waits again, cloud.kill(8) ends it.")
+    >>> from cloud._jobs.interrupt import interrupted
+    >>> interruption("join", interrupted([8], [(8, 8)]))
     'Interrupted. Job 8 goes on; `picloud join 8` waits again, `picloud kill 8` ends it.'
     """
-    if command and _CALL.search(wait):
-        return f"Interrupted. {_CALL.sub(partial(_as_command, command), wait)}"
-    if command not in _WITH_JOBS:  # jobs of the simulator end with this command
+    from cloud._jobs.interrupt import StoppedWait  # noqa: PLC0415 - only Ctrl-C needs it
+
+    wait = stop.args[0] if stop.args else None
+    if command and isinstance(wait, StoppedWait):
+        jids = _as_argument(wait.jids)
+        again = command if command in _WAITING else "result"
+        text = wait.text(f"`picloud {again} {jids}`", f"`picloud kill {jids}`")
+        return f"Interrupted. {text}"
+    if command not in _WITH_JOBS:
         return "Interrupted."
     return (
         "Interrupted. Submitted jobs go on; `picloud jobs` lists them, and "
@@ -79,13 +105,15 @@ def interruption(command: str, wait: str = "") -> str:
     )
 
 
-def _as_command(command: str, call: re.Match[str]) -> str:
-    """Return the command that does what a call of `cloud.result` or `cloud.kill` does."""
-    function, first, stop, jids = call.groups()
-    if stop:
-        jids = f"{first}-{int(stop) - 1}"
-    again = command if command in _WAITING else "result"
-    return f"`picloud {again if function == 'result' else function} {jids.upper()}`"
+def _as_argument(jids: Sequence[int]) -> str:
+    """Return jids as a command takes them; `JIDS` for many.
+
+    >>> _as_argument(range(7, 10)), _as_argument([7, 9]), _as_argument([*range(100)])
+    ('7-9', '7,9', 'JIDS')
+    """
+    if isinstance(jids, range):
+        return format_jids(jids)
+    return ",".join(map(str, jids)) if len(jids) <= _SHOWN else "JIDS"
 
 
 def message_of(error: Exception) -> str:
@@ -140,6 +168,11 @@ def usage_error(error: Any, command: str = "picloud") -> str:
     """
     where = error.ctx.command_path if error.ctx else command
     text = plain(" ".join(error.format_message().split()))
+    option = getattr(error, "option_name", "")
+    if option in _BEFORE and " " in where:
+        text = f"No such option: {option}. It precedes the command: picloud {option} ..."
+    if option == "--json" and " " not in where:
+        text = "No such option: --json. It follows the command; before it, write -o json"
     if text.startswith("No such option: --slots") and where.endswith(" up"):
         text = "No such option: --slots. Did you mean --workers?"  # which is not spelt like it
     text = text if text.endswith(("?", "...")) else f"{text.rstrip('.')}."

@@ -22,7 +22,11 @@ from cloud.errors import (
     CloudValueError,
 )
 
-if TYPE_CHECKING:  # `__getattr__` imports a noun when a script first names it
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    # `__getattr__` imports a noun when a script first names it
     from cloud import account, mp, shell, shortcuts, wait_for
 
 __all__ = [
@@ -81,13 +85,33 @@ def __getattr__(name: str) -> object:
         import importlib.util  # noqa: PLC0415 - scripts that only call and map do not come here
 
         if importlib.util.find_spec(f"{__name__}.{name}") is not None:
-            return importlib.import_module(f"{__name__}.{name}")
-        from cloud._arguments.names import hint  # noqa: PLC0415 - only a misspelt name needs it
-        from cloud._config.configuration import FromCaller, config  # noqa: PLC0415 - as above
+            noun = importlib.import_module(f"{__name__}.{name}")
+            noun.__dict__.setdefault("__getattr__", _lacking(noun))
+            return noun
+        from cloud._arguments.names import missing  # noqa: PLC0415 - only a misspelt name needs it
+        from cloud._config.configuration import FromCaller  # noqa: PLC0415 - as above
 
-        with FromCaller(config):
-            raise AttributeError(f"cloud has no {name!r}{hint(name, __dir__())}")
+        with FromCaller(config):  # noqa: F405 - of `functions`
+            raise missing(__name__, name, __dir__())
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _lacking(noun: "ModuleType") -> "Callable[[str], object]":
+    """Return the `__getattr__` of a noun's module, which names what is there in place of a name.
+
+    Such a module defines none: a type checker would then accept every name.
+    """
+
+    def lacking(name: str) -> object:
+        if name.startswith("_"):  # Python looks whether it is there
+            raise AttributeError(f"module {noun.__name__!r} has no attribute {name!r}")
+        from cloud._arguments.names import missing  # noqa: PLC0415 - only a misspelt name needs it
+        from cloud._config.configuration import FromCaller  # noqa: PLC0415 - as above
+
+        with FromCaller(config):  # noqa: F405 - of `functions`
+            raise missing(noun.__name__, name, dir(noun))
+
+    return lacking
 
 
 def __dir__() -> list[str]:

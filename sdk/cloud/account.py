@@ -18,10 +18,10 @@ from picloud_model.wire.webhook import WebhookSecret, WebhookSecretRequest
 
 from cloud._client.client import Client
 from cloud._client.current import client
-from cloud._config.border import of_users
+from cloud._config.border import LOCAL_CALL, of_users
 from cloud._config.configuration import config
 from cloud._http.transport import ServerAddress
-from cloud._resources.key import id_of
+from cloud._resources.key import checked_id, id_of
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
@@ -49,12 +49,14 @@ def _after_credentials(count: int) -> Callable[[Callable[_P, _R]], Callable[_P, 
     """Let a function of `count` arguments also be called with a user name and a password first."""
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
-        @of_users
+        bordered = of_users(function)
+
         @wraps(function)
         def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            rest = args[2:] if len(args) > max(count, 1) else args
-            named = {name: each for name, each in kwargs.items() if name not in _CREDENTIALS}
-            return function(*rest, **named)  # type: ignore[arg-type]
+            rest: Any = args[2:] if len(args) > max(count, 1) else args
+            named: Any = {each: kwargs[each] for each in kwargs if each not in _CREDENTIALS}
+            with LOCAL_CALL:
+                return bordered(*rest, **named)
 
         return call
 
@@ -110,7 +112,7 @@ def activate_key(api_key: Any) -> None:
     >>> cloud.account.deactivate_key(key["api_key"])
     >>> cloud.account.activate_key(key["api_key"])
     """
-    client().keys.set_active(id_of(api_key), active=True)
+    client().keys.set_active(checked_id(api_key), active=True)
 
 
 @_after_credentials(1)
@@ -128,7 +130,7 @@ def deactivate_key(api_key: Any) -> None:
     >>> key["api_key"] in cloud.account.list_keys(active_only=True)
     False
     """
-    client().keys.set_active(id_of(api_key), active=False)
+    client().keys.set_active(checked_id(api_key), active=False)
 
 
 @_after_credentials(0)

@@ -181,7 +181,7 @@ def exists(obj_path: str, prefix: str | None = None) -> bool:
 
 @of_users
 def info(obj_path: str, prefix: str | None = None) -> dict[str, Any]:
-    """Return what is known of an object.
+    """Return the size, checksum, headers and URL of an object.
 
     Args:
         obj_path: The key.

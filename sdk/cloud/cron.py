@@ -53,8 +53,8 @@ def register(
             day of the week (0-7 or sun-sat, 0 and 7 are Sunday), each a number, `*`, a list `1,15`,
             a range `9-17` or steps `*/5`; or @hourly, @daily, @weekly, @monthly, @yearly.
         timezone: The time zone of the schedule, as "Europe/Berlin".
-        missed: What becomes of runs that were due while no server ran: "skip" for nothing, "run"
-            for one run for all of them, once a server runs again.
+        missed: What to do about runs that were due while no server was running: "skip" for nothing,
+            "run" for one run for all of them, once a server runs again.
         overlap: What happens when a run is due and the last job is unfinished: "allow" starts
             another, "skip" leaves this run out, "kill" kills the last job first.
         kwargs: Options of its jobs, as for `cloud.call`: `_type`, `_env`, `_max_runtime`, ...
@@ -136,7 +136,7 @@ def list() -> builtins.list[str]:  # noqa: A001 - users write cloud.cron.list
 
 @of_users
 def info(label: str) -> dict[str, Any]:
-    """Return what is known of a cron job.
+    """Return the schedule and the latest runs of a cron job.
 
     Args:
         label: Its label.
@@ -215,3 +215,7 @@ def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
 
 def _client() -> CronClient:
     return CronClient(client().transport)
+
+
+def __dir__() -> builtins.list[str]:
+    return sorted(__all__)

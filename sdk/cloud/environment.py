@@ -137,7 +137,7 @@ def log(name: str) -> str:
 
 @of_users
 def get(name: str) -> dict[str, Any]:
-    """Return what is known of an environment.
+    """Return the state of an environment and its packages.
 
     Args:
         name: Its name, or `/owner/name` for a public one.
@@ -160,7 +160,7 @@ def get(name: str) -> dict[str, Any]:
 def list_envs(
     name: str | builtins.list[str] | None = None, public: bool = False
 ) -> builtins.list[dict[str, Any]]:
-    """Return what is known of your environments, by name.
+    """Return your environments by name, each as `get` does.
 
     Args:
         name: The names of the environments to list; all by default.

@@ -65,3 +65,7 @@ def break_lock(name: str) -> None:
     >>> cloud.lock.break_lock("report")
     """
     LockClient(client().transport).break_lock(checked_name(name))
+
+
+def __dir__() -> builtins.list[str]:
+    return sorted(__all__)

@@ -61,7 +61,7 @@ def url(name: str, local_port: int = 0, timeout: float | None = None) -> str:
     """Wait until a notebook runs; return a URL that opens it in a browser of this machine.
 
     The URL leads to a port of this machine that is forwarded to the job until this process ends. It
-    contains a token that is valid until the notebook is stopped: keep it for yourself.
+    contains a token that is valid until the notebook is stopped: keep it to yourself.
 
     Args:
         name: The name of the notebook.
@@ -99,7 +99,7 @@ def stop(name: str) -> None:
 
 @of_users
 def list() -> builtins.list[dict[str, Any]]:  # noqa: A001 - users write cloud.notebook.list
-    """Return what is known of your notebooks, by name.
+    """Return your notebooks by name, with their last jobs.
 
     Returns:
         For each a dict with its `name`, the `jid` and `status` of its last job, its `volume`, and
@@ -121,9 +121,9 @@ def list() -> builtins.list[dict[str, Any]]:  # noqa: A001 - users write cloud.n
 
 @of_users
 def password(name: str, password: str | None) -> None:
-    """Let others into a notebook with a second password, change it, or revoke it.
+    """Set, change or revoke a second password, which lets others into a notebook.
 
-    All browsers are signed out, yours too, which `url` signs in again. Those whom you let in can do
+    All browsers are signed out, yours too, which `url` signs in again. Anyone you let in can do
     in your account what your jobs can.
 
     Args:

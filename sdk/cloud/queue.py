@@ -165,7 +165,7 @@ class CloudQueue(HandledQueue):
 
     @of_users
     def info(self) -> dict[str, Any]:
-        """Return what is known of the queue.
+        """Return the settings of the queue and the number of its messages.
 
         Returns:
             Its `name`, the time when it was made in seconds since the epoch as `created`, and how

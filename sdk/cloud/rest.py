@@ -63,11 +63,11 @@ def publish(
 ) -> str:
     """Publish a function as a web service, in place of an earlier one of the same label.
 
-    The function travels now, with its modules: what you edit later changes nothing until you
-    publish it again. Arguments are given by name, and checked by the annotations of the function:
-    simple types, `bytes` (a file), dates and times, enums, `Literal`, unions, dataclasses and
-    structs of msgspec, and lists, dicts, sets and tuples of these. The function gets objects of
-    these types. An annotation of another type, or none, allows every value of JSON.
+    The function travels now, with its modules: publish it again after an edit. Arguments are
+    given by name, and checked by the annotations of the function: simple types, `bytes` (a
+    file), dates and times, enums, `Literal`, unions, dataclasses and structs of msgspec, and
+    lists, dicts, sets and tuples of these. The function gets objects of these types. An
+    annotation of another type, or none, allows every value of JSON.
 
     Args:
         func: The function.
@@ -79,8 +79,7 @@ def publish(
         public: Whether everybody may call it, without a key. By default the keys of your account
             and those of `create_key` may.
         calls_per_minute: Rate limit of the URL, for all callers together; by default there is none.
-        origins: Origins of web pages whose scripts may call it, as "https://example.org"; "*" is
-            each one.
+        origins: Origins of web pages whose scripts may call it: "https://example.org", "*" for all.
         kwargs: Options of its jobs, as for `cloud.call`: `_type`, `_env`, `_max_runtime`, ...
 
     Returns:
@@ -303,7 +302,7 @@ def list() -> builtins.list[str]:  # noqa: A001 - users write cloud.rest.list
 
 @of_users
 def info(label: str) -> dict[str, Any]:
-    """Return what is known of a published function.
+    """Return the URL, parameters and settings of a published function.
 
     Args:
         label: Its label.
@@ -369,20 +368,17 @@ def invoke_map(label: str, /, **kwargs: Any) -> builtins.list[Job]:
         The jids, in the order of the values.
 
     Raises:
-        CloudException: As for `invoke`, or when an argument has more values than another. Calls of
-            requests before the one that was refused have been submitted: there is one for each
-            1,000 calls, or for fewer with large arguments.
+        CloudException: As for `invoke`, or when an argument has more values than another. Requests
+            before the refused one, of up to 1,000 calls each, have been submitted.
 
     >>> _ = cloud.rest.publish(lambda x, y: x + y, "sum")
     >>> cloud.result(cloud.rest.invoke_map("sum", x=[1, 2], y=[10, 20]))
     [11, 22]
     """
     current, checked = client(), short_label(label)
-    endpoints = EndpointClient(current.transport)
-    jobs: builtins.list[Job] = []
-    for calls in requests_of(mapped_calls(kwargs)):
-        jobs += map(current.job, endpoints.invoke(checked, calls))
-    return jobs
+    invoked = EndpointClient(current.transport).invoke
+    requests = requests_of(mapped_calls(kwargs))
+    return [current.job(jid) for calls in requests for jid in invoked(checked, calls)]
 
 
 def infos() -> builtins.list[dict[str, Any]]:
@@ -398,3 +394,7 @@ def _url(found: EndpointInfo) -> str:
 
 def _client() -> EndpointClient:
     return EndpointClient(client().transport)
+
+
+def __dir__() -> builtins.list[str]:
+    return sorted(__all__)

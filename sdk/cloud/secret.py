@@ -13,7 +13,7 @@ import builtins  # noqa: TC003 - `list` and `set` have another meaning here
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cloud._client.current import client
 from cloud._config.border import of_users
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     import os
 
 __all__ = ["list", "remove", "set"]
+
+
+_EXAMPLE: Final = "such as {'DB_PASSWORD': '...'}"
 
 
 @of_users
@@ -62,13 +65,15 @@ def set(  # noqa: A001 - users write cloud.secret.set
         isinstance(text, str) for pair in given.items() for text in pair
     ):
         # Without the values: they would be in a traceback.
-        raise CloudTypeError("values must be a dict of texts, by the names of variables.")
+        raise CloudTypeError(f"values must be a dict of texts by names of variables, {_EXAMPLE}.")
+    if not given:
+        raise CloudValueError(f"A secret needs at least one variable with its value, {_EXAMPLE}.")
     _client().set(_name(name), given, as_file=bool(as_file))
 
 
 @of_users
 def list() -> builtins.list[dict[str, Any]]:  # noqa: A001 - users write cloud.secret.list
-    """Return what is known of your secrets, by name, without their values.
+    """Return your secrets by name, without their values.
 
     Returns:
         For each secret a dict with its `name`, its `variables`, whether it is `as_file`, and when
@@ -120,3 +125,7 @@ def _read(path: str | os.PathLike[str]) -> dict[str, str]:
 
 def _client() -> SecretClient:
     return SecretClient(client().transport)
+
+
+def __dir__() -> builtins.list[str]:
+    return sorted(__all__)

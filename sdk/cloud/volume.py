@@ -62,7 +62,7 @@ def create(name: str, mount_path: str, desc: str | None = None) -> None:
 def get_list(
     name: str | builtins.list[str] | None = None, desc: bool = False
 ) -> builtins.list[dict[str, Any]]:
-    """Return what is known of your volumes, by name.
+    """Return your volumes by name, with their sizes.
 
     Args:
         name: The names of the volumes to list; all by default.

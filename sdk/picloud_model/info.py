@@ -116,6 +116,10 @@ GROUPS: Final = ("cputime", "memory", "swap", "disk")
 """Each stands for the keys that begin with it."""
 
 
+KEYS: Final = (*(key.value for key in InfoKey), *GROUPS, ALL)
+"""Every name in a request."""
+
+
 def members(group: str) -> tuple[InfoKey, ...]:
     """Return the keys of a group.
 
@@ -148,8 +152,7 @@ def _named(name: str) -> tuple[InfoKey, ...]:
     try:
         return (InfoKey(name),)
     except ValueError:
-        names = (*InfoKey, *GROUPS, ALL)
-        near = nearest_name(name, names)
-        cure = f"did you mean {near}?" if near else f"there are {', '.join(names)}."
+        near = nearest_name(name, KEYS)
+        cure = f"did you mean {near}?" if near else f"there are {', '.join(KEYS)}."
         message = f"There is no info key {name!r:.80}; {cure}"
         raise RequestRefused(message, field="keys") from None

@@ -34,7 +34,7 @@ def create(
     *,
     json: AsJson = False,
 ) -> None:
-    """Create an account and its first API key, which is shown only now.
+    """Create an account and its first API key, whose secret is shown only once.
 
     Accounts share no jobs, results, slots or keys.
 

@@ -97,7 +97,7 @@ def bootstrap(
         bool, typer.Option("--adopt", help="Take over what another cluster has left there.")
     ] = False,
 ) -> None:
-    """Make servers that run already ready for PiCloud.
+    """Prepare servers that are already running for PiCloud.
 
     The servers are those that CONSUL_HTTP_ADDR, VAULT_ADDR, PICLOUD_S3_BUCKET, NOMAD_ADDR and
     NATS_URL name, with tokens of administrators; a new Consul or Nomad needs none. This makes

@@ -64,7 +64,7 @@ def register(
         typer.Option(
             "--missed",
             metavar="|".join(get_args(MissedRuns)),
-            help="What becomes of runs that were due while no server ran.",
+            help="What to do about runs that were due while no server was running.",
         ),
     ] = "skip",
     overlap: Annotated[
@@ -131,7 +131,7 @@ def list_crons(*, json: AsJson = False) -> None:
 
 @app.command()
 def info(label: Label, *, json: AsJson = False) -> None:
-    """Print what is known of a cron job: its schedule, next times, latest job, missed runs.
+    """Print the schedule, next times, latest job and missed runs of a cron job.
 
     \b
     Examples:

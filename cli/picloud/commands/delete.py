@@ -8,8 +8,7 @@ import typer
 from cloud._client.current import client
 
 from picloud import output
-from picloud.options.arguments import AsJson, MaybeJids
-from picloud.options.arguments import jids as read_jids
+from picloud.options.arguments import AsJson, MaybeJids, jids_or_all
 
 
 def delete(
@@ -25,9 +24,8 @@ def delete(
       $ picloud delete 7,9-12
       $ picloud delete --all
     """  # noqa: D301 - \b keeps the lines apart
-    if every == bool(jids):
-        raise typer.BadParameter("give either jids or --all.", param_hint="JIDS")
-    count = client().delete(read_jids(*jids)) if jids else client().delete_finished()
+    named = jids_or_all(jids, every)
+    count = client().delete_finished() if named is None else client().delete(named)
     if json:
         output.as_json({"deleted": count})
     else:

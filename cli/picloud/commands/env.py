@@ -136,7 +136,7 @@ def list_bases(*, json: AsJson = False) -> None:
 
 @app.command()
 def info(name: NameOrPath, *, json: AsJson = False) -> None:
-    """Print what is known of an environment, and its packages.
+    """Print the state of an environment and its packages.
 
     \b
     Examples:

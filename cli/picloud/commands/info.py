@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import cloud
 import typer
-from picloud_model.errors import RequestRefused
-from picloud_model.info import ALL, DEFAULT_KEYS, InfoKey, read_keys
+from picloud_model.errors import RequestRefused, nearest_name
+from picloud_model.info import ALL, DEFAULT_KEYS, KEYS, InfoKey, read_keys
 from picloud_model.size import size
 
 from picloud import output, tables, units
@@ -61,6 +61,7 @@ def info(
       $ picloud info 7 -o stdout,memory.max_usage,cputime.user
       $ picloud info 1-1000 -o status,runtime --json
     """  # noqa: D301 - \b keeps the lines apart
+    _refuse_keys(jids)
     requested = None if keys is None else _keys(keys)
     infos = cloud.info(read_jids(*jids), requested or list(_DEFAULT))
     if json:
@@ -83,6 +84,17 @@ def info(
         for key, text in row.items():
             if text or not leaves_out:
                 output.text(f"{key}:\n{text}" if "\n" in text else f"{key}: {text}".rstrip())
+
+
+def _refuse_keys(words: list[str]) -> None:
+    """Refuse the name of a value among the jids, as in `picloud info 7 stdout`."""
+    for word in words:
+        near = None if word[:1].isdigit() else nearest_name(word, KEYS)
+        if near:
+            raise typer.BadParameter(
+                f"{word!r} is not a valid job id; to print {near}, write -o {near}.",
+                param_hint="JIDS",
+            )
 
 
 def _keys(text: str) -> list[str]:

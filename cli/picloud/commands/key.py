@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from cloud import account
+from cloud import CloudValueError, account
 from cloud._client.current import client
-from cloud._resources.key import id_of
+from cloud._resources.key import checked_id
 
 from picloud import output, tables, units
 from picloud.completion import keys as completion
@@ -20,16 +19,13 @@ if TYPE_CHECKING:
     from picloud_model.wire import ListedKey
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
-_ID: Final = re.compile(r"[0-9a-f]{12}")
 
 
 def _key_id(text: str) -> str:
-    key_id = id_of(text)
-    if not _ID.fullmatch(key_id):
-        raise typer.BadParameter(
-            f"{key_id[:80]!r} is not a valid key id: give a key, or the ID in pk_ID_..."
-        )
-    return key_id
+    try:
+        return checked_id(text)
+    except CloudValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 KeyId = Annotated[
@@ -87,7 +83,7 @@ def list_keys(
 
 @app.command()
 def create(*, json: AsJson = False) -> None:
-    """Create an API key, which is shown only now.
+    """Create an API key; its secret is shown only once.
 
     \b
     Examples:

@@ -8,8 +8,7 @@ import typer
 from cloud._client.current import client
 
 from picloud import output
-from picloud.options.arguments import AsJson, MaybeJids
-from picloud.options.arguments import jids as read_jids
+from picloud.options.arguments import AsJson, MaybeJids, jids_or_all
 
 
 def kill(
@@ -26,9 +25,7 @@ def kill(
       $ picloud kill 7,9-12
       $ picloud kill --all
     """  # noqa: D301 - \b keeps the lines apart
-    if every == bool(jids):
-        raise typer.BadParameter("give either jids or --all.", param_hint="JIDS")
-    count = client().kill(read_jids(*jids) if jids else None)
+    count = client().kill(jids_or_all(jids, every))
     if json:
         output.as_json({"killed": count})
     else:

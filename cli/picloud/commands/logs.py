@@ -13,6 +13,7 @@ from picloud_model.info import InfoKey
 from picloud_model.job import Status
 
 from picloud import output
+from picloud.messages import message_of
 from picloud.options.arguments import Jids
 from picloud.options.arguments import jids as read_jids
 
@@ -59,7 +60,7 @@ def logs(
         else:
             _print(jid, streams)
     for failure in failures[:-1]:
-        output.error(f"Job {failure.jid}: {' '.join(failure.summary.split())}")
+        output.error(message_of(failure).partition("\n")[0])
     if failures:
         raise failures[-1]
 

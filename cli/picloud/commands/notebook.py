@@ -100,7 +100,7 @@ def url(name: Name, local_port: LocalPort = 0, timeout: Timeout = None) -> None:
     """Print the URL of a notebook, and forward a local port to it until Ctrl-C.
 
     Waits until the notebook runs. The URL works on this machine, and has a token in it that is
-    valid until the notebook is stopped: keep it for yourself.
+    valid until the notebook is stopped: keep it to yourself.
 
     \b
     Examples:
@@ -152,7 +152,7 @@ def password(
     *,
     revoke: Annotated[bool, typer.Option("--revoke", help="Remove the second password.")] = False,
 ) -> None:
-    """Let others into a notebook that runs with a second password, or change it.
+    """Set or change a second password, which lets others into a running notebook.
 
     It is typed twice, or read from standard input. All browsers are signed out, yours too. Those
     whom you let in can do in your account what your jobs can.
@@ -167,7 +167,7 @@ def password(
 
 @app.command()
 def delete(name: Name) -> None:
-    """Forget a notebook that does not run; its files stay in its volume.
+    """Delete a notebook that is not running; its files stay in its volume.
 
     \b
     Examples:

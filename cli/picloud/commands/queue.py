@@ -15,7 +15,7 @@ from cloud import CloudException, CloudValueError, queue
 from picloud import output, tables, units
 from picloud.completion import queues
 from picloud.help_pages import HelpfulGroup
-from picloud.options.arguments import AsJson, Words  # noqa: TC001 - Typer reads it
+from picloud.options.arguments import AsJson, Timeout, Words  # noqa: TC001 - Typer reads it
 from picloud.options.handler import (  # noqa: TC001 - Typer reads it
     InFlight,
     MaxJobs,
@@ -307,18 +307,15 @@ def limit(
 def drain(
     name: Name,
     *,
-    timeout: Annotated[
-        float,
-        typer.Option("--timeout", min=0, metavar="SECONDS", help="The longest time to wait."),
-    ] = math.inf,
+    timeout: Timeout = None,
 ) -> None:
-    """Wait until all messages of a queue were handled.
+    """Wait until all messages of a queue have been handled.
 
     \b
     Examples:
       $ picloud queue drain urls --timeout 600
     """  # noqa: D301 - \b keeps the lines apart
-    queue.CloudQueue(name).drain(timeout)
+    queue.CloudQueue(name).drain(math.inf if timeout is None else timeout)
 
 
 @app.command()
@@ -362,7 +359,7 @@ def graph(
 def retry(name: Name) -> None:
     """Put failed messages back into their queue.
 
-    Prints how many these were.
+    Prints their number.
 
     \b
     Examples:

@@ -28,8 +28,8 @@ def replay(
 
     The job runs in this process with the function, arguments and modules that it was sent with,
     not those that you have edited since; a breakpoint() in them stops here. The packages are those
-    of this Python; what else differs from the job is said on standard error. Nothing of the job on
-    the server changes.
+    of this Python; other differences from the job are printed to standard error. The job on the
+    server does not change.
 
     Exits with 3 when it fails here; the traceback is on standard error.
 

@@ -119,7 +119,7 @@ def list_endpoints(*, json: AsJson = False) -> None:
 
 @app.command()
 def info(label: Label, *, json: AsJson = False) -> None:
-    """Print what is known of a published function: its URL, its parameters.
+    """Print the URL, parameters and settings of a published function.
 
     \b
     Examples:
@@ -244,7 +244,7 @@ def keys_() -> None:
 
 @keys.command("create")
 def create_key(label: Label, *, json: AsJson = False) -> None:
-    """Create a key of a published function, which is shown only now.
+    """Create a key of a published function; its secret is shown only once.
 
     Its id is the user name and its secret the password of requests, as curl -u takes both.
 

@@ -19,6 +19,7 @@ from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
 _STANDARD_INPUT: Final = "-"
+_VALUES: Final = "VARIABLE=VALUE"
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="Name of a secret.", autocompletion=secrets)
 ]
@@ -42,9 +43,9 @@ def set_secret(
     values: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[VARIABLE=VALUE...]",
+            metavar="VARIABLE=VALUE...",
             show_default=False,
-            help="Values, for what may be in the history of your shell.",
+            help="Values that may stay in the history of your shell.",
         ),
     ] = None,
     *,
@@ -140,9 +141,10 @@ def _assigned(texts: list[str]) -> dict[str, str]:
     for number, text in enumerate(texts, 1):
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise typer.BadParameter(f"value {number} is not of the form VARIABLE=VALUE.")
+            message = f"value {number} is not of the form VARIABLE=VALUE."
+            raise typer.BadParameter(message, param_hint=_VALUES)
         if name in values:
-            raise typer.BadParameter(f"{name} is given twice.")
+            raise typer.BadParameter(f"{name} is given twice.", param_hint=_VALUES)
         values[name] = value
     return values
 
@@ -163,4 +165,10 @@ def _from_standard_input() -> dict[str, str]:
         text = sys.stdin.buffer.read().decode()
     except UnicodeDecodeError:
         raise typer.BadParameter("standard input is not a text in UTF-8.") from None
-    return parse(text, "standard input")
+    values = parse(text, "standard input")
+    if not values:
+        raise typer.BadParameter(
+            "give values, --from-file or --from-env-file, or pipe lines VARIABLE=VALUE into it.",
+            param_hint=_VALUES,
+        )
+    return values

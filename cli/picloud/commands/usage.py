@@ -62,7 +62,7 @@ def usage(
 
 
 def prices(json: AsJson = False) -> None:
-    """Show what an hour of a core costs, by core type.
+    """Show the price of an hour of a core, by core type.
 
     Jobs are charged by the millisecond, for each of their cores.
 

@@ -186,7 +186,7 @@ def rm(
     volume_path: VolumePath,
     *,
     recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Remove directories with all in them.")
+        bool, typer.Option("--recursive", "-r", help="Remove directories with everything in them.")
     ] = False,
 ) -> None:
     """Remove a file or a directory of a volume.

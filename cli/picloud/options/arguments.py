@@ -71,6 +71,22 @@ def jids(*texts: str, param_hint: str = "JIDS") -> Sequence[int]:
     return list(ranges.expand(spans))
 
 
+def jids_or_all(texts: Sequence[str] | None, every: bool) -> Sequence[int] | None:
+    """Return the jids in some texts, or None if a command is for all jobs (`--all`).
+
+    Raises:
+        typer.BadParameter: When it has neither jids nor `--all`, or both, or a text is malformed.
+
+    >>> list(jids_or_all(["7", "9"], False)), jids_or_all(None, True)
+    ([7, 9], None)
+    """
+    if texts == ["all"]:
+        raise typer.BadParameter("'all' is not a valid job id: write --all.", param_hint="JIDS")
+    if every == bool(texts):
+        raise typer.BadParameter("give either jids or --all.", param_hint="JIDS")
+    return jids(*texts) if texts else None
+
+
 def statuses(text: str, param_hint: str) -> list[str]:
     """Return the statuses in a comma-separated list.
 

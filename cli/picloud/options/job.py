@@ -200,7 +200,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     on_done: Annotated[
         str | None,
         typer.Option(
-            "--on-done", metavar="URL", help="Post to this address when all of it has ended."
+            "--on-done", metavar="URL", help="Post to this address when all jobs have ended."
         ),
     ] = None
     return_file: Annotated[

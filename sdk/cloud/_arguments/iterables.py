@@ -32,6 +32,11 @@ def check_iterables(iterables: Sequence[Any]) -> None:
         raise CloudTypeError("map needs a function and at least one iterable of arguments.")
     for number, items in enumerate(iterables, 1):
         if not hasattr(items, "__iter__") and not hasattr(items, "__getitem__"):
+            if callable(items):
+                raise CloudTypeError(
+                    f"Argument {number} of map is a function: pass the function first and then its "
+                    "arguments, as in cloud.map(function, items)."
+                )
             raise CloudTypeError(
                 f"Argument {number} of map must be an iterable, not {items!r:.80}; "
                 "use cloud.call for a single job."

@@ -65,7 +65,7 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Job:
             `_fast_serialization` (0, 1 or 2), `_seed` (gives each job reproducible random numbers
             of its own), `_cwd` (the directory that it runs in, on the embedded stack), `_ports`
             (who may connect to ports of it: `{8000: "public"}`), `_on_done` (a URL to which the
-            server posts when all of it has ended).
+            server posts when all jobs have ended).
 
     Returns:
         The new job: a `Job`, which is its jid (job id), a whole number from 1, serial in your

@@ -20,7 +20,7 @@ from cloud._config.settings import ClientSettings
 from cloud.errors import CloudException, is_of_job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
 P = ParamSpec("P")
@@ -66,6 +66,8 @@ class _Border:
         # A call that does not fit the function's parameters fails in the frame of the border.
         trace = error.__traceback__
         misfit = isinstance(error, TypeError) and trace is not None and trace.tb_next is None
+        if misfit and trace is not None:
+            _name_argument(error, trace.tb_frame.f_locals)
         # There are two classes of this name, and most programs have imported neither.
         if misfit or is_ours or type(error).__name__ == "CancelledError":
             error.__traceback__ = None
@@ -113,6 +115,23 @@ class UsersIterator(Iterator[Any]):
     @of_users
     def __next__(self) -> Any:
         return next(self._items)
+
+
+def _name_argument(error: BaseException, call: Mapping[str, Any]) -> None:
+    """Let the error of a call say which argument was meant.
+
+    Args:
+        error: What Python raised.
+        call: The local variables of `of_users`' function.
+    """
+    function, keywords = call.get("function"), call.get("kwargs")
+    if function is None or not keywords:
+        return
+    from cloud._config.misfit import misfit  # noqa: PLC0415 - only a wrong call needs it
+
+    text = misfit(function, keywords)
+    if text:
+        error.args = (text,)
 
 
 def _linked(error: BaseException) -> Iterator[BaseException]:

@@ -136,6 +136,13 @@ class Config:
         self.api_secretkey = None
         self.url = ""
 
+    def __repr__(self) -> str:
+        """Return the settings, a line each, without a secret."""
+        values = {name: getattr(self, name) for name in type(self).__annotations__}
+        if values["api_secretkey"]:
+            values["api_secretkey"] = "..."
+        return "\n".join(f"cloud.config.{name} = {value!r}" for name, value in values.items())
+
     def __setattr__(self, name: str, value: object) -> None:
         with FromCaller(self):
             self._set(_ALIASES.get(name, name), value)

@@ -10,6 +10,7 @@ import msgspec
 from picloud_model.wire.price import PricesListed, PricesRequest
 from picloud_model.wire.usage import dollars
 
+from cloud._arguments.iterables import check_iterables
 from cloud._arguments.option_values import whole
 from cloud._arguments.options import split_options
 from cloud._client.current import client
@@ -90,6 +91,7 @@ def estimate(func: Callable[..., Any], /, *iterables: Any, **kwargs: Any) -> Est
     size = whole(kwargs.pop("_sample", SAMPLE))
     if size is None or size < 1:
         raise CloudTypeError("_sample must be a whole number from 1: how many jobs run.")
+    check_iterables(iterables)
     columns = [each if isinstance(each, Sequence) else list(each) for each in iterables]
     count = max(map(len, columns), default=0)
     if not count:

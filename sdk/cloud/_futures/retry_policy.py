@@ -9,6 +9,7 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Final
 
 from cloud._arguments.option_values import real, whole
+from cloud._config.border import of_users
 from cloud.errors import CloudTypeError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class RetryPolicy:
     [1.0, 3.0, 5.0]
     """
 
+    @of_users
     def __init__(
         self,
         attempts: int,

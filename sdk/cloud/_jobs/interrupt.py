@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from picloud_model import ranges
-from picloud_model.ranges import format_jids
+from picloud_model.ranges import Range, format_jids
 
 from cloud._arguments.jids import unfinished_jids
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from picloud_model.ranges import Range
-
     from cloud.errors import CloudConnectionError
 
 _SHOWN: Final = 3
@@ -38,33 +36,51 @@ def unreached(error: CloudConnectionError, open_: Sequence[Range]) -> CloudConne
     return type(error)(text, unfinished_jids(open_), retry=error.retry, code=error.code)
 
 
+class StoppedWait(msgspec.Struct, frozen=True):
+    """A wait for jobs that its user stopped; as text, what goes on and how to reach it.
+
+    Args:
+        jids: The jids that were waited for.
+        open_: Those of jobs that have not ended.
+        simulator_of: The module that reaches their server, if that ends with this program.
+    """
+
+    jids: Sequence[int]
+    open_: Sequence[Range]
+    simulator_of: str | None = None
+
+    def __str__(self) -> str:
+        module = self.simulator_of or "cloud"
+        jids: object = "jids"
+        if len(self.jids) == 1:
+            jids = self.jids[0]
+        elif isinstance(self.jids, range):
+            jids = self.jids
+        return self.text(f"{module}.result({jids})", f"{module}.kill({jids})")
+
+    def text(self, result: str, kill: str) -> str:
+        """Return what goes on, with the call or command that waits again, and that ends the jobs.
+
+        >>> StoppedWait(range(7, 10), [(8, 9)]).text("`picloud result 7-9`", "`picloud kill 7-9`")
+        'Jobs 8-9 go on; `picloud result 7-9` waits again, `picloud kill 7-9` ends them.'
+        """
+        until = " until this program ends" if self.simulator_of else ""
+        if len(self.jids) == 1:
+            return f"Job {self.jids[0]} goes on{until}; {result} waits again, {kill} ends it."
+        count = ranges.count(self.open_)
+        if len(self.open_) == 1 and count > 1:
+            which = f"Jobs {self.open_[0][0]}-{self.open_[0][1]} go on"
+        else:
+            which = f"{count:,} of {len(self.jids):,} jobs {'goes' if count == 1 else 'go'} on"
+        return f"{which}{until}; {result} waits again, {kill} ends them."
+
+
 def interrupted(
     order: Sequence[int], open_: Sequence[Range], *, simulator_of: str | None = None
 ) -> KeyboardInterrupt:
-    """Return the exception for a wait that its user stopped.
+    """Return the exception for a wait that its user stopped; its argument is a `StoppedWait`.
 
-    Args:
-        order: The jids that were waited for.
-        open_: Those of jobs that have not ended.
-        simulator_of: The module that reaches their server, if that ends with this program.
-
-    >>> interrupted(range(7, 10), [(8, 9)])
-    KeyboardInterrupt('Jobs 8-9 go on; cloud.result(range(7, 10)) waits again, \
-cloud.kill(range(7, 10)) ends them.')
+    >>> str(interrupted(range(7, 10), [(8, 9)]))
+    'Jobs 8-9 go on; cloud.result(range(7, 10)) waits again, cloud.kill(range(7, 10)) ends them.'
     """
-    module, until = simulator_of or "cloud", " until this program ends" if simulator_of else ""
-    if len(order) == 1:
-        jid = order[0]
-        return KeyboardInterrupt(
-            f"Job {jid} goes on{until}; {module}.result({jid}) waits again, "
-            f"{module}.kill({jid}) ends it."
-        )
-    jids = repr(order) if isinstance(order, range) else "jids"
-    count = sum(last - first + 1 for first, last in open_)
-    if len(open_) == 1 and count > 1:
-        which = f"Jobs {open_[0][0]}-{open_[0][1]} go on"
-    else:
-        which = f"{count:,} of {len(order):,} jobs {'goes' if count == 1 else 'go'} on"
-    return KeyboardInterrupt(
-        f"{which}{until}; {module}.result({jids}) waits again, {module}.kill({jids}) ends them."
-    )
+    return KeyboardInterrupt(StoppedWait(order, open_, simulator_of))

@@ -177,7 +177,7 @@ class HandledQueue:
 
     @of_users
     def drain(self, timeout: float = math.inf) -> None:
-        """Wait until all messages of the queue were handled: none is ready, delayed or in flight.
+        """Wait until all messages have been handled: none is ready, delayed or in flight.
 
         Args:
             timeout: The most seconds to wait.

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from picloud_model import wire
 
+from cloud.errors import CloudValueError
+
 if TYPE_CHECKING:
     from cloud._http.transport import Transport
+
+
+_ID: Final = re.compile(r"[0-9a-f]{12}")
 
 
 class KeyClient:
@@ -60,3 +66,22 @@ def id_of(key: object) -> str:
     """
     text = str(key)
     return text.split("_")[1] if text.count("_") > 1 else text
+
+
+def checked_id(key: object) -> str:
+    """Return the id of a key that a user names.
+
+    Raises:
+        CloudValueError: When it is neither a whole key nor an id.
+
+    >>> checked_id("abc")
+    Traceback (most recent call last):
+        ...
+    cloud.CloudValueError: 'abc' is not a valid key id: give a key, or the ID in pk_ID_...
+    """
+    key_id = id_of(key)
+    if not _ID.fullmatch(key_id):
+        raise CloudValueError(
+            f"{key_id[:80]!r} is not a valid key id: give a key, or the ID in pk_ID_..."
+        )
+    return key_id

@@ -48,6 +48,7 @@ class Semaphore:
     [1, 4, 9]
     """
 
+    @of_users
     def __init__(self, name: str, tokens: int) -> None:
         self.name = checked_name(name)
         number = whole(tokens)
@@ -218,6 +219,7 @@ class Lock(Semaphore):
     8
     """
 
+    @of_users
     def __init__(self, name: str) -> None:
         super().__init__(name, 1)
 

@@ -7,3 +7,7 @@ from cloud.shortcuts import ssh
 from cloud.wait_for import port as get_connection_info
 
 __all__ = ["get_connection_info", "ssh"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

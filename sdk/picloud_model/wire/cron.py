@@ -16,7 +16,7 @@ MAX_SCHEDULE: Final = 200
 """Longest schedule, in characters."""
 
 MissedRuns = Literal["skip", "run"]
-"""What becomes of runs that were due while no server ran: nothing, or one run for all of them."""
+"""What to do about runs that were due while no server was running: nothing, or one run for all."""
 Overlap = Literal["allow", "skip", "kill"]
 """What happens when a run is due and the last job is unfinished."""
 

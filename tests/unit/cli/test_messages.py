@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cloud import CloudException
+from cloud._jobs.interrupt import interrupted
 from picloud.messages import interruption, message_of
 
 from tests.unit.cli.command_runner import invoke
@@ -57,14 +58,11 @@ def test_the_number_of_slots_is_that_of_workers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "wait", "said"),
+    ("command", "stop", "said"),
     [
         (
             "result",
-            (
-                "Jobs 8-9 go on; cloud.result(range(7, 10)) waits again, cloud.kill(range(7, 10)) "
-                "ends them."
-            ),
+            interrupted(range(7, 10), [(8, 9)]),
             (
                 "Interrupted. Jobs 8-9 go on; `picloud result 7-9` waits again, `picloud kill 7-9` "
                 "ends them."
@@ -72,26 +70,61 @@ def test_the_number_of_slots_is_that_of_workers() -> None:
         ),
         (
             "wait-for",
-            "1 of 2 jobs goes on; cloud.result(jids) waits again, cloud.kill(jids) ends them.",
+            interrupted([7, 9], [(9, 9)]),
             (
-                "Interrupted. 1 of 2 jobs goes on; `picloud result JIDS` waits again, "
+                "Interrupted. 1 of 2 jobs goes on; `picloud result 7,9` waits again, "
+                "`picloud kill 7,9` ends them."
+            ),
+        ),
+        (
+            "join",
+            interrupted([*range(1, 40, 2)], [(9, 9), (11, 11)]),
+            (
+                "Interrupted. 2 of 20 jobs go on; `picloud join JIDS` waits again, "
                 "`picloud kill JIDS` ends them."
             ),
         ),
         (
             "result",
-            "",
+            KeyboardInterrupt(),
             (
                 "Interrupted. Submitted jobs go on; `picloud jobs` lists them, and "
                 "`picloud kill JIDS` ends them."
             ),
         ),
-        ("", "Job 7 goes on; cloud.result(7) waits again.", "Interrupted."),
+        ("", interrupted([7], [(7, 7)]), "Interrupted."),
     ],
 )
-def test_ctrl_c_names_the_jobs_that_go_on(command: str, wait: str, said: str) -> None:
+def test_ctrl_c_names_the_jobs_that_go_on(command: str, stop: KeyboardInterrupt, said: str) -> None:
     """As the SDK says it, with commands in place of calls; jobs of the simulator do not go on."""
-    assert interruption(command, wait) == said
+    assert interruption(command, stop) == said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("status", "1", "-o", "json"), "No such option: -o. It precedes the command: picloud -o"),
+        (("cron", "list", "--debug"), "No such option: --debug. It precedes the command: picloud"),
+        (("--json", "status", "1"), "No such option: --json. It follows the command; before it,"),
+    ],
+)
+def test_an_option_at_the_wrong_place_is_told_where_it_goes(
+    arguments: tuple[str, ...], said: str
+) -> None:
+    """Those of `picloud` precede the command."""
+    assert invoke(*arguments).stderr.startswith(f"error: {said}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("up", "--data", __file__), f"{__file__!r} is a file, not a directory."),
+        (("up", "--prices", "/"), "'/' is a directory, not a file."),
+    ],
+)
+def test_a_path_of_another_kind_is_named(arguments: tuple[str, ...], said: str) -> None:
+    """In words of ours."""
+    assert said in invoke(*arguments).stderr
 
 
 def test_the_errors_of_a_group_are_in_the_first_line() -> None:

@@ -55,3 +55,16 @@ def test_an_unknown_key_is_an_error() -> None:
     """Also before anything is changed."""
     with pytest.raises(CloudException):
         account.get_key("ffff")
+
+
+def test_an_argument_is_named_behind_a_user_name_and_a_password() -> None:
+    """Which functions take in front of their own."""
+    with pytest.raises(TypeError, match="'activ_only'; did you mean active_only") as caught:
+        account.list_keys("me", "pass", activ_only=True)  # type: ignore[call-arg]
+    assert caught.tb.tb_next is None
+
+
+def test_what_cannot_be_a_key_is_refused_here() -> None:
+    """With what a key looks like."""
+    with pytest.raises(CloudException, match="'abc' is not a valid key id: give a key, or"):
+        account.deactivate_key("abc")

@@ -6,9 +6,13 @@ import importlib
 import inspect
 import re
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import cloud
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 MEMBERS = [
     "CloudConnectionError",
@@ -89,12 +93,40 @@ def test_completion_shows_what_users_call() -> None:
     assert not [name for name in shown if name.startswith("_") and name != "__version__"]
 
 
-@pytest.mark.parametrize("noun", [*NOUNS, "mp"])
+MODULES = [name for name in dir(cloud) if inspect.ismodule(getattr(cloud, name))]
+
+
+@pytest.mark.parametrize("noun", MODULES)
 def test_completion_of_a_module_shows_its_functions(noun: str) -> None:
     """And not what it imports."""
     module = importlib.import_module(f"cloud.{noun}")
 
     assert dir(module) == sorted(module.__all__)
+
+
+def _functions() -> Iterator[tuple[str, Callable[..., object]]]:
+    """Yield what users call with arguments that have names, and its name."""
+    for module in (cloud, *(getattr(cloud, name) for name in MODULES)):
+        for name in module.__all__:
+            member = getattr(module, name)
+            if inspect.isfunction(member) or member in (cloud.Lock, cloud.RetryPolicy):
+                parameters = inspect.signature(member).parameters.values()
+                if parameters and not any(each.kind is each.VAR_KEYWORD for each in parameters):
+                    yield f"{module.__name__}.{name}", member
+
+
+@pytest.mark.parametrize(("name", "function"), [*_functions()])
+def test_an_argument_that_is_not_there_is_named_with_those_that_are(
+    name: str, function: Callable[..., object]
+) -> None:
+    """By every function, before anything is sent; older Pythons name the wrong one alone."""
+    parameter = list(inspect.signature(function).parameters)[-1]
+
+    for wrong in (f"{parameter}x", "w_o_n_t"):
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{wrong}'; ") as caught:
+            function(**{wrong: 1})
+        assert f"{parameter}?" in str(caught.value) or "; it has " in str(caught.value), name
+        assert caught.tb.tb_next is None
 
 
 def test_the_version_is_that_of_the_distribution() -> None:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from cronsim import CronSim, CronSimError
-from picloud_model.errors import RequestRefused
+from picloud_model.errors import RequestRefused, nearest_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,9 +58,10 @@ class Schedule:
         except (KeyError, OSError, ValueError):  # unknown ones, a directory, other texts
             raise _no_zone(timezone) from None
         if len(self._fields.split()) != len(_FIELDS):
+            near = nearest_name(text.strip().lower(), NAMES)
             raise RequestRefused(
                 f"The schedule {text!r} must have five fields ({', '.join(_FIELDS)}), or be one of "
-                f"{', '.join(NAMES)}.",
+                f"{', '.join(NAMES)}{f'; did you mean {near}?' if near else '.'}",
                 field="schedule",
             )
         try:

@@ -167,7 +167,7 @@ def _key(account: str, name: str) -> str:
 
 
 def _unknown(name: str) -> str:
-    return f"There is no notebook {name!r} in your account; picloud notebook start {name} makes it."
+    return f"There is no notebook {name!r} in your account; `picloud notebook start` makes one."
 
 
 def _running(name: str, jid: int) -> str:

@@ -62,6 +62,14 @@ def test_a_wrong_key_is_one_line(run: Callable[..., Any]) -> None:
     assert outcome.stdout == ""
 
 
+def test_a_key_among_the_jids_says_how_it_is_printed(run: Callable[..., Any]) -> None:
+    """A misspelt one, too."""
+    outcome = run("info", "1", "stdot")
+
+    assert outcome.exit_code == exits.USAGE
+    assert "'stdot' is not a valid job id; to print stdout, write -o stdout." in outcome.stderr
+
+
 def test_numbers_have_units(run: Callable[..., Any], server: FakeServer) -> None:
     """In text; JSON has seconds and bytes."""
     server.infos[1] |= {"memory.max_usage": 22_749_184, "cputime.user": 0.0014890000000000007}

@@ -26,6 +26,8 @@ def test_kill_names_jobs_or_all(run: Callable[..., Any], server: FakeServer) -> 
     [
         ("kill",),
         ("kill", "7", "--all"),
+        ("kill", "all"),
+        ("delete", "all"),
     ],
 )
 def test_a_usage_error_exits_with_2(

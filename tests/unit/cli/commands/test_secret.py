@@ -33,6 +33,14 @@ def test_bad_values_are_usage_errors(
     assert "hunter2" not in outcome.output
 
 
+def test_no_value_says_how_values_are_given(run: Callable[..., Any]) -> None:
+    """Where standard input has none, too."""
+    outcome = run("secret", "set", "db")
+
+    assert outcome.exit_code == exits.USAGE
+    assert "give values, --from-file or --from-env-file, or pipe lines" in outcome.stderr
+
+
 def test_a_file_that_cannot_be_read_is_named(run: Callable[..., Any], tmp_path: Path) -> None:
     """The same for a file of variables, and for one that is not text."""
     (tmp_path / "binary").write_bytes(b"A=\xff\xfe")

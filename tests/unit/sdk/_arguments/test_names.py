@@ -25,6 +25,26 @@ def test_names_of_other_libraries_are_known(name: str, cure: str) -> None:
     assert str(caught.value).startswith(f"cloud has no {name!r}; {cure}")
 
 
+@pytest.mark.parametrize(
+    ("noun", "name", "cure"),
+    [
+        ("queue", "create", "use cloud.queue.get(name), which creates it"),
+        ("cron", "regster", "did you mean cloud.cron.register?"),
+        ("secret", "get", "use _secrets=name in a call"),
+        ("mp", "submit", "use cloud.mp.call(function, *args)"),
+    ],
+)
+def test_names_of_a_module_are_guessed(noun: str, name: str, cure: str) -> None:
+    """As those of `cloud`; the traceback ends where the name is."""
+    module = getattr(cloud, noun)
+    with pytest.raises(AttributeError) as caught:
+        getattr(module, name)
+
+    assert str(caught.value).startswith(f"cloud.{noun} has no {name!r}; {cure}")
+    assert caught.tb.tb_next is None
+    assert not hasattr(module, "__wrapped__")
+
+
 def test_every_function_named_exists() -> None:
     """What the errors advise is there."""
     for name in ("call", "result", "iresult", "iresult_unordered", "kill", "info", "join", "map"):

@@ -53,6 +53,16 @@ def test_a_setting_is_checked_where_it_is_set(name: str, value: Any) -> None:
     assert getattr(config, name) == before
 
 
+def test_settings_are_listed_without_a_secret() -> None:
+    """As `cloud.config` in an interactive session shows them."""
+    config = Config()
+    config.api_secretkey = "s3cret"
+    lines = repr(config).splitlines()
+
+    assert "cloud.config.progress = True" in lines
+    assert "cloud.config.api_secretkey = '...'" in lines
+
+
 def test_a_misspelt_setting_is_answered_with_the_nearest() -> None:
     """Setting what does not exist would be a silent mistake."""
     with pytest.raises(CloudException, match="did you mean max_transmit_data"):

@@ -67,6 +67,7 @@ def test_an_hour_that_the_clock_skips_or_repeats() -> None:
         ("0 0 0 * * *", "must have five fields"),
         ("* * * *", "must have five fields"),
         ("@reboot", "must have five fields"),
+        ("@dayly", "did you mean @daily"),
         ("", "must have five fields"),
     ],
 )
