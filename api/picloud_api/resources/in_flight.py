@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from picloud_model.errors import AccountBusy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     import msgspec
@@ -29,13 +28,19 @@ WAIT_S: Final = 10.0
 """How long a request waits for room."""
 
 
+def account_of(sender: Any) -> str:
+    """Return the account of a sender: of a client, a job or a slot."""
+    pool = getattr(sender, "pool", None)
+    return str(getattr(sender if pool is None else pool, "account", sender))
+
+
 def sender_of(sender: Any) -> str:
     """Return the name under which a sender's requests are counted.
 
     Slots count apart from clients: they must report, whatever the clients of the account send.
     """
-    pool = getattr(sender, "pool", None)
-    return f"{pool.account} slots" if pool is not None else str(getattr(sender, "account", sender))
+    account = account_of(sender)
+    return account if getattr(sender, "pool", None) is None else f"{account} slots"
 
 
 class Hold:
@@ -162,15 +167,25 @@ class SenderTurn(Protocol):
         """Encode a value one of whose fields is a list, which may be long."""
 
 
+class AccountTurns(Protocol):
+    """Lets the long work of accounts take turns, and make way for the requests of others."""
+
+    def of(self, account: str, /) -> SenderTurn:
+        """Return the turn of some work for an account."""
+
+    def note_request(self, account: str, /) -> None:
+        """Note that an account has sent a request."""
+
+
 class RequestsInFlight:
     """Counts the requests of each account that are not answered; falcon calls it for each request.
 
     Args:
         most: The requests of one account.
-        turns: Returns the turn of a sender, for large bodies and long replies.
+        turns: The turns of accounts, for large bodies and long replies.
     """
 
-    def __init__(self, most: int, turns: Callable[[str], SenderTurn]) -> None:
+    def __init__(self, most: int, turns: AccountTurns) -> None:
         self._most = most
         self._turns = turns
         self._by_sender: Counter[str] = Counter()
@@ -192,11 +207,12 @@ class RequestsInFlight:
                 "send fewer at once."
             )
         self._by_sender[sender] += 1
+        self._turns.note_request(account_of(request.context.sender))
         request.context.counted_sender = sender
 
     def turn(self, request: Request) -> SenderTurn:
         """Return the turn of a request's sender."""
-        return self._turns(sender_of(request.context.sender))
+        return self._turns.of(account_of(request.context.sender))
 
     async def process_response(
         self, request: Request, response: Response, resource: object, succeeded: bool

@@ -70,7 +70,7 @@ def site(use_cases: UseCases) -> App:
     visitors = Visitors(use_cases.accounts.sessions)
     most = use_cases.accounts.quota.quotas.requests
     app: App = falcon.asgi.App(
-        middleware=[SecurityHeaders(), RequestsInFlight(most, use_cases.turns.of)]
+        middleware=[SecurityHeaders(), RequestsInFlight(most, use_cases.turns)]
     )
     app.req_options.strip_url_path_trailing_slash = True
     app.add_route("/static/{name}", static)

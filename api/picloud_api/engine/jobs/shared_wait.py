@@ -11,6 +11,7 @@ from picloud_model.errors import PiCloudError
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from picloud_api.engine.process.turns import Turn
 
 Answer = TypeVar("Answer")
 
@@ -57,14 +58,16 @@ class SharedWait(Generic[Answer]):
         """Let requests that come from now on wait by themselves."""
         self._waits.remove(self._key, self)
 
-    def answer(self, answer: Answer | PiCloudError) -> None:
-        """Give the followers the leader's answer, or its error."""
+    def answer(self, answer: Answer | PiCloudError, turn: Turn) -> None:
+        """Give the followers the leader's answer, or its error, one in each slice of its account.
+
+        All replies together would take long.
+        """
         self.close()
         if self._followers:
-            self._waits.start(self._answer(answer))
+            self._waits.start(self._answer(answer, turn))
 
-    async def _answer(self, answer: Answer | PiCloudError) -> None:
-        """Answer one in each round of the event loop: all replies together would take long."""
+    async def _answer(self, answer: Answer | PiCloudError, turn: Turn) -> None:
         for future in self._followers:
             if future.done():
                 continue
@@ -72,7 +75,7 @@ class SharedWait(Generic[Answer]):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
-            await asyncio.sleep(0)
+            await turn.rest()
 
 
 class SharedWaits(Generic[Answer]):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
+
+AT_ONCE: Final = 4
+"""Requests that are woken in one round of the event loop: going on takes each 20 to 60 us."""
 
 
 async def wait_for_event(event: asyncio.Event, timeout_s: float) -> bool:
@@ -41,10 +45,14 @@ class Watch:
         """Wait until a batch has changed; return whether one did within `timeout_s`."""
         return await wait_for_event(self._event, timeout_s)
 
-    def wake(self, batches: Iterable[str]) -> None:
+    def note(self, batches: Iterable[str]) -> None:
         """Note that some of its batches changed."""
         self._changed.update(batches)
-        self._event.set()
+
+    def wake(self) -> None:
+        """Let the request go on, unless it has seen all changes by now."""
+        if self._changed:
+            self._event.set()
 
 
 class BatchWatchers:
@@ -52,6 +60,8 @@ class BatchWatchers:
 
     def __init__(self) -> None:
         self._watches: dict[str, set[Watch]] = {}
+        self._asleep: dict[Watch, None] = {}
+        """Those that are still to be woken, in this order."""
         self.closed = False
         """Whether the server stops: then no request waits."""
 
@@ -75,9 +85,25 @@ class BatchWatchers:
         return batch in self._watches
 
     def wake(self, batch: str) -> None:
-        """Wake the requests that watch a batch."""
-        for watch in self._watches.get(batch, ()):
-            watch.wake((batch,))
+        """Wake the requests that watch a batch; hundreds of them a few at a time."""
+        watches = self._watches.get(batch, ())
+        for watch in watches:
+            watch.note((batch,))
+        if len(watches) <= AT_ONCE:
+            for watch in watches:
+                watch.wake()
+            return
+        is_waking = bool(self._asleep)
+        self._asleep.update(dict.fromkeys(watches))
+        if not is_waking:
+            self._wake_some()
+
+    def _wake_some(self) -> None:
+        for watch in [*islice(self._asleep, AT_ONCE)]:
+            del self._asleep[watch]
+            watch.wake()
+        if self._asleep:
+            asyncio.get_running_loop().call_soon(self._wake_some)
 
     def close(self) -> None:
         """End all waits, as the server stops."""
@@ -87,4 +113,5 @@ class BatchWatchers:
     def wake_all(self) -> None:
         """Wake every request: any batch may have changed."""
         for watch in {watch for waiting in self._watches.values() for watch in waiting}:
-            watch.wake(watch.batches)
+            watch.note(watch.batches)
+            watch.wake()

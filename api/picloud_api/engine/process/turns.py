@@ -2,6 +2,11 @@
 
 Between two slices the event loop serves what else has come. So one account with large requests
 delays a request of another by a slice or two, whatever the size and number of its requests.
+
+An account that has used less than a slice lately does not wait at all. And while such an account
+sends requests, the long work of the others pauses after each slice: without pauses it keeps a core
+busy all the time, and the operating system lets the process wait behind all others for its next
+share of a core, together with the short request that has just come.
 """
 
 from __future__ import annotations
@@ -9,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
@@ -22,13 +28,21 @@ TOGETHER: Final = 250
 """Items of a long list that are encoded together."""
 SLICE_S: Final = 0.00025
 """How long work may run before the event loop goes on: a few slices take as long as a request."""
+PAUSE_S: Final = 0.001
+"""How long work pauses after a slice while another account sends requests; uvloop counts in ms."""
+PACED_SLICES: Final = 2
+"""Slices between two pauses: most requests come in a pause, and few wait for the end of these."""
+ACTIVE_S: Final = 0.1
+"""How long after a request an account counts as one that sends requests."""
+ROUND_S: Final = 0.005
+"""After so long, what an account has used is forgotten, as it was short work."""
 
 
 class Turns:
     """Hands out slices of the event loop.
 
     Args:
-        slice_s: How much work may run in one round of the event loop.
+        slice_s: How much work of one account may run in one round of the event loop.
         clock: Measures it, in seconds.
     """
 
@@ -37,40 +51,85 @@ class Turns:
     ) -> None:
         self.slice_s = slice_s
         self.clock = clock
-        self._left_s = slice_s
+        self.allowed_s = slice_s
+        """How long work that has a turn may run before it pauses."""
+        self._used_s: dict[str, float] = {}
+        """How much each account has used in this round."""
+        self._round_at = -inf
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._long_at: dict[str, float] = {}
+        """When an account last had long work, for those that had any."""
         self._is_renewed_soon = False
+        self._latest, self._latest_at = "", -inf
+        """The account that sent the latest request, and when."""
+        self._before, self._before_at = "", -inf
+        """The latest of the other accounts."""
 
     def of(self, account: str) -> Turn:
         """Return the turn of some work for an account, to be used in an `async with` block."""
         return Turn(self, account)
 
+    def note_request(self, account: str) -> None:
+        """Note that an account has sent a request: long work of others makes way for it."""
+        if account != self._latest:
+            self._before, self._before_at = self._latest, self._latest_at
+            self._latest = account
+        self._latest_at = self.clock()
+
     async def begin(self, account: str) -> None:
-        """Wait for a slice, if this round of the event loop has had its share."""
-        if self._left_s > 0 and not self._waiting:
-            return
+        """Wait for a slice, if the account has had its share of this round."""
+        if account in self._waiting or self._used_s.get(account, 0.0) >= self.slice_s:
+            await self.next_slice(account)
+
+    async def next_slice(self, account: str) -> None:
+        """Wait for the next slice of an account, even if it has used nothing yet."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(account, deque()).append(future)
+        self._long_at[account] = self.clock()
         self._renew_soon()
         await future
 
-    def end(self, used_s: float) -> None:
+    def end(self, account: str, begun_at: float) -> None:
         """Count the time that a slice took."""
-        self._left_s -= used_s
+        now = self.clock()
+        if now - self._round_at >= ROUND_S:
+            self._used_s.clear()
+            self._round_at = now
+        used_s = self._used_s.get(account, 0.0) + now - begun_at
+        self._used_s[account] = used_s
         # Not for each: a callback costs more than most slices, and rounds that are not counted only
         # make a pause come earlier.
-        if self._left_s <= 0:
+        if used_s >= self.slice_s:
+            self._long_at[account] = now
             self._renew_soon()
 
     def _renew_soon(self) -> None:
-        if not self._is_renewed_soon:
-            self._is_renewed_soon = True
-            asyncio.get_running_loop().call_soon(self._renew)
+        if self._is_renewed_soon:
+            return
+        self._is_renewed_soon = True
+        loop = asyncio.get_running_loop()
+        if self._others_are_active():
+            self.allowed_s = PACED_SLICES * self.slice_s
+            loop.call_later(PAUSE_S, self._renew)
+        else:
+            self.allowed_s = self.slice_s
+            loop.call_soon(self._renew)
+
+    def _others_are_active(self) -> bool:
+        """Whether an account that has no long work sends requests."""
+        since = self.clock() - ACTIVE_S
+        return any(
+            at > since and account and self._long_at.get(account, -inf) <= since
+            for account, at in (
+                (self._latest, self._latest_at),
+                (self._before, self._before_at),
+            )
+        )
 
     def _renew(self) -> None:
         """Begin a round of the event loop: the next account has its turn."""
         self._is_renewed_soon = False
-        self._left_s = self.slice_s
+        self._used_s.clear()
         while self._waiting:
             account = next(iter(self._waiting))
             queue = self._waiting.pop(account)
@@ -105,14 +164,18 @@ class Turn:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._turns.end(self._turns.clock() - self._begun_at)
+        self._turns.end(self._account, self._begun_at)
+
+    async def rest(self) -> None:
+        """Let the event loop go on, however little of the slice is used up."""
+        await self._turns.next_slice(self._account)
 
     async def pause(self) -> None:
         """Let the event loop go on, if the slice is used up."""
-        used_s = self._turns.clock() - self._begun_at
-        if used_s >= self._turns.slice_s:
-            self._turns.end(used_s)
-            await self._turns.begin(self._account)
+        turns = self._turns
+        if turns.clock() - self._begun_at >= turns.allowed_s:
+            turns.end(self._account, self._begun_at)
+            await turns.begin(self._account)
             self._begun_at = self._turns.clock()
 
     async def encode(self, value: msgspec.Struct, field: str, media: str) -> bytes:

@@ -105,12 +105,12 @@ class WaitForJobs:
             shared.close()
             outcomes = await self._outcomes(waiter, wait_set)
         except PiCloudError as error:
-            shared.answer(error)
+            shared.answer(error, waiter.turn)
             raise
         except BaseException:
             shared.pass_on()
             raise
-        shared.answer(outcomes)
+        shared.answer(outcomes, waiter.turn)
         return outcomes
 
     async def _until_ready(self, waiter: _Waiter) -> tuple[WaitSet, bool]:

@@ -87,7 +87,7 @@ async def test_a_request_that_gives_up_leaves_no_bytes() -> None:
 
 async def test_the_requests_of_an_account_have_a_bound() -> None:
     """Those of others do not count, and an answered one makes room."""
-    requests = RequestsInFlight(2, Turns().of)
+    requests = RequestsInFlight(2, Turns())
 
     async def begin(sender: str) -> Any:
         request: Any = SimpleNamespace(context=SimpleNamespace(sender=sender))
@@ -101,3 +101,20 @@ async def test_the_requests_of_an_account_have_a_bound() -> None:
     await begin("b")
     await requests.process_response(first, first, None, succeeded=True)
     await begin("a")
+
+
+async def test_each_request_is_noted_for_its_account() -> None:
+    """Also one of a slot: long work of other accounts makes way for both."""
+    noted = list[str]()
+
+    class Noting(Turns):
+        def note_request(self, account: str) -> None:
+            noted.append(account)
+
+    requests = RequestsInFlight(9, Noting())
+    slot = SimpleNamespace(pool=SimpleNamespace(account="a"))
+    for sender in ("b", SimpleNamespace(account="c", jid=7), slot):
+        request: Any = SimpleNamespace(context=SimpleNamespace(sender=sender))
+        requests.begin(request)
+
+    assert noted == ["b", "c", "a"]

@@ -6,7 +6,10 @@ import asyncio
 
 import pytest
 from picloud_api.engine.jobs.shared_wait import SharedWait, SharedWaits
+from picloud_api.engine.process.turns import Turns
 from picloud_model.errors import JobDeleted
+
+TURN = Turns().of("a")
 
 
 async def begin(waits: SharedWaits[str], followers: int) -> list[asyncio.Task[str | None]]:
@@ -29,7 +32,7 @@ async def test_followers_get_the_answer_of_the_leader() -> None:
     waits: SharedWaits[str] = SharedWaits()
     following = await begin(waits, 3)
 
-    led(waits).answer("done")
+    led(waits).answer("done", TURN)
 
     assert await asyncio.gather(*following) == ["done"] * 3
     assert waits.join(b"k")[1]
@@ -44,7 +47,7 @@ async def test_a_leader_that_leaves_is_followed_by_one() -> None:
 
     assert await following[0] is None
     assert not following[1].done()
-    led(waits).answer("done")
+    led(waits).answer("done", TURN)
     assert await asyncio.gather(*following[1:]) == ["done"] * 2
 
 
@@ -86,7 +89,7 @@ async def test_followers_get_the_error_of_the_leader() -> None:
     waits: SharedWaits[str] = SharedWaits()
     following = await begin(waits, 2)
 
-    led(waits).answer(JobDeleted("Job 1 was deleted."))
+    led(waits).answer(JobDeleted("Job 1 was deleted."), TURN)
 
     for each in following:
         with pytest.raises(JobDeleted):

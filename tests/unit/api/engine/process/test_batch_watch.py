@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 
-from picloud_api.engine.process.batch_watch import BatchWatchers, wait_for_event
+from picloud_api.engine.process.batch_watch import AT_ONCE, BatchWatchers, wait_for_event
 
 
 async def test_everything_has_changed_at_first() -> None:
@@ -28,6 +29,48 @@ async def test_a_wait_ends_with_a_change_or_its_time() -> None:
         await asyncio.sleep(0)
         watchers.wake("b1")
         assert await waiting
+
+
+async def test_hundreds_of_requests_are_woken_a_few_at_a_time() -> None:
+    """What else there is runs between them; each is woken once, and sees all changes."""
+    watchers, woken = BatchWatchers(), list[set[str]]()
+    with ExitStack() as stack:
+        watches = [stack.enter_context(watchers.watch({"b1", "b2"})) for _ in range(200)]
+        for watch in watches:
+            watch.changed()
+
+        async def wait(number: int) -> None:
+            assert await watches[number].wait_for_change(30.0)
+            woken.append(watches[number].changed())
+
+        waiting = [asyncio.create_task(wait(number)) for number in range(200)]
+        await asyncio.sleep(0)
+        watchers.wake("b1")
+        watchers.wake("b2")
+        most = 0
+        while len(woken) < 200:
+            before = len(woken)
+            await asyncio.sleep(0)
+            most = max(most, len(woken) - before)
+        await asyncio.gather(*waiting)
+
+    assert most <= AT_ONCE
+    assert woken == [{"b1", "b2"}] * 200
+
+
+async def test_a_request_that_has_seen_a_change_is_not_woken_for_it() -> None:
+    """It looked by itself before its turn to be woken came."""
+    watchers = BatchWatchers()
+    with ExitStack() as stack:
+        watches = [stack.enter_context(watchers.watch({"b1"})) for _ in range(2 * AT_ONCE)]
+        for watch in watches:
+            watch.changed()
+        watchers.wake("b1")
+        for watch in watches:
+            assert watch.changed() == {"b1"}
+        await asyncio.sleep(0)
+
+        assert not await watches[-1].wait_for_change(0.001)
 
 
 async def test_all_requests_are_woken_at_the_end() -> None:

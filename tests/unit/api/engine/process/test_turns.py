@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from picloud_api.engine.process.turns import TOGETHER, Turns
+from picloud_api.engine.process.turns import PACED_SLICES, PAUSE_S, TOGETHER, Turns
 from picloud_model.wire import JSON, MSGPACK, Statuses, StatusRun, decode, encode
 
 
 class Clock:
-    """A clock that each reading puts on by one second."""
+    """A clock that each reading puts on, by one second if not said otherwise."""
 
-    def __init__(self) -> None:
+    def __init__(self, step_s: float = 1.0) -> None:
         self.now = 0.0
+        self.step_s = step_s
 
     def __call__(self) -> float:
-        self.now += 1
+        self.now += self.step_s
         return self.now
+
+
+STEP_S = 0.0001
+"""So short that all of a test is within the time in which an account counts as active."""
 
 
 async def work(turns: Turns, account: str, done: list[str], steps: int) -> None:
@@ -79,6 +84,75 @@ async def test_a_short_piece_of_work_does_not_wait() -> None:
     except StopIteration:
         return
     raise AssertionError("it waited")
+
+
+async def test_an_account_that_used_nothing_does_not_wait() -> None:
+    """Whatever waits for its turn: its work is short, or it would have to wait for the next."""
+    turns, done = Turns(slice_s=STEP_S, clock=Clock(STEP_S)), list[str]()
+    many = [asyncio.create_task(work(turns, "many", done, 3)) for _ in range(50)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(StopIteration):
+        turns.begin("one").send(None)
+
+    await asyncio.gather(*many)
+
+
+async def rounds_of(turns: Turns, account: str, slices: int) -> int:
+    """Return in how many rounds of the event loop some work is done."""
+    rounds = 0
+    working = asyncio.create_task(work(turns, account, [], slices))
+    while not working.done():
+        rounds += 1
+        await asyncio.sleep(0)
+    return rounds
+
+
+async def test_long_work_pauses_while_others_send_requests() -> None:
+    """Most of their requests come in a pause, and the process gives way to others."""
+    turns, slices = Turns(slice_s=STEP_S, clock=Clock(STEP_S)), 20
+    begun_s = asyncio.get_running_loop().time()
+    turns.note_request("long")
+    turns.note_request("one")
+
+    await work(turns, "long", [], slices)
+
+    took_s = asyncio.get_running_loop().time() - begun_s
+    assert took_s >= (slices / PACED_SLICES - 2) * PAUSE_S
+
+
+@pytest.mark.parametrize("latest", ["long", "other"])
+async def test_long_work_does_not_pause_for_itself(latest: str) -> None:
+    """Nor for an account with long work: the two take turns."""
+    turns = Turns(slice_s=STEP_S, clock=Clock(STEP_S))
+    await asyncio.gather(*[work(turns, account, [], 3) for account in ("other", "long")])
+    other = asyncio.create_task(work(turns, "other", [], 40))
+    for account in ("other", "long", latest):
+        turns.note_request(account)
+
+    assert await rounds_of(turns, "long", 10) <= 30
+    await other
+
+
+async def test_long_work_goes_on_once_the_others_are_quiet() -> None:
+    """A request of long ago is no reason to pause."""
+    clock = Clock(STEP_S)
+    turns = Turns(slice_s=STEP_S, clock=clock)
+    turns.note_request("one")
+    turns.note_request("long")
+    clock.now += 1.0
+
+    assert await rounds_of(turns, "long", 10) <= 15
+
+
+async def test_a_rest_lets_the_event_loop_go_on() -> None:
+    """However little work there was before it."""
+    turns = Turns()
+    resting = asyncio.create_task(turns.of("a").rest())
+    await asyncio.sleep(0)
+
+    assert not resting.done()
+    await resting
 
 
 @pytest.mark.parametrize("media", [MSGPACK, JSON])
