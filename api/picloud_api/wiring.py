@@ -316,6 +316,7 @@ async def build(
     )
     if settings.prices is not None:
         await use_cases.accounts.prices.change(settings.prices)
+    await use_cases.accounts.budgets.reload()
     autoscaler = SlotAutoscaler(context, ports.scheduler)
     return Server(
         ports=ports,
@@ -338,6 +339,8 @@ async def build(
             statuses=use_cases.jobs.status,
             webhook_secrets=use_cases.accounts.webhook_secrets,
             webhooks=ports.webhooks,
+            budgets=use_cases.accounts.budgets,
+            kill=use_cases.jobs.kill,
             keep_days=settings.keep_days,
             sweep_hours=settings.sweep_hours,
         ),

@@ -108,6 +108,7 @@ COMMANDS: Final = (
     CommandRow("du", "du:du", "Show how much your account has stored."),
     CommandRow("usage", "usage:usage", "Show how long your jobs have run and what that costs."),
     CommandRow("prices", "usage:prices", "Show the price of an hour of a core, by core type."),
+    CommandRow("budget", "budget:app", "Limit what your jobs may cost."),
     CommandRow(
         "restart-slots",
         "restart_slots:restart_slots",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from math import floor, log10
 
 _MINUTE = 60
 _KILO = 1000
@@ -22,17 +21,6 @@ def duration(seconds: float) -> str:
     if seconds >= 1:
         return f"{seconds:.2f} s"
     return f"{seconds * _KILO:.3g} ms" if seconds >= 0.001 else f"{seconds * _KILO:.2f} ms"  # noqa: PLR2004
-
-
-def money(dollars: float) -> str:
-    """Return an amount with two digits that mean something, and at least its cents.
-
-    >>> [money(each) for each in (0.0, 0.0000067361, 0.04, 1234.5)]
-    ['$0.00', '$0.0000067', '$0.04', '$1,234.50']
-    """
-    digits = 2 if dollars <= 0 else min(9, max(2, 1 - floor(log10(dollars))))
-    whole, _, cents = f"{dollars:,.{digits}f}".partition(".")
-    return f"${whole}.{cents.rstrip('0').ljust(2, '0')}"
 
 
 def since(seconds: float) -> str:

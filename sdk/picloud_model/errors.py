@@ -13,6 +13,7 @@
     │   └── BucketFull
     ├── NotAllowed                the sender may not do that
     │   ├── AdministratorsOnly
+    │   ├── BudgetReached
     │   ├── KeyRefused
     │   ├── TokenRefused
     │   └── SlotRefused
@@ -25,6 +26,7 @@
     │   ├── UploadNotFound
     │   ├── QueueNotFound
     │   ├── AttachmentNotFound
+    │   ├── BudgetNotFound
     │   ├── CronNotFound
     │   ├── EndpointNotFound
     │   ├── EnvironmentNotFound
@@ -133,6 +135,12 @@ class AdministratorsOnly(NotAllowed):
     code = "administrators_only"
 
 
+class BudgetReached(NotAllowed):
+    """A budget of your account is reached; `picloud budget list` shows it."""
+
+    code = "budget.reached"
+
+
 class KeyRefused(NotAllowed):
     """The server does not know this API key; set one with `picloud setup` or cloud.setkey()."""
 
@@ -203,6 +211,12 @@ class QueueNotFound(NotFound):
     """There is no such queue in your account: create it first."""
 
     code = "queue.not_found"
+
+
+class BudgetNotFound(NotFound):
+    """There is no such budget; `picloud budget list` shows those that there are."""
+
+    code = "budget.not_found"
 
 
 class CronNotFound(NotFound):

@@ -64,6 +64,8 @@ class Flag:
     """Its slot has reported that it wrote nothing to stdout, stderr or its log."""
     RETRIED: Final = 32
     """It was queued again after its process was killed from outside; the next time it fails."""
+    OVER_BUDGET: Final = 128
+    """It was killed because a budget was reached, not by its user."""
 
 
 class _Stored(msgspec.Struct, array_like=True, frozen=True):

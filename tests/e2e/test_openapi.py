@@ -24,6 +24,7 @@ from cloud._http.transport import ServerAddress, Transport
 from cloud._queues.attach import AttachOptions, attach
 from cloud._resources.attachment import AttachmentClient
 from cloud._resources.bucket import BucketClient
+from cloud._resources.budget import BudgetClient
 from cloud._resources.cron import CronClient
 from cloud._resources.environment import EnvironmentClient
 from cloud._resources.lock import LockClient
@@ -49,6 +50,7 @@ from picloud_model.wire.bucket import (
     PartsListed,
     PutObjectRequest,
 )
+from picloud_model.wire.budget import RemoveBudgetRequest, SetBudgetRequest
 from picloud_model.wire.cron import CronSchedule
 from picloud_model.wire.environment import Recipe
 from picloud_model.wire.lock import HeldLock
@@ -151,6 +153,14 @@ def test_what_is_said_is_what_is_described(stack: Stack, described: dict[str, An
     assert set(described["paths"]) - met <= of_slots | of_nobody | of_others
 
 
+def use_budgets(budgets: BudgetClient) -> None:
+    """Use everything that a client can request of its budgets."""
+    label = uuid4().hex
+    budgets.set(SetBudgetRequest(dollars=5.0, period="day", action="warn", label=label))
+    assert label in {each.label for each in budgets.list()}
+    budgets.remove(RemoveBudgetRequest(period="day", label=label))
+
+
 def use(client: Client) -> None:
     """Use everything that a client can request of its server."""
     jids = client.map(abs, range(-3, 0), _label="a label", _priority=7)
@@ -175,6 +185,7 @@ def use(client: Client) -> None:
     client.usage()
     read_usage(transport, JobUsageRequest(by="label"))
     transport.post("/v1/prices", PricesRequest(core_type="c1"), PricesListed)
+    use_budgets(BudgetClient(transport))
     with contextlib.suppress(CloudException):  # the job has ended
         TunnelClient(transport).connect(jids[0], 8000)
     with contextlib.suppress(CloudException):

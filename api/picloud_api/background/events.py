@@ -39,6 +39,11 @@ class EventDispatcher:
         self._dependencies = dependencies
         self._live = live
         self._autoscaler = autoscaler
+        self._changed = {
+            EventKind.CRON: context.crons_changed,
+            EventKind.ENDED: context.webhooks_changed,
+            EventKind.BUDGET: context.budgets_changed,
+        }
         self._tasks: set[asyncio.Task[None]] = set()
         context.commits.listen(self.on_event)
 
@@ -57,17 +62,15 @@ class EventDispatcher:
         if event.kind is EventKind.KEY:
             self._context.batch_watchers.wake(event.batch)
             return
-        self._context.account_changes.note(event.account)
+        self._context.account_changes.note(event.account, event.batch)
         if event.kind in (EventKind.FINISHED, EventKind.STARTED):
             self._context.batch_watchers.wake(event.batch)
         elif event.kind is EventKind.READY:
             task = asyncio.create_task(self._offer_if_ready(event.batch_id))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        elif event.kind is EventKind.CRON:
-            self._context.crons_changed.set()
-        elif event.kind is EventKind.ENDED:
-            self._context.webhooks_changed.set()
+        elif (changed := self._changed.get(event.kind)) is not None:
+            changed.set()
         elif event.kind is EventKind.KILL:
             for session in self._context.slot_sessions.all():
                 if session.pool.account == event.account:
@@ -91,8 +94,8 @@ class EventDispatcher:
         await self._recovery.recover()
         self._context.batch_watchers.wake_all()
         self._context.account_changes.note_all()
-        self._context.crons_changed.set()
-        self._context.webhooks_changed.set()
+        for changed in self._changed.values():
+            changed.set()
 
     async def on_remote_events(self, events: Sequence[Event]) -> bool:
         """Act on changes of other processes; return whether anything here waited for one of them.
@@ -114,7 +117,7 @@ class EventDispatcher:
         await view.reload(wanted)
         for event in events:
             if event.made:
-                self._context.account_changes.note(event.account)
+                self._context.account_changes.note(event.account, event.batch)
             else:
                 self.on_event(event)
         await self._queue_made({batch: view.peek(key) for batch, key in made.items()})

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from picloud_model.errors import PiCloudError
 
+from picloud_api.background.budget_keeper import BudgetKeeper
 from picloud_api.background.cron_starter import CronStarter
 from picloud_api.background.events import EventDispatcher
 from picloud_api.background.handler_starter import HandlerStarter
@@ -17,9 +18,9 @@ from picloud_api.background.leader import Leadership
 from picloud_api.background.notifier import Notifier
 from picloud_api.background.reaper import CHECK_EVERY_S, Reaper
 from picloud_api.background.recovery import Recovery
-from picloud_api.background.retention import Retention
 from picloud_api.background.sealer import Sealer
 from picloud_api.background.sweepers.blob_sweeper import BlobSweeper
+from picloud_api.background.sweepers.retention import Retention
 from picloud_api.background.sweepers.stage_sweeper import StageSweeper
 from picloud_api.background.webhook_sender import WebhookSender
 from picloud_api.engine.dependencies.dependency import Dependencies
@@ -33,10 +34,12 @@ if TYPE_CHECKING:
     from picloud_api.engine.jobs.live_query import LiveQueries
     from picloud_api.engine.process.context import Context
     from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
+    from picloud_api.usecases.accounts.budget import Budgets
     from picloud_api.usecases.accounts.webhook_secret import WebhookSecrets
     from picloud_api.usecases.crons.cron import Crons
     from picloud_api.usecases.environments.image_sweep import ImageSweep
     from picloud_api.usecases.jobs.delete import DeleteJobs
+    from picloud_api.usecases.jobs.kill import KillJobs
     from picloud_api.usecases.jobs.status import JobStatuses
     from picloud_api.usecases.queues.attachment import Attachments
     from picloud_api.usecases.queues.pushed_queues import PushedQueues
@@ -44,7 +47,8 @@ if TYPE_CHECKING:
     from picloud_api.usecases.storage.blob_sweep import BlobSweep
 
 TICK_S: Final = 1.0
-"""How often deadlocks and missing slots are looked for; also the pause after a failure."""
+"""How often deadlocks, missing slots and what budgets stop are looked for; also the pause after a
+failure."""
 RESYNC_EVERY_S: Final = 10.0
 """How often everything is read and compared, whatever the events were."""
 WEBHOOK_EVERY_S: Final = 0.25
@@ -95,6 +99,8 @@ class Background:
         statuses: JobStatuses,
         webhook_secrets: WebhookSecrets,
         webhooks: WebhookPort,
+        budgets: Budgets,
+        kill: KillJobs,
         keep_days: float,
         sweep_hours: float,
     ) -> None:
@@ -118,6 +124,7 @@ class Background:
         self.webhook_sender = WebhookSender(
             context, self.leader, statuses=statuses, secrets=webhook_secrets, port=webhooks
         )
+        self.budget_keeper = BudgetKeeper(context, self.leader, budgets, kill)
         self._tasks: list[asyncio.Task[None]] = []
 
     def loops(self) -> list[Loop]:
@@ -134,6 +141,7 @@ class Background:
             Loop(run=self.leader.lead, needed=shared),
             Loop(run=self.cron_starter.start_if_leader, every_s=CRON_EVERY_S),
             Loop(run=self.webhook_sender.send_if_leader, every_s=WEBHOOK_EVERY_S),
+            Loop(run=self.budget_keeper.keep, every_s=TICK_S),
             Loop(run=self.handler_starter.start_for_pushed),
             Loop(run=self.handler_starter.start_if_leader, every_s=TICK_S),
             Loop(run=self.stage_sweeper.sweep_if_leader, every_s=SWEEP_EVERY_S),

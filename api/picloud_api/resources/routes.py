@@ -12,6 +12,7 @@ from picloud_api.resources import (
     attachment,
     blob,
     bucket,
+    budget,
     cron,
     endpoint_routes,
     environment,
@@ -60,6 +61,7 @@ ROUTES: Final = (
     *tunnel.ROUTES,
     *usage.ROUTES,
     *price.ROUTES,
+    *budget.ROUTES,
     *original.ROUTES,
     *endpoint_routes.ROUTES,
 )

@@ -15,6 +15,7 @@ finished/<account>/<batch>           Finished, until it is sealed
 staged/<account>/<batch>             Staged
 memos/<account>/<digest>             Memo
 prices/history                       PriceHistory
+budgets/<account>/<digest>           BudgetRecord
 slots/<slot>                         Slot
 unreferenced/<account>/<digit>       Unreferenced
 volumes/<account>/<name>             VolumeRecord

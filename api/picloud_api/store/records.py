@@ -270,6 +270,8 @@ class EventKind(IntEnum):
     """A batch has ended whose end is posted to a URL."""
     KEY = 11
     """What is stored under a key has changed, and requests may watch it; `batch` is the key."""
+    BUDGET = 12
+    """A budget of an account was set or removed."""
 
 
 class Event(Record, frozen=True):

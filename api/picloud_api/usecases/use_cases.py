@@ -17,6 +17,7 @@ from picloud_api.engine.process.context import Context
 from picloud_api.engine.scheduling.leasing import LeasePlanner
 from picloud_api.store.small_blobs import SmallBlobs
 from picloud_api.usecases.accounts.account import Accounts
+from picloud_api.usecases.accounts.budget import Budgets
 from picloud_api.usecases.accounts.job_token import JobTokens
 from picloud_api.usecases.accounts.job_usage import JobUsages
 from picloud_api.usecases.accounts.key import Keys
@@ -102,7 +103,7 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountsRoom:
-    """Accounts, their credentials, quotas and secrets, and what their jobs cost."""
+    """Accounts, their credentials, quotas and secrets, what their jobs cost and may cost."""
 
     def __init__(self, base: Foundation) -> None:
         commits, clock = base.context.commits, base.context.clock
@@ -113,11 +114,12 @@ class AccountsRoom:
         # On the embedded stack the keys are in a file of the user, who has no need to see them.
         takes_keys = commits.view.state.shared
         self.sessions = WebSessions(self.accounts, base.keys.session, takes_keys=takes_keys)
-        self.quota = AccountQuota(base.context, base.quotas)
         self.secrets = Secrets(base.context, base.secrets)
         self.webhook_secrets = WebhookSecrets(base.keys.ticket)
         self.prices = Prices(base.context, base.scheduler)
         self.job_usage = JobUsages(base.context, self.prices)
+        self.budgets = Budgets(base.context, self.prices)
+        self.quota = AccountQuota(base.context, base.quotas, self.budgets)
 
 
 class EnvironmentsRoom:

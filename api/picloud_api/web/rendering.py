@@ -10,6 +10,7 @@ import falcon
 import jinja2
 from picloud_model.job import Status
 from picloud_model.size import size
+from picloud_model.wire.usage import money
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +55,7 @@ class Renderer:
         self._templates.filters |= {
             "bytes": size,
             "duration": duration,
+            "money": money,
             "moment": moment,
             "bar": bar,
         }

@@ -8,6 +8,7 @@ import typer
 from cloud import shell
 from msgspec.structs import asdict, replace
 from picloud_model.ranges import format_jids
+from picloud_model.wire.usage import money
 
 from picloud import output, results, units
 from picloud.options import arguments
@@ -131,10 +132,13 @@ def _print(found: Estimate) -> None:
     if found.cost is None:
         output.text("cost      no price for the core type")
     else:
-        between = f"{units.money(found.least_cost or 0)} to {units.money(found.most_cost or 0)}"
-        output.text(f"cost      {units.money(found.cost)} ({between})")
+        between = f"{money(found.least_cost or 0)} to {money(found.most_cost or 0)}"
+        output.text(f"cost      {money(found.cost)} ({between})")
     slots = "1 slot" if found.slots == 1 else f"{found.slots:,} slots"
     output.text(f"duration  {units.duration(found.duration)} on {slots}")
     shortest, longest = units.duration(found.shortest), units.duration(found.longest)
     mean = units.duration(found.runtime)
     output.text(f"a job     {mean} ({shortest} to {longest}), in jobs {format_jids(found.sample)}")
+    if found.left is not None:
+        enough = ", which is less than the cost" if (found.cost or 0) > found.left else ""
+        output.text(f"budget    {money(found.left)} is left{enough}")

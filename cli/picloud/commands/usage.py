@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from cloud._costs import usage as costs
-from picloud_model.wire.usage import USAGE_GROUPS
+from picloud_model.wire.usage import USAGE_GROUPS, money
 
 from picloud import output, tables, units
 from picloud.completion import values
@@ -79,7 +79,7 @@ def prices(json: AsJson = False) -> None:
 
 
 def _price(dollars: float | None) -> str:
-    return "no price" if dollars is None else units.money(dollars)
+    return "no price" if dollars is None else money(dollars)
 
 
 def _fields(by: str, row: GroupUsage) -> dict[str, object]:

@@ -85,6 +85,16 @@ def usage_groups(incomplete: str) -> list[str]:
     return [name for name in USAGE_GROUPS if name.startswith(incomplete)]
 
 
+def budget_periods(incomplete: str) -> list[str]:
+    """Complete the period of a budget."""
+    return [name for name in ("day", "month") if name.startswith(incomplete)]
+
+
+def budget_actions(incomplete: str) -> list[str]:
+    """Complete what happens when a budget is reached."""
+    return [name for name in ("refuse", "kill", "warn") if name.startswith(incomplete)]
+
+
 def output_formats(incomplete: str) -> list[str]:
     """Complete an output format."""
     return [name for name in ("text", "json") if name.startswith(incomplete)]

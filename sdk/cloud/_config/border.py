@@ -11,6 +11,7 @@ import os
 import sys
 import sysconfig
 import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
@@ -21,7 +22,7 @@ from cloud.errors import CloudException, is_of_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -102,6 +103,15 @@ def of_users(function: Callable[P, T]) -> Callable[P, T]:
     return bordered
 
 
+def warn(message: str) -> None:
+    """Warn of something at the line of the program that called the SDK."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - as `warnings` does it itself
+    level = 1
+    while frame is not None and _is_of_sdk(frame):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)
+
+
 class UsersIterator(Iterator[Any]):
     """An iterator whose exceptions begin with the frames of its caller.
 
@@ -180,7 +190,11 @@ def frames_below(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _is_ours(trace: TracebackType) -> bool:
-    name = trace.tb_frame.f_globals.get("__name__")
+    return _is_of_sdk(trace.tb_frame)
+
+
+def _is_of_sdk(frame: FrameType) -> bool:
+    name = frame.f_globals.get("__name__")
     return isinstance(name, str) and name.partition(".")[0] in _OURS
 
 

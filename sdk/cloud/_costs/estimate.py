@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from picloud_model.wire.price import PricesListed, PricesRequest
-from picloud_model.wire.usage import dollars
+from picloud_model.wire.usage import dollars, money
 
 from cloud._arguments.iterables import check_iterables
 from cloud._arguments.option_values import whole
 from cloud._arguments.options import split_options
 from cloud._client.current import client
 from cloud._config.border import of_users
+from cloud._resources.budget import BudgetClient
 from cloud.errors import CloudTypeError, CloudValueError
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     `runtime` seconds on average, from `shortest` to `longest`. `cost` is the cost of the map in
     dollars, and `least_cost` and `most_cost` what it would be if all jobs took as long as the
     shortest or longest; None if there is no price for the core type. `slots` of its jobs can run at
-    once if no other jobs run, and then all of them take `duration` seconds.
+    once if no other jobs run, and then all of them take `duration` seconds. `left` is how many
+    dollars are left of the budget that such jobs reach first; None if they have none.
     """
 
     jobs: int
@@ -50,6 +52,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     most_cost: float | None
     slots: int
     duration: float
+    left: float | None = None
 
     def __repr__(self) -> str:
         cost = "no price" if self.cost is None else f"${self.cost:.6f}"
@@ -57,8 +60,11 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"{self.jobs:,} jobs: {cost}{between}, {self.duration:.3f} s on slots: {self.slots}; "
             f"a job took {self.runtime:.3f} s ({self.shortest:.3f} to {self.longest:.3f}) in a "
-            f"sample of {len(self.sample)}"
+            f"sample of {len(self.sample)}" + self._of_budget()
         )
+
+    def _of_budget(self) -> str:
+        return "" if self.left is None else f"; {money(self.left)} of a budget is left"
 
 
 @of_users
@@ -78,8 +84,8 @@ def estimate(func: Callable[..., Any], /, *iterables: Any, **kwargs: Any) -> Est
     Returns:
         An `Estimate`: `cost`, `least_cost` and `most_cost` in dollars; `runtime`, `shortest` and
         `longest` of a job and `duration` of the map in seconds; `slots`, how many jobs can run at
-        once; `jobs`, and the jids of the `sample`. The time to start slots and to send arguments
-        and results is not in it.
+        once; `jobs`, and the jids of the `sample`; `left`, the dollars that are left of a budget,
+        or None. The time to start slots and to send arguments and results is not in it.
 
     Raises:
         CloudException: When the jobs cannot be sent, or the error of a job that failed.
@@ -146,4 +152,12 @@ def from_sample(sample: Jobs, count: int, options: Options) -> Estimate:
         most_cost=cost(max(runtimes)),
         slots=slots,
         duration=ceil(count / slots) * mean,
+        left=_left(options),
     )
+
+
+def _left(options: Options) -> float | None:
+    """Return how much is left of the budget that jobs reach first; one that only warns counts."""
+    budgets = BudgetClient(client().transport).list()
+    counting = [each.left for each in budgets if each.label in (None, options.label)]
+    return min(counting, default=None)

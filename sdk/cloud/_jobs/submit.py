@@ -17,6 +17,7 @@ from picloud_model.wire import Content
 from cloud._arguments import signature_check
 from cloud._arguments.iterables import check_ends, most_items, too_many
 from cloud._arguments.jids import read_jids
+from cloud._config.border import warn
 from cloud._jobs.pack_parts import pack_parts
 from cloud._jobs.patience import Patience
 from cloud._packing import PackingError, size_report
@@ -49,6 +50,8 @@ INLINE_FUNCTION_BYTES: Final = 16 * 1024
 _SHARED_BYTES: Final = 64 * 1024
 """Arguments of at least this size are not pickled again when a map repeats the same objects."""
 _PART_BYTES: Final = 128
+_WARNED_EVERY_S: Final = 60.0
+"""How often the user is warned of what the server says of submits."""
 
 
 def random_id() -> str:
@@ -91,6 +94,7 @@ class Submitter:
         self._make_id = make_id
         self._max_jobs = max_jobs
         self._auto = ""
+        self._silent_until = 0.0
 
     def call(
         self,
@@ -258,6 +262,8 @@ class Submitter:
         bundle = self._bundle(batch)
         request = batch.request(self._packer.envelope, bundle, self._dependencies(batch))
         answer = self._submit(request, batch.sources(bundle))
+        if answer.notice:
+            self._warn(answer.notice)
         return range(answer.first, answer.first + answer.count)
 
     def _upload(self, batch: _BatchBuilder) -> None:
@@ -273,6 +279,13 @@ class Submitter:
         except BlobsLacking:
             self._blobs.ensure(sources, anew=True)
             return self._send("/v1/jobs", data, wire.Submitted)
+
+    def _warn(self, notice: str) -> None:
+        """Warn the user of what the server says of a submit; not of each one in a loop."""
+        now = time.monotonic()
+        if now >= self._silent_until:
+            self._silent_until = now + _WARNED_EVERY_S
+            warn(notice)
 
     def _send(self, path: str, data: bytes, kind: type[Body]) -> Body:
         """Send a request; while the account has too much at once, send it again."""

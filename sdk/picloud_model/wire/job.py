@@ -148,10 +148,11 @@ class StageRequest(Request, frozen=True):
 
 
 class Submitted(Answer, frozen=True):
-    """The jids of a batch: `first .. first+count-1`."""
+    """The jids of a batch: `first .. first+count-1`; `notice` is a sentence for its user, or ""."""
 
     first: int
     count: int
+    notice: str = ""
 
 
 class JobsRequest(Request, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import floor, log10
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import msgspec
@@ -97,3 +98,14 @@ def dollars(times: Iterable[tuple[float, int]]) -> float:
     """
     total = sum((Decimal(repr(price)) * ms for price, ms in times), Decimal(0))
     return float(total / _MS_PER_HOUR)
+
+
+def money(amount: float) -> str:
+    """Return dollars with two digits that mean something, and at least the cents.
+
+    >>> [money(each) for each in (0.0, 0.0000067361, 0.04, 1234.5)]
+    ['$0.00', '$0.0000067', '$0.04', '$1,234.50']
+    """
+    digits = 2 if amount <= 0 else min(9, max(2, 1 - floor(log10(amount))))
+    whole, _, cents = f"{amount:,.{digits}f}".partition(".")
+    return f"${whole}.{cents.rstrip('0').ljust(2, '0')}"

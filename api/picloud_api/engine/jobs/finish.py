@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SERVER_ENVELOPE: Final = Envelope("", "")
 """Envelope of failures that the platform wrote itself: they hold no pickle."""
+_OVER_BUDGET: Final = "The job was killed because a budget was reached: see `picloud budget list`."
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +73,15 @@ def killed_ending(index: int, started_at: float, now: float) -> Ending:
     )
 
 
+def with_reason(ending: Ending, flags: int) -> Ending:
+    """Return the ending of a killed job; if a budget killed it, with a failure that says so."""
+    if not flags & Flag.OVER_BUDGET or ending.blob is not None:
+        return ending
+    failure = read_failure(ending.payload) or Failure(cause=Cause.KILLED, message="")
+    payload = seal(msgspec.msgpack.encode(replace(failure, message=_OVER_BUDGET)))
+    return replace(ending, payload=payload)
+
+
 async def finish(
     draft: Draft,
     page_id: layout.PageId,
@@ -89,7 +99,10 @@ async def finish(
     parcels = [msgspec.msgpack.encode(envelope)]
     infos: dict[int, Content] = {}
     previous = b""
-    for ending in endings:
+    for each in endings:
+        ending = each
+        if each.state is State.KILLED:
+            ending = with_reason(each, page.flags[each.index])
         # Jobs that the platform ends together share one failure.
         if ending.blob is not None or ending.payload is not previous:
             previous = msgspec.msgpack.encode(ending.blob) if ending.blob else ending.payload

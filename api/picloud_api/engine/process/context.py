@@ -30,5 +30,7 @@ class Context(msgspec.Struct, frozen=True):
     run_times: RunTimes = msgspec.field(default_factory=RunTimes)
     turns: Turns = msgspec.field(default_factory=Turns)
     crons_changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
-    webhooks_changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     """Set when a cron job was registered, here or by another process."""
+    webhooks_changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    budgets_changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    """Set when a budget was set or removed, likewise."""

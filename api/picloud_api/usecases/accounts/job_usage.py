@@ -5,29 +5,24 @@ Nothing is written for it while jobs run, and pages stay when jobs are deleted.
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_model.page import PAGE_JOBS
 from picloud_model.ranges import format_jids
 from picloud_model.wire.usage import JobUsage, JobUsageRequest, JobUsageRow
 
-from picloud_api.engine.jobs.locate import spans_before
+from picloud_api.engine.jobs.recent_pages import RecentPages
 from picloud_api.store import layout
-from picloud_api.store.layout import PageId
-from picloud_api.store.records import Header
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
     from picloud_model.page import Page
     from picloud_model.wire.usage import UsageGroup
 
+    from picloud_api.engine.jobs.recent_pages import PagePlace
     from picloud_api.engine.process.context import Context
-    from picloud_api.store.records import Span
+    from picloud_api.store.records import Header
     from picloud_api.usecases.accounts.price import PriceHistory, Prices
 
 _DAY_S: Final = 86_400
@@ -35,18 +30,6 @@ READ_JOBS: Final = 100_000
 """The most jobs that one request reads; the client asks again for older ones."""
 _OF_A_PAGE: Final = 20
 """What reading a page counts besides its jobs: 5,000 calls are one request, too."""
-_AT_ONCE: Final = 64
-"""Headers, and pages, that are read together."""
-_UNSEALED_AT_ONCE: Final = 16
-"""Blobs that are read together."""
-
-
-class _Place(msgspec.Struct, frozen=True):
-    """One page: of which batch, and its first jid."""
-
-    page_id: PageId
-    header: Header
-    base: int
 
 
 class JobUsages:
@@ -54,7 +37,7 @@ class JobUsages:
 
     def __init__(self, context: Context, prices: Prices) -> None:
         self._view = context.commits.view
-        self._archive = context.archive
+        self._recent = RecentPages(context)
         self._turns = context.turns
         self._clock = context.clock
         self._prices = prices
@@ -66,8 +49,9 @@ class JobUsages:
         top = min(request.before or next_jid, next_jid) - 1
         read = 0
         async with self._turns.of(account) as turn:
-            async for places in self._places(account, top, request.since_at or 0.0):
-                for place, page in zip(places, await self._pages(places), strict=True):
+            async for places in self._recent.places(account, top, request.since_at or 0.0):
+                pages = await self._recent.pages([place.page_id for place in places])
+                for place, page in zip(places, pages, strict=True):
                     read += _OF_A_PAGE
                     if page is not None:
                         tally.add(place, page, min(len(page), top - place.base + 1))
@@ -81,52 +65,6 @@ class JobUsages:
         """Return what the jobs of the last days have used, as far as one request reads."""
         since_at = max(0.0, self._clock() - days * _DAY_S)
         return await self.read(account, JobUsageRequest(by=by, since_at=since_at))
-
-    async def _places(self, account: str, top: int, since_at: float) -> AsyncIterator[list[_Place]]:
-        """Yield the pages with jids up to `top` of batches that are new enough, newest first."""
-        places: list[_Place] = []
-        async for spans in _grouped(spans_before(self._view, account, top)):
-            for each, header in zip(spans, await self._headers(account, spans), strict=True):
-                if header.created_at < since_at:
-                    if places:
-                        yield places
-                    return
-                for number in range((min(each.last, top) - each.first) // PAGE_JOBS, -1, -1):
-                    page_id = PageId(account, each.batch, number)
-                    places.append(_Place(page_id, header, each.first + number * PAGE_JOBS))
-                    if len(places) == _AT_ONCE:
-                        yield places
-                        places = []
-        if places:
-            yield places
-
-    async def _headers(self, account: str, spans: Sequence[Span]) -> list[Header]:
-        """Return headers; not by the view, which would keep every one of them in memory."""
-        names = [layout.header(account, span.batch) for span in spans]
-        entries = await self._view.state.get(names)
-        return [layout.decode(name, entries[name].value) for name in names]
-
-    async def _pages(self, places: Sequence[_Place]) -> list[Page | None]:
-        """Return pages from the state store, or else from the archive."""
-        names = [layout.page(place.page_id) for place in places]
-        stored = {name: entry.value for name, entry in (await self._view.state.get(names)).items()}
-        sealed = [place.page_id for place in places if layout.page(place.page_id) not in stored]
-        for start in range(0, len(sealed), _UNSEALED_AT_ONCE):
-            some = sealed[start : start + _UNSEALED_AT_ONCE]
-            for entries in await asyncio.gather(*map(self._archive.entries, some)):
-                stored |= {name: data for name, data in entries.items() if layout.is_page(name)}
-        return [layout.decode(name, stored[name]) if name in stored else None for name in names]
-
-
-async def _grouped(spans: AsyncIterator[Span]) -> AsyncIterator[list[Span]]:
-    group: list[Span] = []
-    async for span in spans:
-        group.append(span)
-        if len(group) == _AT_ONCE:
-            yield group
-            group = []
-    if group:
-        yield group
 
 
 class _Used(msgspec.Struct):
@@ -146,7 +84,7 @@ class _Tally:
         self._now = now
         self._used: defaultdict[tuple[str, str, float | None], _Used] = defaultdict(_Used)
 
-    def add(self, place: _Place, page: Page, count: int) -> None:
+    def add(self, place: PagePlace, page: Page, count: int) -> None:
         """Add the first `count` jobs of a page."""
         header = place.header
         options = header.options

@@ -15,10 +15,11 @@ from picloud_api.store import layout
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from picloud_model.wire import PackPart
+    from picloud_model.wire import Options, PackPart
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.records import Ready, Staged
+    from picloud_api.usecases.accounts.budget import Budgets
 
 _COUNTED_EVERY_S: Final = 1.0
 """How often at most the use of an account is counted anew."""
@@ -85,8 +86,9 @@ class AccountQuota:
     the last count, and nothing is read.
     """
 
-    def __init__(self, context: Context, quotas: Quotas) -> None:
+    def __init__(self, context: Context, quotas: Quotas, budgets: Budgets) -> None:
         self.quotas = quotas
+        self._budgets = budgets
         self._state = context.commits.view.state
         self._clock = context.clock
         self._turns = context.turns
@@ -114,12 +116,26 @@ class AccountQuota:
                 del self._waits[account]
 
     @asynccontextmanager
-    async def admit(self, account: str, amount: Amount) -> AsyncIterator[None]:
+    async def admit(
+        self, account: str, amount: Amount, jobs: Options | None = None
+    ) -> AsyncIterator[str]:
         """Let an account store something in an `async with` block.
+
+        Args:
+            account: The account.
+            amount: How much of what it stores.
+            jobs: The options of jobs, which have to be within its budgets.
+
+        Yields:
+            What the user should know of budgets of which little is left, or "".
 
         Raises:
             AccountBusy: When it would have too much; the message says of what.
+            BudgetReached: When nothing is left of a budget for the jobs.
         """
+        notice = ""
+        if jobs is not None and self._budgets.limits(account):
+            notice = await self._budgets.check(account, jobs)
         use = self._uses.setdefault(account, _Use())
         if self._excess(use, amount):
             async with use.counting:
@@ -130,7 +146,7 @@ class AccountQuota:
                 )
         use.under_way += amount
         try:
-            yield
+            yield notice
             use.stored += amount
         finally:
             use.under_way += -amount

@@ -11,7 +11,7 @@ from picloud_model.page import Flag
 from picloud_model.ranges import merged
 from picloud_model.wire import Killed
 
-from picloud_api.engine.jobs.finish import finish_alike, killed_ending
+from picloud_api.engine.jobs.finish import finish, finish_alike, killed_ending, with_reason
 from picloud_api.engine.jobs.locate import (
     PageSlice,
     group_by_page,
@@ -56,12 +56,15 @@ class KillJobs:
         self._turns = context.turns
         self._forced: set[asyncio.Task[None]] = set()
 
-    async def kill(self, account: str, jids: Sequence[Range] | None) -> Killed:
+    async def kill(
+        self, account: str, jids: Sequence[Range] | None, *, over_budget: bool = False
+    ) -> Killed:
         """Kill jobs: at once those that no slot holds, the others through their slots.
 
         Args:
             account: The account that owns the jobs.
             jids: The jobs; None for all unfinished ones.
+            over_budget: Whether a budget does it, and not their user; deleted ones are left out.
 
         Returns:
             How many of them were not final before.
@@ -76,7 +79,8 @@ class KillJobs:
                 pieces = await self._unfinished(account, turn)
             else:
                 pieces = await locate(view, account, merged(jids), turn)
-                async for piece, page in read_pages(view, pieces, fresh=False, at_once=_TOGETHER):
+                checked = [] if over_budget else pieces
+                async for piece, page in read_pages(view, checked, fresh=False, at_once=_TOGETHER):
                     refuse_deleted(page, piece)
                     await turn.pause()
             pieces = await self._waiting_first(account, pieces, turn)
@@ -86,7 +90,8 @@ class KillJobs:
         async def change(chosen: Sequence[tuple[PageId, Sequence[int]]]) -> None:
             nonlocal count
             async with self._turns.of(account):
-                count += sum(await asyncio.gather(*[self._kill_in(*each) for each in chosen]))
+                killing = [self._kill_in(*each, over_budget=over_budget) for each in chosen]
+                count += sum(await asyncio.gather(*killing))
 
         for group in group_by_page(pieces, _AHEAD):
             # Ahead: commits of all accounts wait while a plan reads, over a network page by page.
@@ -100,9 +105,10 @@ class KillJobs:
             task.cancel()
         await asyncio.gather(*self._forced, return_exceptions=True)
 
-    async def _kill_in(self, page_id: PageId, indexes: Sequence[int]) -> int:
+    async def _kill_in(self, page_id: PageId, indexes: Sequence[int], *, over_budget: bool) -> int:
         """Kill jobs of a page; return how many were not final."""
-        plan = partial(self._kill, page_id=page_id, indexes=indexes)
+        flags = Flag.KILL_REQUESTED | (Flag.OVER_BUDGET if over_budget else 0)
+        plan = partial(self._kill, page_id=page_id, indexes=indexes, flags=flags)
         ended, attempts = await self._commits.run(plan)
         if attempts:
             task = asyncio.create_task(self._force(page_id, attempts))
@@ -134,7 +140,7 @@ class KillJobs:
         return [*first, *others]
 
     async def _kill(
-        self, draft: Draft, page_id: PageId, indexes: Sequence[int]
+        self, draft: Draft, page_id: PageId, indexes: Sequence[int], flags: int
     ) -> tuple[int, list[tuple[int, int]]]:
         """Return how many jobs ended, and (index, attempt) of those that their slot has to end."""
         name = layout.page(page_id)
@@ -145,28 +151,26 @@ class KillJobs:
             chosen = [index for index in indexes if page.state[index] < State.DONE]
             held = [index for index in chosen if page.state[index] in UNDER_LEASE]
             free = [index for index in chosen if page.state[index] not in UNDER_LEASE]
-        await self._end_killed(draft, page_id, free)
+        ending = killed_ending(0, 0.0, self._clock())
+        await finish_alike(draft, page_id, free, with_reason(ending, flags))
         own = await draft.edit(name) if held else None
         if own is not None:
             for index in held:
-                own.flags[index] |= Flag.KILL_REQUESTED
+                own.flags[index] |= flags
             draft.emit(Event(EventKind.KILL, *page_id[:2]))
         return len(free), [(index, page.attempt[index]) for index in held]
-
-    async def _end_killed(self, draft: Draft, page_id: PageId, indexes: Sequence[int]) -> None:
-        await finish_alike(draft, page_id, indexes, killed_ending(0, 0.0, self._clock()))
 
     async def _force(self, page_id: PageId, attempts: Sequence[tuple[int, int]]) -> None:
         """End jobs whose slot has not reported their end within `SILENT_S`."""
         await asyncio.sleep(SILENT_S)
 
         async def plan(draft: Draft) -> None:
-            page = await draft.get(layout.page(page_id))
-            unfinished = [
-                index
+            page: Page = await draft.get(layout.page(page_id))
+            endings = [
+                killed_ending(index, page.started[index], self._clock())
                 for index, attempt in attempts
                 if page.state[index] < State.DONE and page.attempt[index] == attempt
             ]
-            await self._end_killed(draft, page_id, unfinished)
+            await finish(draft, page_id, endings)
 
         await self._commits.run(plan)

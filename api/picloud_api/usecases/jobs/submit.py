@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 from picloud_model.crashpoints import crashpoint
-from picloud_model.errors import AccountBusy, BlobMissing, RequestRefused, SubmitChanged
+from picloud_model.errors import BlobMissing, PiCloudError, RequestRefused, SubmitChanged
 from picloud_model.job import State
 from picloud_model.page import PAGE_JOBS, Page, pages_for
 from picloud_model.wire import Content, PackPart, Submitted
@@ -122,6 +122,7 @@ class SubmitJobs:
             SubmitChanged: When another request had the same submit id.
             KeyReused: When its key names a batch with other arguments.
             AccountBusy: When the account would have too many unfinished jobs.
+            BudgetReached: When nothing is left of a budget.
         """
         if parent and isinstance(parent, int):
             request = await self._environments.inherit(account, request, parent)
@@ -135,11 +136,12 @@ class SubmitJobs:
             return _repeated(earlier, fingerprint)
         amount = Amount(jobs=request.count, batches=1, stored_bytes=size_of(request.parts))
         try:
-            async with self._quota.admit(account, amount):
+            async with self._quota.admit(account, amount, request.options) as notice:
                 header = _header(request, self._clock(), fingerprint, parent, image)
-                return await self._store(account, request, header, inline=inline)
-        except AccountBusy:
-            # The first request of this id may have had the last room.
+                answer = await self._store(account, request, header, inline=inline)
+                return replace(answer, notice=notice) if notice else answer
+        except PiCloudError:
+            # The first request of this id may have had the last room, or the rest of a budget.
             if (earlier := await view.fresh(name)) is not None:
                 return _repeated(earlier, fingerprint)
             raise

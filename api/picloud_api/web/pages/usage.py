@@ -1,4 +1,4 @@
-"""`/usage`: what an account has stored, and what its jobs have run and cost."""
+"""`/usage`: what an account has stored, what its jobs have run and cost, and its budgets."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class UsagePage:
     def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
         self._stored = use_cases.storage.usage
         self._of_jobs = use_cases.accounts.job_usage
+        self._budgets = use_cases.accounts.budgets
         self._renderer = renderer
         self._visitors = visitors
 
@@ -35,6 +36,7 @@ class UsagePage:
             response,
             "usage.html",
             visitor,
+            budgets=await self._budgets.of(visitor.account),
             usage=await self._stored.measure(visitor.account),
             rows=sorted(used.rows, key=lambda row: (-row.core_ms, row.group)),
             is_cut=used.more is not None,

@@ -17,6 +17,7 @@ from picloud_model.wire.rest import Parameter, PublishRequest
 from picloud_model.wire.volume import CreateVolumeRequest
 
 from tests.unit.api.api_harness import ACCOUNT
+from tests.unit.api.budgets import put
 from tests.unit.api.key_owner import owner_of_second_account
 from tests.unit.api.web_pages import WebPages
 
@@ -37,6 +38,17 @@ async def test_an_empty_account_has_all_pages(api: ApiHarness, path: str) -> Non
     assert page.status == 200
     assert f'<a href="{path}" aria-current="page">' in page.text
     assert (await WebPages(api).send("GET", path)).status == 401
+
+
+async def test_budgets_are_shown_with_usage(api: ApiHarness) -> None:
+    """With what is left; a label is text, whatever it holds."""
+    await put(api, 5, period="day", label="<b>train</b>")
+    await put(api, 0, action="warn")
+
+    page = await (await WebPages(api).open()).send("GET", "/usage")
+
+    assert "<td>&lt;b&gt;train&lt;/b&gt;</td><td>a day</td>" in page.text
+    assert '<td class="number">$0.00 (reached)</td>' in page.text
 
 
 def _call(api: ApiHarness, function: str) -> wire.SubmitRequest:

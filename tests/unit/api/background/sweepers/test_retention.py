@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_api.background.retention import Retention
+from picloud_api.background.sweepers.retention import Retention
 from picloud_model.errors import JobDeleted
 
 from tests.unit.api.finished_jobs import run_printing, seal_all
