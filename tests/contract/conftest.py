@@ -1,5 +1,9 @@
 """What contract tests of several files share."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from tests.contract.blob_adapters import (  # noqa: F401 - fixtures
     blob_site,
     blobs,
@@ -23,6 +27,8 @@ from tests.contract.nomad_site import (  # noqa: F401 - fixtures
     nomad_site,
 )
 from tests.contract.queue_adapters import (  # noqa: F401 - fixtures
+    cluster_queue_site,
+    nats_cluster,
     nats_queue_site,
     nats_server,
     queue,
@@ -51,3 +57,13 @@ from tests.contract.state_adapters import (  # noqa: F401 - fixtures
     state,
     state_site,
 )
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the contract of queues over each adapter, or with `--infra` over a cluster of NATS."""
+    if "queue_site" in metafunc.fixturenames:
+        kinds = ["cluster"] if metafunc.config.getoption("infra") else ["sqlite", "nats"]
+        metafunc.parametrize("queue_site", kinds, indirect=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import uuid
 from typing import TYPE_CHECKING, Protocol
@@ -72,6 +73,23 @@ def nats_server() -> Iterator[running.Nats]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def nats_cluster() -> Iterator[NatsAccess]:
+    """Three NATS servers for all tests, each of which stores each message."""
+    with running.nats_cluster() as cluster:
+        access = NatsAccess(",".join(cluster.addresses), token=cluster.token, replicas=3)
+        asyncio.run(_until_elected(access))
+        yield access
+
+
+async def _until_elected(access: NatsAccess) -> None:
+    queues = NatsQueues(access)
+    try:
+        await queues.ping()
+    finally:
+        await queues.close()
+
+
 @pytest.fixture
 def sqlite_queue_site(tmp_path: Path) -> QueueSite:
     """A file that is not there yet."""
@@ -84,7 +102,13 @@ def nats_queue_site(nats_server: running.Nats) -> QueueSite:
     return NatsSite(NatsAccess(nats_server.address, token=nats_server.token))
 
 
-@pytest.fixture(params=["sqlite", "nats"])
+@pytest.fixture
+def cluster_queue_site(nats_cluster: NatsAccess) -> QueueSite:
+    """A cluster with queues of other tests."""
+    return NatsSite(nats_cluster)
+
+
+@pytest.fixture
 def queue_site(request: pytest.FixtureRequest) -> QueueSite:
     """A store of each kind."""
     site: QueueSite = request.getfixturevalue(f"{request.param}_queue_site")

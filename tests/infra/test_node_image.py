@@ -50,6 +50,23 @@ queue = cloud.queue.get("numbers")
 queue.push([1, 2])
 print(queue.pop())
 """
+PASSED: Final = """
+import cloud, time
+
+queue = cloud.queue.get("passed")
+end = time.monotonic() + 40
+pushed, found = 0, []
+while time.monotonic() < end or len(found) < pushed:
+    if time.monotonic() < end:
+        queue.push([pushed])
+        pushed += 1
+    found += queue.pop(timeout=1)
+    if pushed == 3:
+        print("running", flush=True)
+assert sorted(found) == list(range(pushed)), (pushed, found)
+print("all", flush=True)
+"""
+"""Messages that are pushed and popped, one after the other, for a while."""
 LONG: Final = """
 import cloud, time
 
@@ -112,13 +129,18 @@ def test_servers_are_one_cluster(cluster: Cluster) -> None:
 
 
 def test_a_map_outlives_the_loss_of_a_server(cluster: Cluster) -> None:
-    """The first server, which clients try first, is killed under a map; then it joins again."""
-    running = cluster.begin(LONG)
-    assert running.stdout
-    assert running.stdout.readline() == "running\n"
+    """The first server, which clients try first, is killed under a map; then it joins again.
+
+    Messages of a queue are pushed and popped all the time, and none is lost.
+    """
+    passing, running = cluster.begin(PASSED), cluster.begin(LONG)
+    for each in (passing, running):
+        assert each.stdout
+        assert each.stdout.readline() == "running\n"
 
     cluster.kill("server1")
 
+    assert cluster.result(passing) == "all"
     assert cluster.result(running) == str(sum(number * number for number in range(60)))
     assert cluster.python("import cloud; print(cloud.result(cloud.call(pow, 2, 9)))") == "512"
     cluster.restart("server1")

@@ -103,6 +103,27 @@ def test_a_server_finds_its_keys_and_the_others(
     ]
 
 
+@pytest.mark.parametrize("counts", [(1, 1), (3, 3), (5, 3)])
+def test_the_api_stores_queues_on_several_servers(
+    tmp_path: Path,
+    endpoint: str,
+    client: Callable[[str], Any],
+    configure: Configure,
+    counts: tuple[int, int],
+) -> None:
+    """Three, where there are so many: any one may be lost."""
+    server_count, replicas = counts
+    for name in ("ca.pem", "cert.pem", "key.pem", "nats-token"):
+        path = f"/picloud/queues/api/{name}"
+        client("ssm").put_parameter(Name=path, Type="SecureString", Value="x", Overwrite=True)
+    api = {"kind": "api", "name": "queues", "data_bucket": "data", "server_count": server_count}
+
+    assert configure(endpoint, SERVER | api) == ""
+
+    environment = (tmp_path / "etc/picloud/machine/environment").read_text()
+    assert f"export NATS_REPLICAS={replicas}\n" in environment
+
+
 def test_a_missing_secret_is_named(tmp_path: Path, endpoint: str, configure: Configure) -> None:
     """Nothing is written for a machine that could not start its servers."""
     error = configure(endpoint, SERVER | {"name": "without"})

@@ -1,4 +1,4 @@
-"""Where a NATS server is and how to sign in there."""
+"""Where NATS is and how to sign in there."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import msgspec
 
 
 class NatsAccess(msgspec.Struct, frozen=True):
-    """Address and credentials of a NATS server; the token is in no `repr`.
+    """Address and credentials of NATS; the token is in no `repr`.
 
-    The files are PEM, except for `creds_file`, which NATS's own tools write.
+    The address of a cluster has a comma between the URLs of its servers, or one URL whose host has
+    the address of each. The files are PEM, except for `creds_file`, which NATS's own tools write.
+    `replicas` is the number of servers that store each message.
     """
 
     address: str
@@ -17,6 +19,7 @@ class NatsAccess(msgspec.Struct, frozen=True):
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+    replicas: int = 1
 
     def __repr__(self) -> str:
         return f"NatsAccess({self.address!r})"

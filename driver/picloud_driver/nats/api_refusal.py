@@ -22,6 +22,11 @@ NO_CONSUMER: Final = "10014"
 """There is no such consumer."""
 NO_MESSAGE: Final = "10037"
 """There is no message of that number."""
+NO_SEQUENCE: Final = "10043"
+NOT_FOUND: Final = "no message found"
+"""A message that is to be deleted is gone: what the server says of the first one, in that case."""
+NO_LEADER: Final = ("10008", "10009", "10118", "10119")
+"""The servers of the cluster have not elected a leader yet, or this one does not know it."""
 
 
 class ApiRefusal(Exception):

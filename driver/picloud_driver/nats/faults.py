@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 _SILENT: Final = "it does not answer: is it running and reachable?"
 _SLOW: Final = "it took too long: try again, and look at its load if this stays"
+_TOO_FEW: Final = (
+    "it has fewer servers than NATS_REPLICAS wants for each queue: add servers, or lower it"
+)
 _REFUSED: Final = "it refuses our credentials: check NATS_TOKEN or NATS_CREDS"
 
 FAULTS: Final = (
@@ -22,6 +25,8 @@ FAULTS: Final = (
     Fault("10047", "it has too little disk: free some"),
     Fault("10028", "it has too little memory: free some"),
     Fault("10039", "JetStream is not enabled for our account: enable it"),
+    Fault("10005", _TOO_FEW),
+    Fault("10074", _TOO_FEW),
     Fault("10076", "JetStream is not enabled: start it with a store directory"),
     Fault(client.AuthorizationError, _REFUSED),
     Fault(client.Error, _REFUSED, VIOLATION),

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
+import urllib.parse
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +21,7 @@ from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from picloud_model.errors import TooLarge, Unavailable
 
-from picloud_driver.nats import faults
+from picloud_driver.nats import election, faults
 from picloud_driver.nats.api_refusal import VIOLATION, ApiRefusal
 
 if TYPE_CHECKING:
@@ -28,13 +30,20 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
     from picloud_driver.nats.access import NatsAccess
+    from picloud_driver.nats.election import Result
 
 _CONNECT_S: Final = 5.0
 _RECONNECT_S: Final = 0.2
 _REQUEST_S: Final = 10.0
+_CLUSTER_REQUEST_S: Final = 3.0
+"""How long one attempt of a request to a cluster waits; the next may reach another server."""
+_PING_S: Final = 10
+_CLUSTER_PING_S: Final = 5
+"""A server that leaves two pings without an answer is lost."""
 _DRAIN_S: Final = 1.0
 _HEADER_BYTES: Final = 4096
 """Room for headers: the server counts them as part of a message, the client does not."""
+_PORT: Final = 4222
 _ACK: Final = b"+ACK"
 _NAK: Final = b"-NAK"
 
@@ -48,6 +57,10 @@ class NatsGateway:
         self._connecting = asyncio.Lock()
         self._last_error: Exception | None = None
         self.on_reconnect: Callable[[], None] = lambda: None
+        is_cluster = access.replicas > 1
+        self._patience_s = election.PATIENCE_S if is_cluster else 0.0
+        self._request_s = _CLUSTER_REQUEST_S if is_cluster else _REQUEST_S
+        self._ping_s = _CLUSTER_PING_S if is_cluster else _PING_S
 
     @property
     def where(self) -> str:
@@ -57,25 +70,34 @@ class NatsGateway:
     async def api(self, operation: str, body: Any = None) -> dict[str, Any]:
         """Send a request of JetStream's interface and return its answer.
 
+        A cluster gets it again while it elects a leader; none of the requests that are used here
+        does anything when it is repeated.
+
         Raises:
             ApiRefusal: When JetStream refuses it.
             Unavailable: When it does not answer.
         """
         payload = b"" if body is None else msgspec.json.encode(body)
-        reply = await self.request(f"$JS.API.{operation}", payload)
-        return self._checked(reply.data)
 
-    async def request(self, subject: str, payload: bytes, timeout_s: float = _REQUEST_S) -> Msg:
-        """Send a request and return the reply.
+        async def request() -> dict[str, Any]:
+            client = await self._connected()
+            try:
+                reply = await client.request(
+                    f"$JS.API.{operation}", payload, timeout=self._request_s
+                )
+            except (NatsError, OSError, TimeoutError) as error:
+                raise self.refusal(error) from error
+            return self._checked(reply.data)
+
+        return await self.outlast(request)
+
+    async def outlast(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        """Return the result of a call, which is repeated while a cluster elects a leader.
 
         Raises:
-            Unavailable: When there is none.
+            PiCloudError: When it fails for another reason, or for too long.
         """
-        client = await self._connected()
-        try:
-            return await client.request(subject, payload, timeout=timeout_s)
-        except (NatsError, OSError, TimeoutError) as error:
-            raise self.refusal(error) from error
+        return await election.outlast(call, self._patience_s)
 
     async def forward(self, subject: str, payload: bytes, timeout_s: float) -> bytes | None:
         """Send a request to another process and return its reply; None if none listens."""
@@ -126,7 +148,7 @@ class NatsGateway:
                     continue
                 if batch:
                     own["Nats-Batch-Commit"] = "1"
-                reply = await client.request(subject, body, timeout=_REQUEST_S, headers=own)
+                reply = await client.request(subject, body, timeout=self._request_s, headers=own)
                 self._checked(reply.data)
         except NoRespondersError:
             return False
@@ -148,7 +170,7 @@ class NatsGateway:
         try:
             for reply in replies[:-1]:
                 await client.publish(reply, _ACK)
-            await client.request(replies[-1], _ACK, timeout=_REQUEST_S)
+            await client.request(replies[-1], _ACK, timeout=self._request_s)
         except NoRespondersError:
             return False
         except (NatsError, OSError, TimeoutError) as error:
@@ -246,7 +268,9 @@ class NatsGateway:
     async def _connect(self) -> Client:
         access, client = self._access, Client()
         self._last_error = None
+        servers, host = await server_urls(access.address)
         options: dict[str, Any] = {
+            "tls_hostname": host or None,
             "token": access.token or None,
             "user_credentials": access.creds_file or None,
             "tls": self._tls(),
@@ -255,13 +279,13 @@ class NatsGateway:
         try:
             async with asyncio.timeout(_CONNECT_S):
                 await client.connect(
-                    access.address,
+                    servers,
                     name="picloud",
                     error_cb=self._note,
                     reconnected_cb=self._reconnected,
                     max_reconnect_attempts=1,
                     connect_timeout=2,
-                    ping_interval=10,
+                    ping_interval=self._ping_s,
                     **{name: value for name, value in options.items() if value is not None},
                 )
         except Exception as error:
@@ -296,6 +320,33 @@ class NatsGateway:
     async def _reconnected(self) -> None:
         self._last_error = None
         self.on_reconnect()
+
+
+async def server_urls(address: str) -> tuple[list[str], str]:
+    """Return the URLs of all servers, and the name that their certificates have if it is not there.
+
+    A single host may have the addresses of several servers. Each is tried for two seconds only:
+    with the name, one that is lost would take all of these.
+
+    >>> asyncio.run(server_urls("nats://127.0.0.1:1,nats://127.0.0.1:2"))
+    (['nats://127.0.0.1:1', 'nats://127.0.0.1:2'], '')
+    """
+    urls = address.split(",")
+    parts = urllib.parse.urlsplit(urls[0])
+    if len(urls) > 1 or not parts.hostname:
+        return urls, ""
+    port = parts.port or _PORT
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            parts.hostname, port, type=socket.SOCK_STREAM
+        )
+    except OSError:
+        return urls, ""  # The client says so.
+    hosts = {each[4][0]: each[0] for each in found}
+    if len(hosts) == 1:
+        return urls, ""
+    bracketed = [f"[{host}]" if kind == socket.AF_INET6 else host for host, kind in hosts.items()]
+    return [f"{parts.scheme}://{host}:{port}" for host in bracketed], parts.hostname
 
 
 def _is_worth_logging(record: logging.LogRecord) -> bool:

@@ -25,6 +25,7 @@ from picloud_model.errors import (
 
 from picloud_driver.nats import api_refusal
 from picloud_driver.nats.api_refusal import ApiRefusal
+from picloud_driver.nats.consumer_watch import is_alive
 from picloud_driver.queue import nats_push
 from picloud_driver.queue.nats_config import consumer_config, stream_config
 from picloud_driver.queue.nats_consumer import ConsumerLost, QueueConsumer
@@ -97,7 +98,7 @@ class NatsQueues(QueuePort):
 
     async def create(self, queue: str) -> None:
         """See `QueuePort.create`."""
-        config = stream_config(queue)
+        config = stream_config(queue, self._access.replicas)
         try:
             await self._gateway.api(f"STREAM.CREATE.{queue}", config)
         except ApiRefusal as refusal:
@@ -126,31 +127,23 @@ class NatsQueues(QueuePort):
         if not messages:
             await self._streams.info(queue)
             return set()
-        repeated: set[int] | None = set()
+        attempt = partial(self._push, queue, push_id, messages, ids)
+        return await self._gateway.outlast(attempt)
+
+    async def _push(
+        self, queue: str, push_id: str, messages: Sequence[nats_push.Outgoing], ids: Sequence[str]
+    ) -> set[int]:
         try:
-            if ids:
-                repeated = await self._push_new(queue, messages, ids)
-            elif not await self._gateway.publish_batch(messages, push_id):
-                repeated = None
+            repeated = await nats_push.push(self._gateway, queue, push_id, messages, ids)
         except ApiRefusal as refusal:
-            if refusal.code == api_refusal.REPEATED:
-                return set()
+            if refusal.code == api_refusal.NO_TTL:
+                await self.create(queue)
+                return await self._push(queue, push_id, messages, ids)
             raise self._gateway.refusal(refusal, refusal.code) from refusal
         if repeated is None:
             await self._streams.info(queue)
             raise Unavailable(f"{self._gateway.where} did not take the messages; push them again.")
         return repeated
-
-    async def _push_new(
-        self, queue: str, messages: Sequence[nats_push.Outgoing], ids: Sequence[str]
-    ) -> set[int] | None:
-        try:
-            return await nats_push.push_new(self._gateway, queue, messages, ids)
-        except ApiRefusal as refusal:
-            if refusal.code != api_refusal.NO_TTL:
-                raise
-            await self.create(queue)
-        return await nats_push.push_new(self._gateway, queue, messages, ids)
 
     async def take(
         self,
@@ -239,7 +232,11 @@ class NatsQueues(QueuePort):
     # --- owning ---
 
     async def _at_owner(self, queue: str, operation: Operation, timeout_s: float = 0.0) -> bytes:
-        """Let the owner of a queue do something; own it if no other process does."""
+        """Let the owner of a queue do something, once or again; own it if no other process does."""
+        attempt = partial(self._try_at_owner, queue, operation, timeout_s)
+        return await self._gateway.outlast(attempt)
+
+    async def _try_at_owner(self, queue: str, operation: Operation, timeout_s: float) -> bytes:
         for _ in range(_ATTEMPTS):
             result = await self._as_owner(queue, operation)
             if result is None:
@@ -307,20 +304,28 @@ class NatsQueues(QueuePort):
                     f"picloud.owner.{queue}", partial(self._serve, queue), group="owner"
                 )
             for name in before.get("consumers") or ():
+                if await is_alive(self._gateway, name):
+                    # It was about to own the queue when this process looked for the owner.
+                    await self._stop_listening(queue)
+                    return
                 await self._delete_consumer(queue, name)
             consumer = QueueConsumer(self._gateway, queue, f"c{uuid.uuid4().hex}")
             await consumer.open()
+            await consumer.watch.open()
             try:
-                await self._streams.api(
+                created = await self._streams.api(
                     f"CONSUMER.CREATE.{queue}.{consumer.name}",
                     consumer_config(queue, consumer.name),
                 )
+                await consumer.watch.follow(created)
             except BaseException as error:
                 await consumer.close()
                 await self._stop_listening(queue)
-                if isinstance(error, ApiRefusal) and error.code == api_refusal.IN_USE:
+                if not isinstance(error, ApiRefusal):
+                    raise
+                if error.code == api_refusal.IN_USE:
                     return
-                raise
+                raise self._streams.error(error) from error
             self._owned[queue] = consumer
 
     async def _delete_consumer(self, queue: str, name: str) -> None:
@@ -386,7 +391,7 @@ class NatsQueues(QueuePort):
             _log.exception("queue.forwarded_request_failed", queue=queue)
             fault = "The process that owns the queue met a fault; its log says more."
             reply = _ERROR + msgspec.msgpack.encode((ServerFault.code, fault))
-        await self._gateway.publish(message.reply, reply)
+        await self._gateway.outlast(partial(self._gateway.publish, message.reply, reply))
 
 
 def _false(values: Sequence[bool]) -> list[int]:

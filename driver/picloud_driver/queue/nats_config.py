@@ -12,14 +12,14 @@ _ACK_WAIT_NS: Final = 366 * 24 * 3600 * _NS
 """Longer than any deadline: those are the owner's business."""
 
 
-def stream_config(queue: str) -> dict[str, Any]:
-    """Return the settings of a queue's stream."""
+def stream_config(queue: str, replicas: int = 1) -> dict[str, Any]:
+    """Return the settings of a queue's stream, which so many servers store."""
     return {
         "name": queue,
         "subjects": [f"picloud.queue.{queue}.>"],
         "retention": "workqueue",
         "storage": "file",
-        "num_replicas": 1,
+        "num_replicas": replicas,
         "allow_atomic": True,
         "allow_msg_schedules": True,
         "allow_msg_ttl": True,

@@ -11,12 +11,15 @@ import asyncio
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from picloud_model.errors import PiCloudError
 
 from picloud_driver.nats.api_refusal import ApiRefusal
+from picloud_driver.nats.consumer_watch import ConsumerWatch
+from picloud_driver.nats.deletion import delete
+from picloud_driver.queue.nats_pull import Pulls
 from picloud_driver.queue.nats_subject import numbers_of, subject_of
 from picloud_driver.queue.pace import Pace
 from picloud_driver.queue.port import Delivery, DeliveryId, TakeLimits
@@ -36,9 +39,10 @@ _FILL_S: Final = 0.25
 """How long a take waits for more messages, once it has some and the server has announced more."""
 _PULL_S: Final = 30.0
 _PULL_MARGIN_S: Final = 2.0
-_PULL_BYTES: Final = 4_000_000
 _CHECK_S: Final = 0.05
 """The shortest pause between two looks for deadlines."""
+_LOST: Final = ("Deleted", "Leadership Change")
+"""What the descriptions of a pull's end contain when the server no longer delivers."""
 _PURGED_FROM: Final = 8
 """How many messages it takes for a purge to be faster than to acknowledge each."""
 
@@ -64,14 +68,6 @@ class _Held(msgspec.Struct):
     until: float
 
 
-class _Pull(msgspec.Struct):
-    """A request to the server for messages."""
-
-    number: int
-    missing: int
-    ends_at: float
-
-
 class QueueConsumer:
     """Takes, removes and postpones messages of one queue."""
 
@@ -84,16 +80,15 @@ class QueueConsumer:
         self._held: dict[int, _Held] = {}
         self._lapsed: set[int] = set()
         """Numbers of messages that were given back and not taken since."""
-        self._attempts = self._pulls = self._announced = self._last = 0
+        self._attempts = self._announced = self._last = 0
         self._pace = Pace()
-        self._pull: _Pull | None = None
-        self._unanswered: set[int] = set()
-        """Numbers of pulls that do not wait and that no message or status has answered."""
+        self._pulls = Pulls(gateway, queue, name, self._inbox)
         self._changed = asyncio.Event()
         self._lost = asyncio.Event()
         self._check: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._end: Callable[[], Awaitable[None]] | None = None
+        self.watch = ConsumerWatch(gateway, queue, name, self._lose)
 
     async def open(self) -> None:
         """Begin to receive."""
@@ -106,6 +101,7 @@ class QueueConsumer:
             self._check.cancel()
         for task in self._tasks:
             task.cancel()
+        await self.watch.close()
         if self._end is not None:
             await self._end()
 
@@ -189,6 +185,13 @@ class QueueConsumer:
         await self._acknowledge([self._held[number].reply for number in acknowledged])
         if purged:
             await self._purge(purged[-1])
+        if self.watch.is_replicated:
+            # The server that confirms an acknowledgement may be lost before others know of it.
+            try:
+                await delete(self._gateway, self._queue, gone.difference(purged))
+            except ApiRefusal as refusal:
+                self._lose()
+                raise ConsumerLost from refusal
         for number in gone:
             self._held.pop(number, None)
             self._lapsed.discard(number)  # if its deadline passed meanwhile
@@ -259,44 +262,37 @@ class QueueConsumer:
     # --- pulling ---
 
     async def _ensure_pull(self, most: int, wait_s: float) -> None:
-        pull = self._pull
-        if pull is not None and time.monotonic() < pull.ends_at:
+        self._require_deliveries()
+        if self._pulls.is_open:
             return
         wait_s = min(wait_s, _PULL_S)
-        self._pulls += 1
-        self._pull = _Pull(self._pulls, most, time.monotonic() + wait_s + _PULL_MARGIN_S)
-        request = {"batch": most, "expires": int(wait_s * 1e9), "max_bytes": _PULL_BYTES}
-        await self._request(request)
+        await self._pulls.request(most, wait_s + _PULL_MARGIN_S, waits_s=wait_s)
 
     async def _pull_ready(self, most: int) -> None:
         """Ask the server for messages that it has; wait until it has sent one, or has none.
 
         An earlier pull that waits gets them first, and the server sends them before its answer.
         """
-        self._pulls += 1
-        pull = _Pull(self._pulls, most, time.monotonic() + _ANSWER_S)
-        self._pull = self._pull or pull
-        self._unanswered.add(pull.number)
-        await self._request({"batch": most, "no_wait": True, "max_bytes": _PULL_BYTES})
-        while pull.number in self._unanswered and time.monotonic() < pull.ends_at:
+        number = await self._pulls.request(most, _ANSWER_S)
+        end = time.monotonic() + _ANSWER_S
+        while self._pulls.is_unanswered(number) and time.monotonic() < end:
             self.require()
-            await self._wait(pull.ends_at - time.monotonic())
-        self._unanswered.discard(pull.number)
+            await self._wait(end - time.monotonic())
+        if self._pulls.is_unanswered(number):
+            self._require_deliveries()
         await self._fill(most)
-        if self._pull is pull:
-            self._pull = None
+        self._pulls.stop(number)
 
-    async def _request(self, pull: dict[str, Any]) -> None:
-        await self._gateway.publish(
-            f"$JS.API.CONSUMER.MSG.NEXT.{self._queue}.{self.name}",
-            msgspec.json.encode(pull),
-            reply=f"{self._inbox}.{self._pulls}",
-        )
+    def _require_deliveries(self) -> None:
+        """Give up a queue that several servers store if deliveries were lost between them."""
+        if self.watch.is_replicated and self._pulls.has_losses:
+            self._lose()
+            raise ConsumerLost
 
     async def _fill(self, most: int) -> None:
         """Wait for messages that the server has announced."""
         end = time.monotonic() + _FILL_S
-        while self._pull is not None and self._announced and len(self._arrived) < most:
+        while self._pulls.expect_more(self._announced) and len(self._arrived) < most:
             remaining_s = end - time.monotonic()
             if remaining_s <= 0:
                 return
@@ -312,22 +308,15 @@ class QueueConsumer:
 
     def _pull_ended(self, message: Msg, status: str) -> None:
         assert message.headers is not None
-        if status == "503" or "Deleted" in message.headers.get("Description", ""):
+        description = message.headers.get("Description", "")
+        if status == "503" or any(each in description for each in _LOST):
             self._lose()
-        number = int(message.subject.rpartition(".")[2])
-        if status != "408":  # else the server is about to send messages for an earlier pull
-            self._unanswered.discard(number)
-        if self._pull is not None and self._pull.number == number:
-            self._pull = None
+        self._pulls.end(message.subject, status, message.headers)
 
     def _add(self, message: Msg) -> None:
         number, stored_at, self._announced = numbers_of(message.reply)
         self._last = max(self._last, number)
-        self._unanswered.clear()
-        if self._pull is not None:
-            self._pull.missing -= 1
-            if self._pull.missing <= 0:
-                self._pull = None
+        self._pulls.arrive()
         self._arrived.append(_Arrived(number, message.reply, message.data, stored_at))
 
     # --- holding ---

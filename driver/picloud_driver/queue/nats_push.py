@@ -45,7 +45,33 @@ def outgoing(queue: str, bodies: Sequence[bytes], delay_s: float) -> list[Outgoi
     ]
 
 
-async def push_new(
+async def push(
+    gateway: NatsGateway,
+    queue: str,
+    push_id: str,
+    messages: Sequence[Outgoing],
+    ids: Sequence[str],
+) -> set[int] | None:
+    """Store messages; see `QueuePort.push`.
+
+    Returns:
+        The positions of messages that were left out for their ids; None if there is no such queue,
+        or if no server takes its messages now.
+
+    Raises:
+        ApiRefusal: When JetStream refuses them.
+    """
+    if ids:
+        return await _push_new(gateway, queue, messages, ids)
+    try:
+        return set() if await gateway.publish_batch(messages, push_id) else None
+    except ApiRefusal as refusal:
+        if refusal.code != api_refusal.REPEATED:
+            raise
+        return set()
+
+
+async def _push_new(
     gateway: NatsGateway, queue: str, messages: Sequence[Outgoing], ids: Sequence[str]
 ) -> set[int] | None:
     """Store those messages whose ids are new.

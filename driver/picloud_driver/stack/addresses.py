@@ -18,8 +18,9 @@ class VendorServer(msgspec.Struct, frozen=True):
     """Address and credentials of Consul, Vault, Nomad or NATS; the token is in no `repr`.
 
     The files are PEM: the authority that signed its certificate, and the client's certificate with
-    its key. Only Nomad has a namespace; "" is its default. Only NATS has a file of credentials.
-    `browser` is the URL for browsers, if that is not the address.
+    its key. Only Nomad has a namespace; "" is its default. Only NATS has a file of credentials, a
+    comma between the URLs of several servers, and `replicas`, the number of servers that store each
+    message: "" for one. `browser` is the URL for browsers, if that is not the address.
     """
 
     address: str
@@ -30,6 +31,7 @@ class VendorServer(msgspec.Struct, frozen=True):
     namespace: str = ""
     browser: str = ""
     creds_file: str = ""
+    replicas: str = ""
 
     @property
     def page(self) -> str:
@@ -87,7 +89,10 @@ _NATS: Final = {
     "ca_file": "NATS_CA",
     "cert_file": "NATS_CERT",
     "key_file": "NATS_KEY",
+    "replicas": "NATS_REPLICAS",
 }
+_REPLICAS: Final = ("", "1", "3", "5")
+"""As many servers as agree on what is stored: an even number tolerates no more losses."""
 _S3: Final = {
     "endpoint": "PICLOUD_S3_ENDPOINT",
     "name": "PICLOUD_S3_BUCKET",
@@ -227,7 +232,8 @@ def nats_of(environment: Mapping[str, str]) -> VendorServer | None:
     """Return the NATS that an environment names, or None.
 
     Raises:
-        RequestRefused: When its URL has credentials, which messages would show.
+        RequestRefused: When its URL has credentials, which messages would show, or when the number
+            of replicas is wrong.
     """
     values = _values(environment, _NATS)
     if "address" not in values:
@@ -236,8 +242,11 @@ def nats_of(environment: Mapping[str, str]) -> VendorServer | None:
         raise RequestRefused(
             "NATS_URL has credentials in it; set NATS_TOKEN, or NATS_CREDS to a file, instead."
         )
-    scheme = "" if "://" in values["address"] else "nats://"
-    return VendorServer(**{**values, "address": scheme + values["address"].rstrip("/")})
+    if (replicas := values.get("replicas", "")) not in _REPLICAS:
+        raise RequestRefused(f"NATS_REPLICAS is {replicas!r:.80}; give 1, 3 or 5.")
+    urls = [each.strip().rstrip("/") for each in values["address"].split(",")]
+    named = [each if "://" in each else f"nats://{each}" for each in urls if each]
+    return VendorServer(**{**values, "address": ",".join(named)})
 
 
 def s3_of(environment: Mapping[str, str]) -> Bucket | None:

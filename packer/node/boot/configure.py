@@ -49,6 +49,10 @@ _SERVICES: Final = {
     "api": ("api",),
     "clients": ("nomad-client",),
 }
+_MOST_REPLICAS: Final = 3
+"""How many servers store each message of a queue: any one of them can be lost."""
+_ROUTE_PING: Final = "5s"
+"""A server whose machine is gone is given up after two more."""
 _MAX_PAYLOAD: Final = 8 * 1024 * 1024
 _MARK: Final = "# servers of PiCloud"
 _FAR: Final = ("198.51.100.1", 9)
@@ -228,6 +232,7 @@ def nats(own: str, secret: Mapping[str, str]) -> dict[str, Any]:
             "listen": f"{own}:6222",
             "tls": tls,
             "routes": [f"nats://{SERVERS_NAME}:6222"],
+            "ping_interval": _ROUTE_PING,
         },
         # Otherwise it acknowledges what it writes to disk two minutes later.
         "jetstream": {"store_dir": "/var/lib/picloud/nats", "sync_interval": "always"},
@@ -242,11 +247,15 @@ def environment(machine: Machine, own: str, nats_token: str) -> dict[str, str]:
     def server(address: str, token: str = "") -> VendorServer:
         return VendorServer(address, token, *files)
 
+    replicas = _MOST_REPLICAS if machine.server_count >= _MOST_REPLICAS else 1
+    queues = msgspec.structs.replace(
+        server(f"tls://{SERVERS_NAME}:4222", nats_token), replicas=str(replicas)
+    )
     found = {
         **environment_of("consul", server(f"https://{SERVERS_NAME}:8501")),
         **environment_of("vault", server(f"https://{SERVERS_NAME}:8200")),
         **environment_of("nomad", server(f"https://{SERVERS_NAME}:4646")),
-        **environment_of("nats", server(f"tls://{SERVERS_NAME}:4222", nats_token)),
+        **environment_of("nats", queues),
         # The addresses of single servers are in no certificate.
         "VAULT_TLS_SERVER_NAME": SERVERS_NAME,
     }

@@ -99,8 +99,13 @@ def test_addresses_become_urls(told: str) -> None:
 def test_a_nats_url_has_a_scheme_and_no_credentials() -> None:
     """Messages show the URL."""
     assert nats_of({"NATS_URL": "nats.example:4222/"}) == VendorServer("nats://nats.example:4222")
+    several = nats_of({"NATS_URL": "tls://a:1, b:2/,", "NATS_REPLICAS": "3"})
+    assert several == VendorServer("tls://a:1,nats://b:2", replicas="3")
     with pytest.raises(RequestRefused, match="set NATS_TOKEN"):
         nats_of({"NATS_URL": "nats://user:password@nats.example:4222"})
+    for wrong in ("2", "three", "-1", "7"):
+        with pytest.raises(RequestRefused, match=f"NATS_REPLICAS is '{wrong}'; give 1, 3 or 5"):
+            nats_of({"NATS_URL": "nats.example", "NATS_REPLICAS": wrong})
 
 
 def test_half_a_server_is_refused() -> None:

@@ -16,9 +16,8 @@ from picloud_driver.stack.addresses import (
     s3_of,
     vault_of,
 )
-from picloud_driver.stack.bootstrap import consul, nomad, s3, vault
+from picloud_driver.stack.bootstrap import consul, nats, nomad, s3, vault
 from picloud_driver.stack.faults import StackFault
-from picloud_driver.stack.servers.nats import Nats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,6 +38,7 @@ _CHANGES: Final[dict[str, Callable[..., list[Change]]]] = {
     "vault": vault.changes,
     "s3": s3.changes,
     "nomad": nomad.changes,
+    "nats": nats.changes,
 }
 
 
@@ -75,9 +75,6 @@ class Bootstrap:
             StackFault: When it cannot be used as it is; says why.
         """
         try:
-            if name == "nats":
-                Nats.check(self.servers[name])
-                return []
             return _CHANGES[name](self.servers[name], self._keys, adopt=self._adopt)
         except PiCloudError as error:
             raise StackFault(error.message) from error

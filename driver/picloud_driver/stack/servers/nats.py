@@ -111,6 +111,7 @@ def access(server: VendorServer) -> NatsAccess:
         ca_file=server.ca_file,
         cert_file=server.cert_file,
         key_file=server.key_file,
+        replicas=int(server.replicas or 1),
     )
 
 
