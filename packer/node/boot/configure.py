@@ -51,8 +51,10 @@ _SERVICES: Final = {
 }
 _MOST_REPLICAS: Final = 3
 """How many servers store each message of a queue: any one of them can be lost."""
-_ROUTE_PING: Final = "5s"
-"""A server whose machine is gone is given up after two more."""
+_ROUTES: Final = {"ping_interval": "5s", "connect_retries": 1_000_000}
+"""A server whose machine is gone is given up after two more pings. Without retries, two servers
+that know of each other from the third, and could not connect once, would never try again."""
+_HANDSHAKE_S: Final = 10
 _MAX_PAYLOAD: Final = 8 * 1024 * 1024
 _MARK: Final = "# servers of PiCloud"
 _FAR: Final = ("198.51.100.1", 9)
@@ -220,6 +222,7 @@ def nats(own: str, secret: Mapping[str, str]) -> dict[str, Any]:
         "cert_file": str(folder / "cert.pem"),
         "key_file": str(folder / "key.pem"),
         "verify": True,
+        "timeout": _HANDSHAKE_S,
     }
     return {
         "listen": f"{own}:4222",
@@ -232,7 +235,7 @@ def nats(own: str, secret: Mapping[str, str]) -> dict[str, Any]:
             "listen": f"{own}:6222",
             "tls": tls,
             "routes": [f"nats://{SERVERS_NAME}:6222"],
-            "ping_interval": _ROUTE_PING,
+            **_ROUTES,
         },
         # Otherwise it acknowledges what it writes to disk two minutes later.
         "jetstream": {"store_dir": "/var/lib/picloud/nats", "sync_interval": "always"},
