@@ -9,7 +9,13 @@ import pytest
 from picloud_api.store import layout
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
-from picloud_api.usecases.accounts.account import FIRST_ACCOUNT, Accounts, first_key, new_key
+from picloud_api.usecases.accounts.account import (
+    FIRST_ACCOUNT,
+    KEPT_DIGESTS,
+    Accounts,
+    first_key,
+    new_key,
+)
 from picloud_model.errors import KeyRefused, Unavailable
 
 from tests.unit.api.key_owner import administrator_of
@@ -69,6 +75,22 @@ async def test_a_key_in_use_is_seldom_read_again(shared: ApiHarness) -> None:
         shared.now += 0.001
 
     assert shared.state.reads == [[layout.key(key.split("_")[1])]]
+
+
+async def test_a_key_is_judged_alike_however_many_others_came(api: ApiHarness) -> None:
+    """What is kept of other secrets, right or wrong, opens no key, and has a bound."""
+    accounts, key = api.use_cases.accounts.accounts, api.server.key
+    for number in range(KEPT_DIGESTS + 10):
+        accounts._digest(f"{number:043}")
+
+    for _ in range(2):
+        assert await accounts.authenticate(key) == FIRST_ACCOUNT
+        with pytest.raises(KeyRefused):
+            await accounts.authenticate(with_wrong_secret(key))
+        with pytest.raises(KeyRefused):
+            await accounts.authenticate(f"{key[:16]}{5:043}")
+
+    assert 0 < len(accounts._digests) <= KEPT_DIGESTS
 
 
 async def test_requests_at_the_same_time_share_one_read(shared: ApiHarness) -> None:
