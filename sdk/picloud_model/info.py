@@ -28,7 +28,7 @@ class InfoKey(StrEnum):
     PILOG = "pilog"
     """What the platform did with the job, one line per event."""
     WHY = "why"
-    """Why it is waiting, in a sentence or two; "" when it runs or has ended."""
+    """Why it is waiting, or its result is, in a sentence or two; "" when it runs or has ended."""
     CAUSE = "cause"
     """Why it did not end `done`, as one of a closed list: "out of memory", ...; else None."""
     SYSLOG = "syslog"

@@ -143,7 +143,7 @@ class JobsRoom:
         environments: EnvironmentsRoom,
     ) -> None:
         context, quota = base.context, accounts.quota
-        self.why = Why(context, base.scheduler)
+        self.why = Why(context, base.scheduler, storage.blobs.refusal)
         site = JobSite(base.scheduler.shares_files, base.webhooks.check)
         self.submit = SubmitJobs(
             context,
@@ -194,7 +194,8 @@ class StorageRoom:
     def __init__(self, base: Foundation, queues: Queues) -> None:
         use = BlobUse(base.context)
         self.known_blobs = KnownBlobs(base.blobs, use, base.context.clock)
-        self.blobs = Blobs(base.blobs, self.known_blobs, SmallBlobs(base.context.clock))
+        clock = base.context.clock
+        self.blobs = Blobs(base.blobs, self.known_blobs, SmallBlobs(clock), clock)
         references = BlobReferences(base.context, base.blobs, queues.blobs.named)
         self.sweep = BlobSweep(base.context, base.blobs, references)
         quota = BucketQuota(base.buckets, base.quotas.object_bytes, VolumeSizes(base.context).of)

@@ -79,6 +79,7 @@ def _lines(jid: int, info: Mapping[str, Any], error: object) -> Iterator[str]:
         return
     if status == Status.PROCESSING:
         ran = f" for {units.duration(info[InfoKey.RUNTIME])}" if info[InfoKey.RUNTIME] else ""
-        yield f"Job {jid}: processing{ran}"
+        why = f": {info[InfoKey.WHY]}" if info[InfoKey.WHY] else ""
+        yield f"Job {jid}: processing{ran}{why}"
         return
     yield f"Job {jid}: {status}" + (f": {info[InfoKey.WHY]}" if info[InfoKey.WHY] else "")

@@ -1,4 +1,4 @@
-"""Why a job does not run yet: how many jobs are ahead of it, and why no slots start."""
+"""Why a job does not run yet, or has not ended: what it waits for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from picloud_driver.scheduler import Pool, SchedulerPort
     from picloud_model.page import Page
@@ -29,17 +29,28 @@ _SHOWN: Final = 5
 
 
 class Why:
-    """Explains what jobs wait for. It asks the scheduler, so running a job never involves it."""
+    """Explains what jobs wait for. It asks the scheduler, so running a job never involves it.
 
-    def __init__(self, context: Context, scheduler: SchedulerPort) -> None:
+    Args:
+        context: The engine.
+        scheduler: What starts slots.
+        refusal: Returns why bytes of an account could not be stored just now, or "".
+    """
+
+    def __init__(
+        self, context: Context, scheduler: SchedulerPort, refusal: Callable[[str], str]
+    ) -> None:
         self._view = context.commits.view
         self._queue = context.ready_queue
         self._sessions = context.slot_sessions
         self._clock = context.clock
         self._scheduler = scheduler
+        self._refusal = refusal
 
     async def reasons(self, account: str, jids: Sequence[Range]) -> dict[int, str]:
         """Return what each job waits for, in a sentence or two; "" if it runs or has ended.
+
+        A job whose result cannot be stored runs until it is.
 
         Raises:
             JobNotFound: When one of the jobs does not exist in this account.
@@ -60,12 +71,19 @@ class Why:
                         prerequisites[batch] = await self._prerequisite(account, batch)
                     reasons[piece.first + index] = prerequisites[batch]
                     continue
+                if state in (State.LEASED, State.PROCESSING):
+                    reasons[piece.first + index] = self._unstored(account)
+                    continue
                 if state in LEASABLE and pool not in pending_reasons:
                     pending_reasons[pool] = await self._scheduler.pending_reason(pool)
                 reasons[piece.first + index] = self._reason(
                     piece, page, index, pool, pending_reasons[pool] if state in LEASABLE else ""
                 )
         return reasons
+
+    def _unstored(self, account: str) -> str:
+        message = self._refusal(account)
+        return f"It runs, or its result waits until it can be stored: {message}" if message else ""
 
     def _reason(
         self, piece: PageSlice, page: Page, index: int, pool: Pool, pending_reason: str

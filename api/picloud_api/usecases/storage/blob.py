@@ -7,7 +7,7 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
+from picloud_model.errors import BlobMissing, RequestRefused, TooLarge, Unavailable
 from picloud_model.pack import INLINE_BYTES
 from picloud_model.wire import READ_BYTES, BlobsMissing, BlobsRead, BlobsStored, Upload
 
@@ -26,6 +26,8 @@ SMALL_BYTES: Final = 256 * 1024
 """What is read of several blobs at once, before it is known how large they are."""
 _AT_ONCE: Final = 8
 """Small blobs that are stored or read at the same time for one request."""
+REFUSED_S: Final = 10.0
+"""For how long it is known that bytes could not be stored; a slot sends a result every second."""
 PIECE_BYTES: Final = 1024 * 1024
 """How much of a large blob is in memory at once while it is sent."""
 
@@ -59,10 +61,18 @@ class StoredBlob:
 class Blobs:
     """Stores and reads bytes by their SHA-256, separately for each account."""
 
-    def __init__(self, port: BlobPort, known: KnownBlobs, cache: SmallBlobs) -> None:
+    def __init__(
+        self,
+        port: BlobPort,
+        known: KnownBlobs,
+        cache: SmallBlobs,
+        clock: Callable[[], float],
+    ) -> None:
         self._port = port
         self._known = known
         self._cache = cache
+        self._clock = clock
+        self._refused: dict[str, tuple[float, str]] = {}
 
     async def missing(self, account: str, request: MissingBlobsRequest) -> BlobsMissing:
         """Return the blobs that the account has not stored yet, and where to send each.
@@ -109,12 +119,21 @@ class Blobs:
             raise RequestRefused("The bytes sent do not have this digest.", field="digest")
         await self._put(account, digest, data)
 
+    def refusal(self, account: str) -> str:
+        """Return why bytes of an account could not be stored just now; "" if they could be."""
+        refused_at, message = self._refused.get(account, (-REFUSED_S, ""))
+        return message if self._clock() < refused_at + REFUSED_S else ""
+
     async def _put(self, account: str, digest: str, data: bytes) -> None:
         name = blob_name(account, digest)
-        if not await self._port.put(name, data):
-            # It may be about to be deleted, as nothing refers to it.
-            await self._known.keep(account, [digest])
-            await self._port.put(name, data)
+        try:
+            if not await self._port.put(name, data):
+                # It may be about to be deleted, as nothing refers to it.
+                await self._known.keep(account, [digest])
+                await self._port.put(name, data)
+        except Unavailable as error:
+            self._refused[account] = (self._clock(), error.message)
+            raise
         self._known.stored(account, digest)
         if len(data) <= SMALL_BYTES:
             self._cache.put(name, data)

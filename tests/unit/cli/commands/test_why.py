@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 
 
 def test_a_job_that_waits_says_for_what(run: Callable[..., Any], server: FakeServer) -> None:
-    """The server's reason; a job that runs has none, and one that is done neither."""
+    """The server's reason; a job that runs has none unless its result waits."""
     server.infos = {
         1: {"status": "queued", "why": "2 jobs are ahead of it."},
         2: {"status": "processing", "runtime": 2.5},
         3: {"status": "done", "why": ""},
+        4: {"status": "processing", "runtime": 2.5, "why": "Its result waits."},
     }
 
-    assert run("why", "1-3").stdout == (
+    assert run("why", "1-4").stdout == (
         "Job 1: queued: 2 jobs are ahead of it.\nJob 2: processing for 2.50 s\nJob 3: done\n"
+        "Job 4: processing for 2.50 s: Its result waits.\n"
     )
 
 

@@ -82,7 +82,8 @@ async def test_a_blob_that_is_too_large_is_not_read(api: ApiHarness, tmp_path: P
     blobs = RecordingBlobs(tmp_path)
     context = api.server.context
     known = KnownBlobs(blobs, BlobUse(context), context.clock)
-    results = PlainResults(api.use_cases.jobs.wait, Blobs(blobs, known, SmallBlobs(context.clock)))
+    stored = Blobs(blobs, known, SmallBlobs(context.clock), context.clock)
+    results = PlainResults(api.use_cases.jobs.wait, stored)
     large = await done(api, payload=b"", blob=wire.Content("0" * 64, MAX_BYTES + 9))
     lie = await done(api, payload=b"", blob=wire.Content("0" * 64, 5))
 

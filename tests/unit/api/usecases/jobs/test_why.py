@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
+from picloud_api.usecases.jobs.why import Why
 from picloud_model.errors import JobNotFound
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
@@ -47,6 +48,22 @@ async def test_a_job_that_runs_or_has_ended_waits_for_nothing(api: ApiHarness) -
     assert await why(api, jids[0]) == ""
 
     await api.work(slot, reports=[report_of(lease)], lease=False)
+    assert await why(api, jids[0]) == ""
+
+
+async def test_a_result_that_cannot_be_stored_is_a_reason(api: ApiHarness) -> None:
+    """The slot keeps it, and the job runs until it is stored; a queued job is not concerned."""
+    jids = await api.submit(3)
+    await api.work(await api.slot())
+    context = api.server.context
+    explain = Why(context, api.scheduler, {ACCOUNT: "the disk is full."}.__getitem__)
+
+    reasons = await explain.reasons(ACCOUNT, [(jids[0], jids[-1])])
+
+    assert reasons[jids[0]] == (
+        "It runs, or its result waits until it can be stored: the disk is full."
+    )
+    assert "full" not in reasons[jids[1]]
     assert await why(api, jids[0]) == ""
 
 

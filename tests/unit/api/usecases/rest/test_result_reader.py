@@ -49,7 +49,7 @@ class LargeResults:
         context = api.server.context
         self.api, self.store, self.held = api, RecordingBlobs(root), 0
         known = KnownBlobs(self.store, BlobUse(context), context.clock)
-        self.blobs = Blobs(self.store, known, SmallBlobs(context.clock))
+        self.blobs = Blobs(self.store, known, SmallBlobs(context.clock), context.clock)
         plain = PlainResults(api.use_cases.jobs.wait, self.blobs)
         self.results = ResultReader(plain, self.blobs)
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_api.store.small_blobs import SmallBlobs
-from picloud_api.usecases.storage.blob import PIECE_BYTES, SMALL_BYTES, Blobs, StoredBlob
+from picloud_api.usecases.storage.blob import PIECE_BYTES, REFUSED_S, SMALL_BYTES, Blobs, StoredBlob
 from picloud_api.usecases.storage.blob_use import BlobUse
 from picloud_api.usecases.storage.known_blobs import KnownBlobs
 from picloud_driver.blob import Presigned
 from picloud_driver.blob.directory import DirectoryBlobs
-from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
+from picloud_model.errors import BlobMissing, RequestRefused, TooLarge, Unavailable
 from picloud_model.pack import INLINE_BYTES
 from picloud_model.wire import READ_BYTES, Content, MissingBlobsRequest
 
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
 
 ACCOUNT, OTHER = "a0000001", "a0000002"
+
+
+class FullBlobs(DirectoryBlobs):
+    """A blob store whose disk is full for what is larger than a byte."""
+
+    async def put(self, name: str, data: bytes) -> bool:
+        if len(data) > 1:
+            raise Unavailable("the disk is full.")
+        return await super().put(name, data)
 
 
 class PresigningBlobs(DirectoryBlobs):
@@ -60,7 +69,8 @@ def digest_of(data: bytes) -> str:
 def blobs_over(port: BlobPort, api: ApiHarness) -> Blobs:
     """Return the blobs in a store."""
     context = api.server.context
-    return Blobs(port, KnownBlobs(port, BlobUse(context), context.clock), SmallBlobs(context.clock))
+    clock = context.clock
+    return Blobs(port, KnownBlobs(port, BlobUse(context), clock), SmallBlobs(clock), clock)
 
 
 @pytest.fixture
@@ -248,3 +258,18 @@ async def test_a_blob_that_is_too_large_is_not_read(blobs: Blobs) -> None:
 
     with pytest.raises(TooLarge):
         await blobs.read_checked(ACCOUNT, Content(digest, 5), 4)
+
+
+async def test_that_bytes_could_not_be_stored_is_known_for_a_while(
+    tmp_path: Path, api: ApiHarness
+) -> None:
+    """Their account alone; other bytes that were stored meanwhile say nothing of them."""
+    blobs = blobs_over(FullBlobs(tmp_path / "store"), api)
+
+    with pytest.raises(Unavailable):
+        await blobs.store(ACCOUNT, [b"large"])
+    await blobs.store(ACCOUNT, [b"1"])
+
+    assert (blobs.refusal(ACCOUNT), blobs.refusal(OTHER)) == ("the disk is full.", "")
+    api.now += REFUSED_S
+    assert blobs.refusal(ACCOUNT) == ""
