@@ -12,9 +12,10 @@ import pytest
 from picloud_driver.nats.access import NatsAccess
 from picloud_driver.nats.gateway import NatsGateway
 from picloud_driver.queue.nats import NatsQueues
-from picloud_driver.stack.addresses import VendorServer
+from picloud_driver.stack.addresses import VendorServer, environment_of
 from picloud_driver.stack.bootstrap import nats as bootstrap
 from picloud_driver.stack.bootstrap.keys import KeyFile
+from picloud_driver.stack.doctor import servers as doctor
 from picloud_model.errors import Unavailable
 
 from tests.polling import eventually
@@ -23,6 +24,8 @@ from tests.servers import running
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from picloud_driver.stack.doctor.finding import Finding
 
     from tests.servers.running import NatsCluster
 
@@ -127,7 +130,7 @@ async def is_current(cluster: NatsCluster) -> bool:
 async def test_bootstrap_gives_older_queues_more_copies(
     cluster: NatsCluster, tmp_path: Path
 ) -> None:
-    """It plans that, does it, and has nothing to do then; messages stay."""
+    """It plans that, does it, and has nothing to do then; the doctor agrees, and messages stay."""
     before, after = NatsQueues(access(cluster, 1)), NatsQueues(access(cluster))
     await eventually(lambda: works(after), "the servers are a cluster", MUST_GO_ON_S)
     for number in range(2):
@@ -136,9 +139,13 @@ async def test_bootstrap_gives_older_queues_more_copies(
     server = VendorServer(",".join(cluster.addresses), cluster.token, replicas=str(REPLICAS))
     keys = KeyFile(tmp_path)
 
+    examined = nats_line(tmp_path, server)
     (change,) = bootstrap.changes(server, keys, adopt=False)
     change.make()
 
+    assert not examined.ok
+    assert "2 queues have fewer copies than the 3 of NATS_REPLICAS: run" in examined.detail
+    assert nats_line(tmp_path, server).ok
     assert change.text == "3 copies of queues that have fewer"
     assert bootstrap.changes(server, keys, adopt=False) == []
     for number in range(2):
@@ -146,6 +153,12 @@ async def test_bootstrap_gives_older_queues_more_copies(
         assert kept.body == b"kept"
     await before.close()
     await after.close()
+
+
+def nats_line(data: Path, server: VendorServer) -> Finding:
+    """Return what `picloud admin doctor` says of NATS."""
+    found = doctor.examine(data, environment_of("nats", server))
+    return next(each for each in found if each.check == "nats")
 
 
 async def works(queues: NatsQueues) -> bool:

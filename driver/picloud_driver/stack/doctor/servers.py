@@ -17,7 +17,7 @@ from picloud_driver.stack.doctor.finding import Finding
 from picloud_driver.stack.faults import StackFault
 from picloud_driver.stack.hashicorp import TOOLS
 from picloud_driver.stack.servers.consul import Consul
-from picloud_driver.stack.servers.nats import Nats
+from picloud_driver.stack.servers.nats import Nats, fewer_copies
 from picloud_driver.stack.servers.nomad import Nomad
 from picloud_driver.stack.servers.program import find, version_of
 from picloud_driver.stack.servers.s3 import S3
@@ -74,6 +74,12 @@ def _server(
             server.check(address, driver)
         else:
             server.check(address)
+        if isinstance(server, Nats) and address.replicas and (fewer := fewer_copies(address)):
+            return _problem(
+                server,
+                f"{len(fewer)} queues have fewer copies than the {address.replicas} of "
+                "NATS_REPLICAS: run picloud admin bootstrap, which makes them",
+            )
     except (StackFault, PiCloudError) as fault:
         log = f" Its log is {server.log}." if server.log.exists() else ""
         return Finding(server.name, f"{fault.message}{log}", ok=False)

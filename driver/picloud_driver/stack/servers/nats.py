@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import msgspec
 
@@ -19,9 +19,12 @@ from picloud_driver.stack.servers.program import Program
 from picloud_driver.stack.servers.stack_server import Launch, StackServer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
+    from picloud_driver.nats.administrator import NatsAdministrator
     from picloud_driver.stack.servers.startup import StartupDeadline
+
+Result = TypeVar("Result")
 
 _MAX_PAYLOAD: Final = 8 * 1024 * 1024
 """Replies between API processes hold several messages."""
@@ -82,9 +85,7 @@ class Nats(StackServer[VendorServer]):
     @staticmethod
     def check(server: VendorServer) -> None:
         """See `StackServer.check`; JetStream must answer."""
-        # In a thread, as it is also called where an event loop runs.
-        with ThreadPoolExecutor(1, "nats") as thread:
-            thread.submit(_ping, access(server)).result()
+        _in_thread(_ping(access(server)))
 
     def configured(self, environment: Mapping[str, str]) -> VendorServer | None:
         """See `StackServer.configured`."""
@@ -115,12 +116,45 @@ def access(server: VendorServer) -> NatsAccess:
     )
 
 
-def _ping(server: NatsAccess) -> None:
-    async def ping() -> None:
-        queues = NatsQueues(server)
-        try:
-            await queues.ping()
-        finally:
-            await queues.close()
+def administer(
+    server: VendorServer, operation: Callable[[NatsAdministrator], Coroutine[Any, Any, Result]]
+) -> Result:
+    """Return the result of an operation of an administrator.
 
-    asyncio.run(ping())
+    Raises:
+        Unavailable: When JetStream does not answer, or refuses it.
+    """
+    # The client takes megabytes, which the API does not spend until a queue is used.
+    from picloud_driver.nats.administrator import NatsAdministrator  # noqa: PLC0415
+
+    async def run() -> Result:
+        nats = NatsAdministrator(access(server))
+        try:
+            return await operation(nats)
+        finally:
+            await nats.close()
+
+    return _in_thread(run())
+
+
+def fewer_copies(server: VendorServer) -> list[str]:
+    """Return the queues that fewer servers store than are to.
+
+    Raises:
+        Unavailable: When JetStream does not answer.
+    """
+    return administer(server, lambda nats: nats.fewer())
+
+
+async def _ping(server: NatsAccess) -> None:
+    queues = NatsQueues(server)
+    try:
+        await queues.ping()
+    finally:
+        await queues.close()
+
+
+def _in_thread(operation: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine in a thread, as this is also called where an event loop runs."""
+    with ThreadPoolExecutor(1, "nats") as thread:
+        return thread.submit(asyncio.run, operation).result()
