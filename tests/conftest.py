@@ -5,10 +5,21 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Final
 
+from hypothesis import HealthCheck, settings
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+
+# The same examples in each run, however slow the machine is at the moment, as on CI systems that
+# Hypothesis knows; `--hypothesis-profile default` searches for new ones.
+settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 STACKS: Final = ("embedded", "hashicorp", "docker")
 """Names of the stacks that tests run over."""
@@ -30,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.addinivalue_line("markers", _MARKER)
+    if not config.getoption("--hypothesis-profile", None):
+        settings.load_profile("steady")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

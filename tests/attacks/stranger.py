@@ -19,7 +19,7 @@ from typing import Any
 STRANGER = 65534
 SHUT = "shut"
 """The server refused the connection before it read a request."""
-TIMEOUT_S = 5.0
+TIMEOUT_S = 30.0
 
 
 def attempts(*wanted: list[Any]) -> list[str]:

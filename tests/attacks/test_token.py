@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.attacks.sender import Reply, Sender
     from tests.e2e.stacks import Stack
 
-GONE_S = 5.0
+GONE_S = 30.0
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ class NomadSite:
 
     #: It is a file that only the slot's user can read.
     proof_from = "/"
-    reports_within_s = 2.0
+    reports_within_s = 15.0
     reports_ends_again = True
 
     def __init__(self, address: str, directory: Path, agent: int) -> None:

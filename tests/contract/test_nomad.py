@@ -26,7 +26,7 @@ from tests.polling import eventually
 from tests.servers import running
 from tests.servers.process import HOST, binary, free_ports, scratch, server, wait_until
 
-COLD_S = 1.5
+COLD_S = 15.0
 
 
 @contextlib.asynccontextmanager

@@ -20,9 +20,9 @@ from tests.polling import eventually
 from tests.servers import running
 
 #: An agent that was restarted polls the executors it finds, once a second, for two seconds.
-EXECUTOR_S = 2.0
+EXECUTOR_S = 15.0
 #: Well before all allocations are looked at anyway.
-AGAIN_S = 3.0
+AGAIN_S = 30.0
 
 
 async def test_ends_are_told_after_nomad_was_killed(

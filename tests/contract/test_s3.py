@@ -20,7 +20,7 @@ from tests.contract.scripted_server import ScriptedAnswer, ScriptedServer
 from tests.polling import eventually
 from tests.servers import running
 
-OUTAGE_S = 5.0
+OUTAGE_S = 30.0
 """In this time everybody has to hear that the server is away."""
 
 
@@ -268,7 +268,7 @@ async def own() -> AsyncIterator[tuple[running.S3, S3Blobs]]:
 
 
 async def test_an_outage_ends_by_itself(own: tuple[running.S3, S3Blobs]) -> None:
-    """While S3 is away every call is `Unavailable` within 5 s; after it the same port works."""
+    """While S3 is away every call is `Unavailable` soon; after it the same port works."""
     s3, blobs = own
     await blobs.put("a", b"bytes")
     await asyncio.gather(*(blobs.get("a") for _ in range(8)))

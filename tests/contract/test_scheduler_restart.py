@@ -88,8 +88,8 @@ async def _tell_an_end(local_site: Local, scheduler: LocalScheduler) -> list[Slo
     """Kill one of two slots, await its end, stop the other."""
     found = await scheduler.slots()
     os.kill((await local_site.slot(found[0].place)).pid, signal.SIGKILL)
-    async with asyncio.timeout(2.0):
-        ends = list(await scheduler.ended(2.0))
+    async with asyncio.timeout(30.0):
+        ends = list(await scheduler.ended(30.0))
     await scheduler.stop("pc-1")
     ends += await scheduler.ended(2.0)
     await scheduler.close()

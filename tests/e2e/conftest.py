@@ -40,7 +40,7 @@ def end(stack: Stack) -> None:
     """Stop a stack, and fail if a process of it is left."""
     try:
         stack.stop()
-        until(lambda: not stack.processes(), "every process of the stack has ended", 10.0)
+        until(lambda: not stack.processes(), "every process of the stack has ended", 30.0)
     except TimeoutError:
         pytest.fail(f"processes outlive their stack:\n{processes.described(stack.processes())}")
     finally:

@@ -66,6 +66,6 @@ def python(home: Path, source: str) -> str:
 def wait_until_gone(data: Path) -> None:
     """Wait until no process of a stack is left."""
     try:
-        until(lambda: not processes.of_stack(data), "nothing is left", 15)
+        until(lambda: not processes.of_stack(data), "nothing is left", 30)
     except TimeoutError:
         pytest.fail(f"still there:\n{processes.described(processes.of_stack(data))}")

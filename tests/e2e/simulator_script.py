@@ -32,4 +32,4 @@ def start_script(tmp_path: Path, source: str) -> subprocess.Popen[str]:
 def wait_until_nothing_is_left(tmp_path: Path) -> None:
     """Wait until neither a process nor a file of the simulator is left."""
     wait_until_gone(tmp_path / "tmp")
-    until(lambda: not list((tmp_path / "tmp").iterdir()), "no file is left", 15)
+    until(lambda: not list((tmp_path / "tmp").iterdir()), "no file is left", 30)

@@ -260,6 +260,11 @@ class EmbeddedStack(Stack):
     def faults(self) -> str:
         return self._log.read_text(errors="replace")
 
+    def stored(self) -> list[Path]:
+        """Return the files of its data; some may be gone by the time they are read."""
+        # `rglob` fails if a directory is removed meanwhile.
+        return [Path(folder, name) for folder, _, names in os.walk(self.data) for name in names]
+
     def _command(self) -> list[str]:
         program = ["-m", "picloud_api"]
         if self._options.slot_crashpoint:

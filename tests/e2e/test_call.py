@@ -100,7 +100,7 @@ def test_call_does_not_block(client: Client) -> None:
     jid = client.call(time.sleep, 30)
 
     assert isinstance(jid, int)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 25
     client.kill(jid)
 
 

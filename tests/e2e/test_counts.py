@@ -100,7 +100,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
     server = Counted(data)
     yield server
     server.close()
-    until(lambda: not processes.of_stack(data, server.url), "nothing is left", 15)
+    until(lambda: not processes.of_stack(data, server.url), "nothing is left", 30)
 
 
 @pytest.fixture

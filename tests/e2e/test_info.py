@@ -232,7 +232,7 @@ def test_a_running_job_is_seen_live(client: Client, stack: Stack) -> None:
     keys = ["stdout", "memory", "cpu_percentage", "runtime", "status", "ports"]
     first = until(lambda: _seen(client, jid, keys), "it is seen")
 
-    second = until(lambda: _grown(client, jid, keys, first["stdout"]), "it has printed more", 20.0)
+    second = until(lambda: _grown(client, jid, keys, first["stdout"]), "it has printed more")
     flag.touch()
     client.join(jid, WAIT_S)
 
@@ -366,7 +366,8 @@ def test_samples_of_a_long_job(client: Client) -> None:
     samples = client.info(jid, "samples")[jid]["samples"]
 
     assert len(samples) >= 2
-    assert all(memory > 50 * 2**20 for _, _, memory in samples)
+    # The first one may be taken before the job has its memory.
+    assert samples[-1][2] > 50 * 2**20
     assert any(percentage > 5 for _, percentage, _ in samples)
     assert [at for at, _, _ in samples] == sorted(at for at, _, _ in samples)
 
@@ -432,6 +433,6 @@ def test_the_usage_of_very_short_jobs_is_numbers(client: Client) -> None:
     client.join([call, *jids], WAIT_S)
 
     for usage in client.info([call, *jids], ["cputime", "memory.max_usage"]).values():
-        assert 0 <= usage["cputime"]["user"] < 1
-        assert 0 <= usage["cputime"]["system"] < 1
+        assert 0 <= usage["cputime"]["user"] < 10
+        assert 0 <= usage["cputime"]["system"] < 10
         assert usage["memory.max_usage"] > 2**20

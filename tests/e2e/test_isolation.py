@@ -264,7 +264,7 @@ def test_a_stolen_token_is_of_no_use(caged: DockerStack, jail: Client) -> None:
     assert not opens(caged, other)
     jail.kill(jid)
     until(lambda: jail.status(jid) == "killed", "the job has ended")
-    until(lambda: not opens(caged, token), "its token opens nothing", 5.0)
+    until(lambda: not opens(caged, token), "its token opens nothing", 30.0)
 
 
 def opens(stack: DockerStack, credential: str) -> bool:

@@ -88,7 +88,7 @@ def test_a_job_that_does_not_listen_is_ended(client: Client, job: Callable[[], N
     client.join(jid, WAIT_S, ignore_errors=True)
 
     assert client.status(jid) == "killed"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert client.result(client.call(abs, -1), WAIT_S) == 1
 
 

@@ -69,7 +69,7 @@ def test_an_argument_over_the_limit_is_refused_before_it_is_sent(client: Client,
         client.call(len, data)
 
     text = str(refused.value)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     assert f"{size // 1000000:,},000," in text.replace("001,000,", "000,")
     assert "the limit is 1,000,000" in text
     assert "max_transmit_data (to 16,000,000 at most)" in text
@@ -167,5 +167,5 @@ def test_jobs_share_a_large_argument(stack: Stack) -> None:
     results = client.result(jids, WAIT_S)
 
     assert results == [(len(shared), shared[-8:])] * 64
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     client.close()

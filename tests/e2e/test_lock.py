@@ -84,7 +84,7 @@ def test_what_dies_holds_nothing(name: str, client: Client) -> None:
         cloud.result(cloud.call(dies, of_job))
     for each in (of_job, name):
         with cloud.Lock(each):
-            assert time.monotonic() - died_at < 10
+            assert time.monotonic() - died_at < 30
 
 
 def test_a_semaphore_lets_so_many_in(name: str) -> None:

@@ -41,7 +41,7 @@ def test_a_browser_sees_a_job_and_kills_it(browser: Browser, client: Client, sta
     killed = browser.send("POST", f"/jobs/{jid}/kill", form_token=token[1])
 
     assert (killed.status, killed.headers["location"]) == (303, f"/jobs/{jid}")
-    until(lambda: client.status(jid) == "killed", "the job is killed", 10.0)
+    until(lambda: client.status(jid) == "killed", "the job is killed")
     assert "has begun" in browser.send("GET", f"/jobs/{jid}/files/stdout.txt").data.decode()
 
 

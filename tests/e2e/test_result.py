@@ -107,7 +107,7 @@ def test_a_timeout_ends_the_wait_and_not_the_job(
     with pytest.raises(CloudTimeoutError, match=f"Job {jid}: unfinished after {timeout:g} s"):
         client.result(jid, timeout=timeout)
 
-    assert time.monotonic() - started < timeout + 5
+    assert time.monotonic() - started < timeout + 30
     flag.touch()
     assert client.result(jid, WAIT_S) == str(flag)
 

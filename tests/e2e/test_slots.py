@@ -69,7 +69,7 @@ def test_idle_slots_end(begin: Callable[..., Stack]) -> None:
     client.join(client.map(time.sleep, [0.1] * 4), WAIT_S)
     assert stack.slots()
 
-    until(lambda: not stack.slots(), "idle slots have ended", 15)
+    until(lambda: not stack.slots(), "idle slots have ended", 60)
 
     assert not [each for each in stack.processes() if is_of_slot(each)]
     assert client.result(client.call(abs, -1), WAIT_S) == 1
@@ -91,7 +91,7 @@ def test_a_job_is_restarted_when_its_slot_is_lost(begin: Callable[..., Stack]) -
     kill(stack.slots()[0])
 
     assert client.result(jid, WAIT_S) == 1
-    assert time.monotonic() - killed_at < 10
+    assert time.monotonic() - killed_at < 30
     client.close()
 
 

@@ -134,5 +134,5 @@ class Ledger:
         self.client.close()
         self.stack.stop()
         with contextlib.suppress(TimeoutError):
-            until(lambda: not self.stack.processes(), "nothing is left", 10)
+            until(lambda: not self.stack.processes(), "nothing is left", 30)
         return len(self.stack.processes())

@@ -69,7 +69,7 @@ def test_results_wait_for_the_api_to_come_back(begin: Callable[..., Stack]) -> N
     ledger.until_executed(1)
 
     stack.kill9_api()
-    until(ledger.all_ended, "the slot has done all that it began", 30)
+    until(ledger.all_ended, "the slot has done all that it began")
     stack.start()
 
     totals = ledger.settle()

@@ -169,12 +169,12 @@ class ApiHarness:
         return self.now
 
     async def wait_until(self, read: Callable[[], Awaitable[object]], expected: object) -> None:
-        """Wait until `read` returns a value, 10 s at most."""
+        """Wait until `read` returns a value."""
 
         async def is_expected() -> bool:
             return await read() == expected
 
-        await eventually(is_expected, repr(expected), timeout_s=10.0)
+        await eventually(is_expected, repr(expected))
 
     @contextmanager
     def missed_events(self) -> Iterator[None]:

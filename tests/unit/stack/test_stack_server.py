@@ -194,6 +194,7 @@ def test_a_server_that_is_not_ready_in_time_is_reported(
     """The error also has the end of its log."""
     installed.install("#!/bin/sh\necho 'heating up'; exec sleep 60")
     record = installed.start()
+    until(installed.teapot.tail, "it has logged something")
 
     with pytest.raises(StackFault, match=r"teapot was not ready within .* refused") as raised:
         installed.make_ready(record, timeout_s=0.3)
@@ -227,8 +228,8 @@ def test_a_server_that_ignores_sigterm_is_killed(installed: Installation) -> Non
         terminate(process, term_s=0.2)
 
     assert not record.is_running()
-    child = Process.find(int(installed.teapot.tail()))
-    assert child is None or not child.alive()
+    pid = int(installed.teapot.tail())
+    until(lambda: not ((child := Process.find(pid)) and child.alive()), "its child has ended")
 
 
 def test_a_damaged_record_is_an_error(installed: Installation) -> None:

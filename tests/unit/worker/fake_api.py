@@ -14,7 +14,7 @@ import msgspec
 from picloud_model import pack, wire
 from picloud_model.wire.secret import JobSecret, JobSecrets, JobSecretsRequest
 
-from tests.polling import until
+from tests.polling import DEADLINE_S, until
 from tests.unit.worker.fake_http import Handler, Server
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class FakeApi:
         self.kills: list[wire.AttemptRef] = []
         self.live: list[wire.LiveQuery] = []
         self.lost: list[wire.AttemptRef] = []
+        self._said = wire.HeartbeatAnswer()
+        """All that answers to heartbeats had; each may have been given up meanwhile."""
         self.blobs: dict[str, bytes] = {}
         self.presigned: dict[str, str] = {}
         self.most_blobs = 1000
@@ -134,11 +136,11 @@ class FakeApi:
 
     # --- observation ------------------------------------------------------------------------
 
-    def until(self, condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
+    def until(self, condition: Callable[[], Any], timeout_s: float = DEADLINE_S) -> Any:
         """Wait until a condition about the slot is true, and return its value."""
         return until(condition, "what the slot is to do", timeout_s)
 
-    def outcome(self, batch: str, index: int = 0, timeout_s: float = 10.0) -> wire.JobReport:
+    def outcome(self, batch: str, index: int = 0, timeout_s: float = DEADLINE_S) -> wire.JobReport:
         """Wait for the end of a job, and return its report."""
         ended: wire.JobReport = self.until(lambda: self.ended.get((batch, index)), timeout_s)
         return ended
@@ -150,7 +152,7 @@ class FakeApi:
         assert ended.state == 5, self.failure(batch, index)
         return cloudpickle.loads(pack.unseal(payload))
 
-    def failure(self, batch: str, index: int = 0, timeout_s: float = 10.0) -> wire.Failure:
+    def failure(self, batch: str, index: int = 0, timeout_s: float = DEADLINE_S) -> wire.Failure:
         """Wait for the end of a job, and return its failure."""
         ended = self.outcome(batch, index, timeout_s)
         return wire.decode(bytes(pack.unseal(ended.payload)), wire.Failure)
@@ -225,7 +227,27 @@ class FakeApi:
         live, self.live = self.live, []
         kills, self.kills = self.kills, []
         lost, self.lost = self.lost, []
+        self._said.kills += kills
+        self._said.lost += lost
+        self._said.live += live
+        if not (kills or lost or live):
+            kills, lost, live = self._unheard(request)
         return wire.HeartbeatAnswer(kills=kills, lost=lost, live=live, exit=self.exit)
+
+    def _unheard(
+        self, request: wire.HeartbeatRequest
+    ) -> tuple[list[wire.AttemptRef], list[wire.AttemptRef], list[wire.LiveQuery]]:
+        """Return what the slot shows no sign of having received; the server repeats this, too."""
+        answered = {each.number for beat in self.seen("/v1/heartbeat") for each in beat.live}
+        return (
+            [
+                ref
+                for ref in self._said.kills
+                if self.held.get((ref.batch, ref.index)) == ref.attempt
+            ],
+            [ref for ref in self._said.lost if ref in (*request.running, *request.holding)],
+            [query for query in self._said.live if query.number not in answered],
+        )
 
     def _secrets(self, request: JobSecretsRequest) -> JobSecrets:
         assert self.held[request.job.batch, request.job.index] == request.job.attempt

@@ -43,4 +43,4 @@ def block_sigterm(path: str) -> None:
 
 def appears(path: Path) -> bool:
     """Wait until a job has made a file."""
-    return until(path.exists, f"the file {path.name}", timeout_s=10)
+    return until(path.exists, f"the file {path.name}")

@@ -54,11 +54,11 @@ class Worker:
                     self.seen[process.pid] = process
         return [process for process in self.seen.values() if alive(process)]
 
-    def wait(self, timeout_s: float = 10.0) -> int:
+    def wait(self, timeout_s: float = 60.0) -> int:
         """Wait for its exit, and return its status."""
         return self.process.wait(timeout_s)
 
-    def gone(self, timeout_s: float = 5.0) -> bool:
+    def gone(self, timeout_s: float = 30.0) -> bool:
         """Wait until no process of the slot is left."""
         deadline = time.monotonic() + timeout_s
         while self.family():

@@ -37,8 +37,8 @@ def test_each_is_notified_once(server: FakeServer, client: Client) -> None:
     server.failed(2, ValueError("no"))
     server.done(3, "three")
 
-    until(lambda: len(received) == 6, "all were notified", 10)
-    until(lambda: not waiting._threads, "the threads have ended", 10)
+    until(lambda: len(received) == 6, "all were notified")
+    until(lambda: not waiting._threads, "the threads have ended")
     assert sorted(name for name, *_ in received) == ["a"] * 3 + ["b"] * 3
     assert {str(error) for _, _, error in received if error} == {"Job 2 failed: ValueError: no"}
     assert [value for name, value, _ in received if name == "a" and value] == ["one", "three"]
@@ -61,17 +61,17 @@ def test_a_new_job_does_not_wait_for_the_requests_of_others(
     waiting, received = awaited(client), list[Any]()
     for jid in range(1, MOST_THREADS):
         waiting.add(jid, lambda *_: None)
-        until(lambda jid=jid: len(polls) == jid, "it is asked about", 10)
+        until(lambda jid=jid: len(polls) == jid, "it is asked about")
 
     server.done(9, "quick")
     waiting.add(9, lambda value, _: received.append(value))
 
-    until(lambda: received, "it was notified", 10)
+    until(lambda: received, "it was notified")
     assert received == ["quick"]
     for jid in range(1, MOST_THREADS):
         server.done(jid, None)
     held.set()
-    until(lambda: not waiting._threads, "the threads have ended", 10)
+    until(lambda: not waiting._threads, "the threads have ended")
 
 
 def test_nobody_waits_for_what_cannot_be_known(server: FakeServer, client: Client) -> None:
@@ -82,10 +82,10 @@ def test_nobody_waits_for_what_cannot_be_known(server: FakeServer, client: Clien
     waiting = awaited(client)
 
     waiting.add(1, lambda _, error: received.append(error))
-    until(lambda: received, "it was notified", 10)
+    until(lambda: received, "it was notified")
     server.done(1, 5)
     waiting.add(1, lambda value, _: received.append(value))
-    until(lambda: len(received) == 2, "it was notified", 10)
+    until(lambda: len(received) == 2, "it was notified")
 
     assert str(received[0]) == "There is no job 1 in your account."
     assert received[1] == 5

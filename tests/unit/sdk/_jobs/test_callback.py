@@ -37,7 +37,7 @@ def test_the_jid_is_what_callbacks_get(server: FakeServer, client: Client) -> No
     server.done(first, 1)
     server.failed(second, ValueError("no"))
 
-    until(lambda: good and bad, "both callbacks were called", 10)
+    until(lambda: good and bad, "both callbacks were called")
     assert (good, bad) == ([first], [second])
 
 
@@ -53,8 +53,8 @@ def test_a_map_calls_for_each_job_once(server: FakeServer, client: Client) -> No
     for jid in jids:
         server.done(jid, 0)
 
-    until(lambda: len(calls) >= 40, "all were called", 10)
-    until(lambda: client._callbacks._thread is None, "the thread has ended", 10)
+    until(lambda: len(calls) >= 40, "all were called")
+    until(lambda: client._callbacks._thread is None, "the thread has ended")
     assert sorted(calls) == sorted((name, jid) for jid in jids for name in "ab")
     assert [calls.index(("a", jid)) < calls.index(("b", jid)) for jid in jids] == [True] * 20
 
@@ -67,7 +67,7 @@ def test_one_thread_waits_for_all(server: FakeServer, client: Client) -> None:
     threads = [each for each in threading.enumerate() if each.name == "cloud callbacks"]
     for jid in jids:
         server.done(jid, 1)
-    until(lambda: len(called) == 10, "all were called", 10)
+    until(lambda: len(called) == 10, "all were called")
 
     assert [thread.daemon for thread in threads] == [True]
     assert sorted(called) == jids
@@ -92,7 +92,7 @@ def test_what_a_callback_raises_is_printed(
 
     jid = client.call(abs, -1, _callback=[broken, called.append])
     server.done(jid, 1)
-    until(lambda: called, "the other was called", 10)
+    until(lambda: called, "the other was called")
 
     printed = capsys.readouterr().err
     assert f"the callback {broken.__qualname__} of job {jid} failed" in printed
@@ -111,7 +111,7 @@ def test_a_callback_may_make_jobs_with_callbacks(server: FakeServer, client: Cli
 
     server.done(client.call(abs, -1, _callback=further), 1)
 
-    until(lambda: len(seen) == 3, "the chain is through", 10)
+    until(lambda: len(seen) == 3, "the chain is through")
     assert seen == [1, 2, 3]
 
 
@@ -125,7 +125,7 @@ def test_a_server_that_is_away_loses_no_callback(server: FakeServer) -> None:
         range(1, 2), CallOptions(callback=(called.append,))
     )
 
-    until(lambda: called, "the callback was called", 10)
+    until(lambda: called, "the callback was called")
 
 
 def test_a_rejection_is_printed_and_ends_the_wait(
@@ -136,6 +136,6 @@ def test_a_rejection_is_printed_and_ends_the_wait(
     server.faults = [None, refusal]
 
     client.call(abs, -1, _callback=print)
-    until(lambda: client._callbacks._thread is None, "the thread has ended", 10)
+    until(lambda: client._callbacks._thread is None, "the thread has ended")
 
     assert "some jobs get no callbacks: There is no job 1" in capsys.readouterr().err

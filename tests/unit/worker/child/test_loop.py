@@ -63,7 +63,7 @@ class Child:
 
     def exited(self) -> int:
         """Wait until the child exits; return its wait status."""
-        ((index, status),) = until(lambda: list(self.zygote.exits()), "the child exits", 10)
+        ((index, status),) = until(lambda: list(self.zygote.exits()), "the child exits")
         assert index == self.index
         return status
 
@@ -145,13 +145,13 @@ def test_the_scoreboard_shows_the_job_that_runs(child: Child) -> None:
         started = child.zygote.scoreboard.started_job(child.index)
         return started is not None and (started.generation, started.position) == (7, 1)
 
-    until(at_second, "the second job runs", 10)
+    until(at_second, "the second job runs")
 
 
 def test_a_kill_ends_the_job_and_not_the_child(child: Child) -> None:
     """SIGTERM of the supervisor is raised inside the job, which ends as killed."""
     child.assign(numbered(lambda n: time.sleep(60 * (n == 0)), 1))
-    until(lambda: child.zygote.scoreboard.started_job(child.index), "the job runs", 10)
+    until(lambda: child.zygote.scoreboard.started_job(child.index), "the job runs")
     time.sleep(0.1)
     child.zygote.scoreboard.terminate(child.index)
 

@@ -61,7 +61,7 @@ def test_leftover_processes_end_with_the_job(api: FakeApi, worker: Worker) -> No
     before, leftover = api.result(api.submit(leave))
 
     assert api.result(api.submit(pid)) != before
-    assert not psutil.pid_exists(leftover) or psutil.Process(leftover).wait(5) is None
+    api.until(lambda: not psutil.pid_exists(leftover))
 
 
 def test_finished_processes_are_no_leftovers(api: FakeApi, worker: Worker) -> None:

@@ -144,7 +144,7 @@ def test_what_a_job_uses_is_measured(api: FakeApi, worker: Worker) -> None:
         until = time.process_time() + 0.05
         while time.process_time() < until:
             pass
-        code = "import time\nwhile time.process_time() < 0.2: pass"
+        code = "import time\nwhile time.process_time() < 0.5: pass"
         if megabytes:
             subprocess.run([sys.executable, "-c", code], check=True)
         del held
@@ -152,8 +152,8 @@ def test_what_a_job_uses_is_measured(api: FakeApi, worker: Worker) -> None:
     batch = api.submit(spin, [(100,), (0,)])
 
     large, small = info(api, batch, 0), info(api, batch, 1)
-    assert (large.user_s or 0) + (large.system_s or 0) > 0.24
-    assert 0.04 < (small.user_s or 0) + (small.system_s or 0) < 0.2
+    assert (large.user_s or 0) + (large.system_s or 0) > 0.54
+    assert 0.04 < (small.user_s or 0) + (small.system_s or 0) < 0.5
     assert (large.peak_bytes or 0) > 100 * 2**20
     assert 2**20 < (small.peak_bytes or 0) < 100 * 2**20
 
@@ -262,8 +262,7 @@ def test_a_live_query_is_answered(api: FakeApi, worker: Worker) -> None:
         api.live = [wire.LiveQuery(7, job), wire.LiveQuery(8, job, {"stdout": 3})]
         api.changed.notify_all()
 
-    api.until(lambda: [beat for beat in api.seen("/v1/heartbeat") if beat.live])
-    (beat,) = (beat for beat in api.seen("/v1/heartbeat") if beat.live)
+    beat = api.until(lambda: [beat for beat in api.seen("/v1/heartbeat") if beat.live])[0]
     whole, rest = (wire.unpack_info(each.info) for each in beat.live)
     path.touch()
 
@@ -295,8 +294,7 @@ def test_progress_is_that_of_the_job_that_said_it(api: FakeApi, worker: Worker) 
     with api.changed:
         api.live = [wire.LiveQuery(7, job)]
         api.changed.notify_all()
-    api.until(lambda: [beat for beat in api.seen("/v1/heartbeat") if beat.live])
-    (beat,) = (beat for beat in api.seen("/v1/heartbeat") if beat.live)
+    beat = api.until(lambda: [beat for beat in api.seen("/v1/heartbeat") if beat.live])[0]
     path.touch()
 
     def ended(index: int) -> wire.Info:

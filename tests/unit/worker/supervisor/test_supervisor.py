@@ -165,7 +165,7 @@ def test_a_terminated_idle_slot_leaves(api: FakeApi, worker: Worker) -> None:
 
     worker.process.terminate()
 
-    assert worker.wait(3) == 0
+    assert worker.wait(30) == 0
     assert api.seen("/v1/work")[-1].leaving
 
 

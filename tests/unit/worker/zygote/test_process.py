@@ -48,13 +48,13 @@ def fork(zygote: ZygoteClient, stack: ExitStack) -> tuple[int, psutil.Process]:
         index = zygote.fork([theirs.fileno(), claims.reader, writer, *outputs])
     os.close(writer)
     stack.callback(ours.close)
-    pid = until(lambda: zygote.scoreboard.pid(index), "the child is registered", 10)
+    pid = until(lambda: zygote.scoreboard.pid(index), "the child is registered")
     return index, psutil.Process(pid)
 
 
 def exits(zygote: ZygoteClient) -> list[tuple[int, int]]:
     """Wait for the next exits of children."""
-    return until(lambda: list(zygote.exits()), "a child exits", 10)
+    return until(lambda: list(zygote.exits()), "a child exits")
 
 
 def test_the_volumes_of_a_child_are_removed_with_it(
@@ -74,7 +74,7 @@ def test_the_volumes_of_a_child_are_removed_with_it(
     zygote.signal(index, signal.SIGKILL)
     exits(zygote)
 
-    until(lambda: not folders[1].exists(), "the directory is removed", 10)
+    until(lambda: not folders[1].exists(), "the directory is removed")
     assert not child.is_running()
     assert folders[0].exists()
 

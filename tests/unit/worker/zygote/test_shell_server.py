@@ -63,7 +63,7 @@ def child(zygote: ZygoteClient) -> Iterator[tuple[int, psutil.Process]]:
         index = zygote.fork([theirs.fileno(), claims.reader, writer, *[null.fileno()] * 3])
     theirs.close()
     os.close(writer)
-    pid = until(lambda: zygote.scoreboard.pid(index), "the child is registered", 10)
+    pid = until(lambda: zygote.scoreboard.pid(index), "the child is registered")
     yield index, psutil.Process(pid)
     claims.close()
     os.close(reader)

@@ -59,7 +59,7 @@ async def parked(
 
 async def until_parked(slot: SlotSession) -> None:
     """Wait until a slot has found no work and waits."""
-    await eventually(lambda: slot.parked, "the slot waits", timeout_s=10.0)
+    await eventually(lambda: slot.parked, "the slot waits")
 
 
 async def test_a_job_is_leased_by_the_transaction_that_makes_it(api: ApiHarness) -> None:

@@ -28,7 +28,7 @@ async def test_waiting_ends_with_the_last_job(api: ApiHarness) -> None:
     lease = (await api.work(slot)).leases[0]
     await api.work(slot, reports=[report_of(lease)], lease=False)
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         assert (await waiting)[jids[0]].payload == lease.jobs[0].arguments
 
 
@@ -37,7 +37,7 @@ async def test_waiting_for_finished_jobs_returns_at_once(api: ApiHarness) -> Non
     jids = await api.submit(2)
     await api.use_cases.jobs.kill.kill(ACCOUNT, None)
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         outcomes = await api.outcomes(jids, timeout_s=100.0)
 
     assert {outcome.status for outcome in outcomes.values()} == {"killed"}
@@ -68,10 +68,10 @@ async def test_waiting_for_a_status(api: ApiHarness) -> None:
         slot, wire.HeartbeatRequest(running=[running], wait_s=0)
     )
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         assert (await waiting).outcomes == []
     await api.work(slot, reports=[report_of(lease)], lease=False)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         (outcome,) = (await api.use_cases.jobs.wait.wait(ACCOUNT, request, hold)).outcomes
     assert outcome.status == "done"
 
