@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -114,7 +115,11 @@ def test_a_warm_child_keeps_its_connection(begin: Callable[..., Stack]) -> None:
 
 
 def secrets_in_sight() -> list[str]:
-    """Return everything that looks like a credential in arguments and environments of processes."""
+    """Return the tokens of jobs in the arguments and environments of all processes.
+
+    They are found by their whole form: a program that searches for a part of it may run, too.
+    """
+    form = re.compile(r"pj_[0-9a-z]+_[0-9a-f]+_[0-9]+_[0-9]+_[0-9a-f]{32}")
     secrets = []
     for directory in Path("/proc").glob("[0-9]*"):
         for name in ("environ", "cmdline"):
@@ -122,7 +127,7 @@ def secrets_in_sight() -> list[str]:
                 text = (directory / name).read_bytes().decode(errors="replace")
             except OSError:
                 continue
-            secrets += [part for part in text.split("\0") if part.find("pj" + "_") >= 0]
+            secrets += form.findall(text)
     return secrets
 
 

@@ -258,7 +258,7 @@ def use_endpoint(endpoints: EndpointClient, client: Client) -> None:
     assert endpoints.rollback("e", made.version) == made
     assert endpoints.info("e") == made
     assert client.result(endpoints.invoke("e", [{"x": 1}])[0], 60) == {"x": 1}
-    assert [each.label for each in endpoints.list()] == ["e"]
+    assert "e" in [each.label for each in endpoints.list()]
     key = endpoints.create_key("e").id
     assert [each.id for each in endpoints.keys("e")] == [key]
     endpoints.revoke_key("e", key)
@@ -286,7 +286,7 @@ def use_attachment(attachment: AttachmentClient, queue: QueueClient, client: Cli
     attach(client, "q", str, AttachOptions(on_error={OSError: "q"}), {})
     known = attachment.find("q")
     assert known is not None
-    assert [each.id for each in attachment.list()] == [known.id]
+    assert known.id in [each.id for each in attachment.list()]
     attachment.update(UpdateAttachmentRequest(queue="q", max_parallel_jobs=2))
     attachment.detach("q")
     assert attachment.find("q") is None
@@ -320,7 +320,7 @@ def use_environment(environments: EnvironmentClient, machines: SetupMachineClien
 def use_secret(secrets: SecretClient) -> None:
     """Use everything that a client can request of its secrets."""
     secrets.set("s", {"TOKEN": "x"}, as_file=False)
-    assert [each.name for each in secrets.list()] == ["s"]
+    assert "s" in [each.name for each in secrets.list()]
     secrets.remove("s")
 
 
@@ -331,7 +331,7 @@ def use_notebook(notebooks: NotebookClient, client: Client) -> None:
     notebooks.set_password("n", "argon2:$argon2id$v=19$x")
     assert notebooks.get("n").hash == "argon2:$argon2id$v=19$x"
     client.kill()
-    assert [(each.name, each.ended) for each in notebooks.list()] == [("n", True)]
+    assert ("n", True) in [(each.name, each.ended) for each in notebooks.list()]
     notebooks.delete("n")
 
 

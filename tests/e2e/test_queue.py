@@ -51,7 +51,7 @@ def test_the_session_of_the_documentation(q: CloudQueue) -> None:
     q.push([1, 2, 3])
 
     assert q.count() == 3
-    assert sorted(q.pop()) == [1, 2, 3]
+    assert sorted(pop_all(q, 3)) == [1, 2, 3]
     assert q.count() == 0
     assert q.pop(timeout=0) == []
 
@@ -123,10 +123,12 @@ def test_many_messages_in_one_push(q: CloudQueue) -> None:
 def test_tickets_keep_messages_until_they_are_acknowledged(q: CloudQueue) -> None:
     """A message with a ticket is in flight; then it is gone, and a second ack is not an error."""
     q.push(["one", "two"])
-    tickets = q.pop_tickets(deadline=60)
+    tickets = q.pop_tickets(deadline=600)
+    while len(tickets) < 2:
+        tickets += q.pop_tickets(deadline=600)
     assert q.count() == 0
     assert q.info()["in_flight"] == len(tickets) == 2
-    assert 50 < tickets[0].time_until_deadline() <= 60
+    assert 500 < tickets[0].time_until_deadline() <= 600
 
     tickets[0].ack()
     q.ack(tickets)
@@ -156,10 +158,10 @@ def test_a_late_ack_does_not_remove_a_message_of_somebody_else(q: CloudQueue) ->
 def test_a_deadline_can_be_updated(q: CloudQueue) -> None:
     """A message is prolonged, and given back at once with 0."""
     q.push(["work"])
-    (ticket,) = q.pop_tickets(deadline=3)
+    (ticket,) = q.pop_tickets(deadline=6)
     ticket.update_deadline(600)
     assert ticket.time_until_deadline() > 500
-    assert q.pop(timeout=4) == []
+    assert q.pop(timeout=7) == []
 
     ticket.update_deadline(0)
 
@@ -173,7 +175,7 @@ def test_a_pop_waits_for_a_push(q: CloudQueue) -> None:
     pusher.start()
 
     assert q.pop(timeout=60) == ["late"]
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 50
     pusher.join()
 
 
