@@ -44,9 +44,9 @@ def connect(jid: int, port: int) -> socket.socket:
     Raises:
         CloudException: When the job does not run, or its processes do not listen on the port.
 
-    >>> jid = cloud.shell.execute("exec python3 -m http.server 18017 --bind 127.0.0.1")
-    >>> reached = cloud.wait_for.port(jid, 18017, timeout=60)
-    >>> with cloud.connect(jid, 18017) as connection:
+    >>> jid = cloud.shell.execute("exec python3 -m http.server 9017 --bind 127.0.0.1")
+    >>> reached = cloud.wait_for.port(jid, 9017, timeout=60)
+    >>> with cloud.connect(jid, 9017) as connection:
     ...     connection.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
     ...     connection.recv(15)
     b'HTTP/1.0 200 OK'

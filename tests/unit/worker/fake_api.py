@@ -227,9 +227,9 @@ class FakeApi:
         live, self.live = self.live, []
         kills, self.kills = self.kills, []
         lost, self.lost = self.lost, []
-        self._said.kills += kills
-        self._said.lost += lost
-        self._said.live += live
+        self._said.kills.extend(kills)
+        self._said.lost.extend(lost)
+        self._said.live.extend(live)
         if not (kills or lost or live):
             kills, lost, live = self._unheard(request)
         return wire.HeartbeatAnswer(kills=kills, lost=lost, live=live, exit=self.exit)
