@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 from picloud_model import wire
 
+from tests.unit.worker.jobs import appears
+
 if TYPE_CHECKING:
     from tests.unit.worker.fake_api import FakeApi
     from tests.unit.worker.worker import Worker
@@ -251,11 +253,13 @@ def test_a_live_query_is_answered(api: FakeApi, worker: Worker) -> None:
 
     def speak(path: str) -> None:
         print("so far")
+        Path(f"{path}-said").touch()
         while not Path(path).exists():
             time.sleep(0.01)
 
     path = worker.workdir / "enough"
     batch = api.submit(speak, [(str(path),)])
+    appears(worker.workdir / "enough-said")
     api.until(lambda: [beat for beat in api.seen("/v1/heartbeat") if beat.running])
     (job,) = api.seen("/v1/heartbeat")[-1].running
     with api.changed:
@@ -283,12 +287,14 @@ def test_progress_is_that_of_the_job_that_said_it(api: FakeApi, worker: Worker) 
         print("begins")
         if path:
             cloud.progress(1, 4)
+            Path(f"{path}-said").touch()
             while not Path(path).exists():
                 time.sleep(0.01)
             cloud.progress(4, 4)
 
     path = worker.workdir / "enough"
     batch = api.submit(work, [(str(path),), ("",)])
+    appears(worker.workdir / "enough-said")
     api.until(lambda: [beat for beat in api.seen("/v1/heartbeat") if beat.running])
     (job,) = api.seen("/v1/heartbeat")[-1].running
     with api.changed:
