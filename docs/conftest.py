@@ -43,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         assert line, "picloud up ended before it was ready"
     yield
     running.terminate()
-    running.wait(20)
+    running.wait(60)
     running.stdout.close()
     os.environ.clear()
     os.environ |= before
@@ -55,7 +55,7 @@ def run_console(example: Example) -> str | None:
     for part in str(example.parsed).lstrip("$ ").split("\n$ "):
         command, _, expected = part.partition("\n")
         shell = subprocess.run(
-            ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False
+            ["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False
         )
         wanted = expected.rstrip() + "\n" if expected.strip() else ""
         # What curl prints may lack the last newline.

@@ -309,7 +309,7 @@ def use_environment(environments: EnvironmentClient, machines: SetupMachineClien
     assert environments.get("other").versions == environments.get("/a0000001/other").versions
     assert environments.bases()
     assert machines.open("other").env == "setup/other"
-    until(lambda: machines.get("other").state == "ready", "the machine is ready", 60)
+    until(lambda: machines.get("other").state == "ready", "the machine is ready", 150)
     machines.save("other")
     environments.follow("other", len)
     machines.close("other")
