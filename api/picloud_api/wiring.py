@@ -317,7 +317,6 @@ async def build(
     if settings.prices is not None:
         await use_cases.accounts.prices.change(settings.prices)
     await use_cases.accounts.budgets.reload()
-    autoscaler = SlotAutoscaler(context, ports.scheduler)
     return Server(
         ports=ports,
         context=context,
@@ -327,7 +326,7 @@ async def build(
             context,
             use_cases.slots.slots,
             live,
-            autoscaler,
+            SlotAutoscaler(context, ports.scheduler),
             ports.scheduler,
             crons=use_cases.crons.crons,
             delete=use_cases.jobs.delete,
@@ -336,6 +335,7 @@ async def build(
             buckets=ports.buckets,
             attachments=use_cases.queues.attachments,
             pushed=use_cases.queues.queues.pushed,
+            warm=use_cases.rest.warm,
             statuses=use_cases.jobs.status,
             webhook_secrets=use_cases.accounts.webhook_secrets,
             webhooks=ports.webhooks,

@@ -12,7 +12,6 @@ import builtins  # noqa: TC003 - `list` has another meaning here
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
-from picloud_model.wire.rest import PublishRequest
 
 from cloud._arguments.option_values import short_label
 from cloud._arguments.options import only_options
@@ -26,12 +25,6 @@ from cloud.errors import CloudValueError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from picloud_model.wire.rest import EndpointInfo
-
-    from cloud._arguments.options import CallOptions
-    from cloud._endpoints.access import Access
-    from cloud._endpoints.encoding import Encoding
-    from cloud._endpoints.parameters import Signature
     from cloud._jobs.job import Job
 
 __all__ = [
@@ -59,6 +52,7 @@ def publish(
     public: bool = False,
     calls_per_minute: int | None = None,
     origins: Sequence[str] = (),
+    warm: int = 0,
     **kwargs: Any,
 ) -> str:
     """Publish a function as a web service, in place of an earlier one of the same label.
@@ -80,6 +74,7 @@ def publish(
             and those of `create_key` may.
         calls_per_minute: Rate limit of the URL, for all callers together; by default there is none.
         origins: Origins of web pages whose scripts may call it: "https://example.org", "*" for all.
+        warm: How many slots are kept running, up to 100, so that no call waits for one to start.
         kwargs: Options of its jobs, as for `cloud.call`: `_type`, `_env`, `_max_runtime`, ...
 
     Returns:
@@ -97,10 +92,11 @@ def publish(
     from cloud._endpoints.argument_type import Conversions  # noqa: PLC0415
     from cloud._endpoints.encoding import checked_encoding  # noqa: PLC0415
     from cloud._endpoints.parameters import read_signature  # noqa: PLC0415
+    from cloud._endpoints.publication import publish_job  # noqa: PLC0415
 
     encoding = checked_encoding(out_encoding, content_type)
     options = only_options(kwargs, "options begin with an underscore.")
-    access = checked_access(public, calls_per_minute, origins)
+    access = checked_access(public, calls_per_minute, origins, warm)
     signature = read_signature(func)
     if signature.conversions:
         options = replace(options, name=name_of(func))
@@ -115,6 +111,7 @@ def publish_app(
     *,
     public: bool = False,
     calls_per_minute: int | None = None,
+    warm: int = 0,
     **kwargs: Any,
 ) -> str:
     """Publish an application of WSGI or ASGI: Flask, Django, Falcon, Starlette, FastAPI, ...
@@ -128,6 +125,7 @@ def publish_app(
         label: Up to 64 letters, digits, hyphens, underscores and dots.
         public: Whether everybody may send requests, without a key.
         calls_per_minute: Rate limit of the URL, for all callers together; by default there is none.
+        warm: How many slots are kept running, as for `publish`.
         kwargs: Options of its jobs, as for `cloud.call`: `_type`, `_env`, `_max_runtime`, ...
 
     Returns:
@@ -145,42 +143,12 @@ def publish_app(
     """
     from cloud._endpoints.access import checked_access  # noqa: PLC0415 - few programs publish
     from cloud._endpoints.application import ENCODING, SIGNATURE, application_of  # noqa: PLC0415
+    from cloud._endpoints.publication import publish_job  # noqa: PLC0415
 
     options = only_options(kwargs, "options begin with an underscore.")
-    access = checked_access(public, calls_per_minute)
+    access = checked_access(public, calls_per_minute, warm=warm)
     options = replace(options, name=name_of(app))
     return publish_job(application_of(app), label, SIGNATURE, ENCODING, options, access=access)
-
-
-def publish_job(
-    func: Callable[..., Any],
-    label: str,
-    signature: Signature,
-    encoding: Encoding,
-    options: CallOptions,
-    *,
-    access: Access,
-) -> str:
-    """Publish a function whose parameters and options have been read."""
-    if options.needs_submitter:
-        raise CloudValueError(
-            "A published function has no _depends_on, _callback or _callback_on_error."
-        )
-    checked = short_label(label)
-    # Each call replaces these arguments by its own.
-    stand_ins = {each.name: None for each in signature.parameters if each.required}
-    request = PublishRequest(
-        label=checked,
-        parameters=signature.parameters,
-        takes_any=signature.takes_any,
-        out_encoding=encoding.name,
-        content_type=encoding.content_type,
-        public=access.public,
-        calls_per_minute=access.calls_per_minute,
-        origins=[*access.origins],
-        job=client().prepare_call(func, options, stand_ins),
-    )
-    return _url(_client().publish(request))
 
 
 @of_users
@@ -313,7 +281,8 @@ def info(label: str) -> dict[str, Any]:
         whether it is `required`), whether it takes arguments of other names (`takes_any`), how its
         results are returned (`out_encoding`, and `content_type`, None for that of each result), the
         current `version`, the `versions` that are kept, whether it is `public`, its rate limit
-        (`calls_per_minute`, None for none), and the `origins` whose pages may call it.
+        (`calls_per_minute`, None for none), the `origins` whose pages may call it, and how many
+        slots are kept running for it (`warm`).
 
     Raises:
         CloudException: When no function is published under this label.
@@ -386,10 +355,6 @@ def infos() -> builtins.list[dict[str, Any]]:
     from cloud._endpoints.endpoint_info import as_dictionary  # noqa: PLC0415 - few programs publish
 
     return [as_dictionary(each, client().address.url) for each in _client().list()]
-
-
-def _url(found: EndpointInfo) -> str:
-    return f"{client().address.url}{found.path}"
 
 
 def _client() -> EndpointClient:

@@ -202,6 +202,7 @@ def rest_publish(
     public: bool = False,
     calls_per_minute: int | None = None,
     origins: Sequence[str] = (),
+    warm: int = 0,
     **kwargs: Any,
 ) -> str:
     r"""Publish a shell command as a web service; see `cloud.rest.publish`.
@@ -218,6 +219,7 @@ def rest_publish(
         public: As for `cloud.rest.publish`.
         calls_per_minute: As for `cloud.rest.publish`.
         origins: As for `cloud.rest.publish`.
+        warm: As for `cloud.rest.publish`.
         kwargs: Options, as for `cloud.call`.
 
     Returns:
@@ -237,7 +239,7 @@ def rest_publish(
         command, {}, return_file=return_file, ignore_exit_status=ignore_exit_status, cwd=cwd
     )
     encoding = checked_encoding(out_encoding, content_type)
-    access = checked_access(public, calls_per_minute, origins)
+    access = checked_access(public, calls_per_minute, origins, warm)
     return publish_command(checked, label, _options(kwargs), encoding, access)
 
 
@@ -285,8 +287,8 @@ def publish_command(
     command: Command, label: str, options: CallOptions, encoding: Encoding, access: Access
 ) -> str:
     """Publish a command that was checked already; return its URL."""
+    from cloud._endpoints.publication import publish_job  # noqa: PLC0415
     from cloud._endpoints.shell_endpoint import ShellEndpoint, signature_of  # noqa: PLC0415
-    from cloud.rest import publish_job  # noqa: PLC0415
 
     signature = signature_of(command.command)
     command_template.check(command.command, [each.name for each in signature.parameters])
@@ -389,10 +391,8 @@ def _checked(what: str, text: str) -> str:
 
 
 def _options(kwargs: Mapping[str, Any]) -> CallOptions:
-    return only_options(
-        kwargs,
-        "values of template variables are given as a dict, options begin with an underscore.",
-    )
+    hint = "values of template variables are given as a dict, options begin with an underscore."
+    return only_options(kwargs, hint)
 
 
 def __dir__() -> list[str]:

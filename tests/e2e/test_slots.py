@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cloud import rest
 
+from tests.current_client import current_client
 from tests.e2e.stacks import is_of_slot, kill
 from tests.polling import until
 
@@ -63,13 +65,22 @@ def test_no_more_slots_than_asked_for(begin: Callable[..., Stack]) -> None:
 
 
 def test_idle_slots_end(begin: Callable[..., Stack]) -> None:
-    """A slot without work ends after a set time; new work starts one again."""
+    """A slot without work ends after a set time, unless a published function keeps it warm; new
+    work starts one again.
+    """
     stack = begin(slots=2, idle_s=1)
     client = stack.client()
-    client.join(client.map(time.sleep, [0.1] * 4), WAIT_S)
-    assert stack.slots()
+    with current_client(client):
+        rest.publish(lambda: 1, "warm", warm=1)
+    until(lambda: len(stack.slots()) == 1, "a slot has started without a job", WAIT_S)
+    warm = stack.slots()
+    client.join(client.map(time.sleep, [0.1] * 20), WAIT_S)
 
-    until(lambda: not stack.slots(), "idle slots have ended", 60)
+    until(lambda: stack.slots() == warm, "the other slot has ended", WAIT_S)
+
+    with current_client(client):
+        rest.remove("warm")
+    until(lambda: not stack.slots(), "idle slots have ended", WAIT_S)
 
     assert not [each for each in stack.processes() if is_of_slot(each)]
     assert client.result(client.call(abs, -1), WAIT_S) == 1

@@ -25,6 +25,7 @@ from picloud_api.background.sweepers.stage_sweeper import StageSweeper
 from picloud_api.background.webhook_sender import WebhookSender
 from picloud_api.engine.dependencies.dependency import Dependencies
 from picloud_api.engine.scheduling.deadlock import Deadlock
+from picloud_api.engine.scheduling.warm_slots import WarmSlotKeeper
 
 if TYPE_CHECKING:
     from picloud_driver.bucket import BucketPort
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from picloud_api.usecases.jobs.status import JobStatuses
     from picloud_api.usecases.queues.attachment import Attachments
     from picloud_api.usecases.queues.pushed_queues import PushedQueues
+    from picloud_api.usecases.rest.warm_slots import WarmPools
     from picloud_api.usecases.slots.slot import Slots
     from picloud_api.usecases.storage.blob_sweep import BlobSweep
 
@@ -96,6 +98,7 @@ class Background:
         buckets: BucketPort,
         attachments: Attachments,
         pushed: PushedQueues,
+        warm: WarmPools,
         statuses: JobStatuses,
         webhook_secrets: WebhookSecrets,
         webhooks: WebhookPort,
@@ -121,6 +124,7 @@ class Background:
             context, self.leader, sweep, buckets, image_sweep, hours=sweep_hours
         )
         self.handler_starter = HandlerStarter(attachments, pushed, self.leader)
+        self.warm_slots = WarmSlotKeeper(context, warm.counts, autoscaler)
         self.webhook_sender = WebhookSender(
             context, self.leader, statuses=statuses, secrets=webhook_secrets, port=webhooks
         )
@@ -144,6 +148,7 @@ class Background:
             Loop(run=self.budget_keeper.keep, every_s=TICK_S),
             Loop(run=self.handler_starter.start_for_pushed),
             Loop(run=self.handler_starter.start_if_leader, every_s=TICK_S),
+            Loop(run=self.warm_slots.keep),
             Loop(run=self.stage_sweeper.sweep_if_leader, every_s=SWEEP_EVERY_S),
             Loop(
                 run=self.retention.delete_if_leader,

@@ -26,6 +26,7 @@ attachments/<account>/<queue>        AttachmentRecord
 endpoints/<account>/<label>          EndpointRecord
 endpoint_versions/<account>/<label>/<version>  OldEndpointRecord
 call_rates/<account>/<label>         CallRateRecord
+warm_slots/<account>/<label>         WarmRecord
 signin/<account>/<digest>            SignInRecord, until it is used
 asked/<account>/<batch>/<query>      StoredQuery, while a client waits for the answer
 bell/<process>                       ChangeLog

@@ -19,12 +19,16 @@ class EndpointKey(Record, frozen=True):
 
 
 class EndpointAccess(Record, frozen=True):
-    """Who may call an endpoint besides its account, how often all of them may, and which pages."""
+    """Who may call an endpoint besides its account, how often all of them may, and which pages.
+
+    `warm` slots are kept running for its calls.
+    """
 
     public: bool = False
     calls_per_minute: int = 0
     keys: tuple[EndpointKey, ...] = ()
     origins: tuple[str, ...] = ()
+    warm: int = 0
 
 
 class EndpointRecord(NamedRecord, frozen=True, kw_only=True):
@@ -60,6 +64,19 @@ class CallRateRecord(NamedRecord, frozen=True):
     prefix: ClassVar[str] = "call_rates/"
 
     free_at: float
+
+
+class WarmRecord(NamedRecord, frozen=True):
+    """How many slots are kept running, under the key `warm_slots/<account>/<label>`."""
+
+    prefix: ClassVar[str] = "warm_slots/"
+
+    count: int
+
+
+def warm_key(account: str, label: str) -> str:
+    """Return the key of how many slots are kept running for an endpoint."""
+    return f"{WarmRecord.prefix}{account}/{label}"
 
 
 def rate_key(account: str, label: str) -> str:

@@ -53,6 +53,7 @@ from picloud_api.usecases.queues.queue import Queues
 from picloud_api.usecases.rest.endpoint_key import EndpointKeys
 from picloud_api.usecases.rest.rest import Endpoints
 from picloud_api.usecases.rest.result_reader import ResultReader
+from picloud_api.usecases.rest.warm_slots import WarmPools
 from picloud_api.usecases.sharing.lock import Locks
 from picloud_api.usecases.slots.heartbeat import SlotHeartbeat
 from picloud_api.usecases.slots.slot import Slots
@@ -231,11 +232,18 @@ class CronsRoom:
 class RestRoom:
     """Functions that are published with a URL."""
 
-    def __init__(self, base: Foundation, jobs: JobsRoom, storage: StorageRoom) -> None:
+    def __init__(
+        self,
+        base: Foundation,
+        jobs: JobsRoom,
+        storage: StorageRoom,
+        environments: EnvironmentsRoom,
+    ) -> None:
         results = ResultReader(jobs.plain_result, storage.blobs)
         key = base.keys.ticket
         self.endpoints = Endpoints(base.context, jobs.submit, results, storage.blobs, key)
         self.keys = EndpointKeys(base.context, base.keys.pepper)
+        self.warm = WarmPools(base.context, environments.choice.image_of)
 
 
 class OperationRoom:
@@ -258,7 +266,7 @@ class UseCases:
             base.context, base.images, self.environments.environments, self.jobs.kill.kill
         )
         self.crons = CronsRoom(base, self.jobs)
-        self.rest = RestRoom(base, self.jobs, self.storage)
+        self.rest = RestRoom(base, self.jobs, self.storage, self.environments)
         self.queues = QueuesRoom(base, queues, self.jobs)
         self.slots = SlotsRoom(base, self.accounts)
         self.sharing = SharingRoom(base, self.accounts)

@@ -71,6 +71,10 @@ def publish(
             "--origin", metavar="URL", help="Origin of pages that may call it (repeatable)."
         ),
     ] = None,
+    warm: Annotated[
+        int,
+        typer.Option("--warm", min=0, max=100, metavar="N", help="Slots that are kept running."),
+    ] = 0,
     options: JobOptions,
 ) -> None:
     """Publish a shell command, and print its URL.
@@ -90,7 +94,7 @@ def publish(
     checked = options.command(command, {}, None)
     chosen = options.call_options()
     encoding = checked_encoding("raw", content_type)
-    access = checked_access(public, calls_per_minute, origin or [])
+    access = checked_access(public, calls_per_minute, origin or [], warm)
     output.text(shell.publish_command(checked, endpoint_label, chosen, encoding, access))
 
 

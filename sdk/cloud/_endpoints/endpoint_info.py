@@ -29,4 +29,5 @@ def as_dictionary(found: EndpointInfo, server: str) -> dict[str, Any]:
         "public": found.public,
         "calls_per_minute": found.calls_per_minute or None,
         "origins": found.origins,
+        "warm": found.warm,
     }

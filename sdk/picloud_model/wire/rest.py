@@ -26,6 +26,8 @@ MAX_ENDPOINT_KEYS: Final = 100
 """Maximum number of keys that an endpoint has of its own."""
 MAX_CALLS_PER_MINUTE: Final = 1_000_000
 """Largest rate limit of an endpoint."""
+MAX_WARM: Final = 100
+"""Most slots that an endpoint keeps running."""
 MAX_ORIGINS: Final = 20
 """Maximum number of origins whose pages may call an endpoint."""
 MAX_CALL_BYTES: Final = 192 * 1024
@@ -80,7 +82,7 @@ class PublishRequest(Request, frozen=True, kw_only=True):
     `takes_any` the function takes arguments of other names than those of its `parameters`, too.
     `content_type` is that of raw results; if it is "", the type of the result decides. Everybody
     may call a `public` endpoint. Its URL takes `calls_per_minute`, any number if it is 0. Scripts
-    of web pages of these `origins` may read what it returns.
+    of web pages of these `origins` may read what it returns. `warm` slots are kept running for it.
     """
 
     label: ShortLabel
@@ -91,6 +93,7 @@ class PublishRequest(Request, frozen=True, kw_only=True):
     public: bool = False
     calls_per_minute: Annotated[int, Meta(ge=0, le=MAX_CALLS_PER_MINUTE)] = 0
     origins: Annotated[list[Origin], Meta(max_length=MAX_ORIGINS)] = []
+    warm: Annotated[int, Meta(ge=0, le=MAX_WARM)] = 0
     job: SubmitRequest
 
 
@@ -134,6 +137,7 @@ class EndpointInfo(Answer, frozen=True, kw_only=True):
     public: bool = False
     calls_per_minute: int = 0
     origins: list[str] = []
+    warm: int = 0
 
 
 class RollbackRequest(Request, frozen=True):

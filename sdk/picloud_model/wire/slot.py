@@ -134,11 +134,15 @@ class WorkRequest(Request, frozen=True):
 
 
 class WorkAnswer(Answer, frozen=True):
-    """What to run next and what to stop; `exit` ends the slot at once, with status 0."""
+    """What to run next and what to stop; `exit` ends the slot at once, with status 0.
+
+    A slot that is to `stay` counts as if it had just worked: it is kept warm.
+    """
 
     leases: list[Lease] = []
     kills: list[AttemptRef] = []
     exit: bool = False
+    stay: bool = False
 
 
 class RestartSlotsRequest(Request, frozen=True):

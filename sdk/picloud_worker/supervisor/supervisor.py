@@ -338,7 +338,7 @@ class Supervisor:
             return
         crashpoint("worker.reported")
         self._reported_at = self._clock()
-        if pending.reports or answer.leases:
+        if pending.reports or answer.leases or answer.stay:
             self._worked_at = self._clock()
         if answer.leases:
             crashpoint("worker.leased")

@@ -60,6 +60,7 @@ class FakeApi:
         self.drop_answers = 0
         self.connections = 0
         self.exit = False
+        self.stay = False
         self.port = 0
         self._server: Server | None = None
         self._next_jid = 1
@@ -205,7 +206,7 @@ class FakeApi:
             self.changed.wait(deadline - time.monotonic())
             leases = self._leases()
         kills, self.kills = self.kills, []
-        return wire.WorkAnswer(leases=leases, kills=kills, exit=self.exit)
+        return wire.WorkAnswer(leases=leases, kills=kills, exit=self.exit, stay=self.stay)
 
     def _leases(self) -> list[wire.Lease]:
         for batch, submitted in self.batches.items():

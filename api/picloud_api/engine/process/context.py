@@ -13,6 +13,7 @@ from picloud_api.engine.process.ready_queue import ReadyQueue
 from picloud_api.engine.process.run_times import RunTimes
 from picloud_api.engine.process.slot_sessions import SlotSessions
 from picloud_api.engine.process.turns import Turns
+from picloud_api.engine.process.warm_slots import WarmSlots
 from picloud_api.store.archive import Archive
 from picloud_api.store.commits import Commits
 
@@ -29,6 +30,7 @@ class Context(msgspec.Struct, frozen=True):
     batch_watchers: BatchWatchers = msgspec.field(default_factory=BatchWatchers)
     run_times: RunTimes = msgspec.field(default_factory=RunTimes)
     turns: Turns = msgspec.field(default_factory=Turns)
+    warm_slots: WarmSlots = msgspec.field(default_factory=WarmSlots)
     crons_changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     """Set when a cron job was registered, here or by another process."""
     webhooks_changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)

@@ -34,12 +34,16 @@ _log = structlog.get_logger()
 
 
 class SlotAutoscaler:
-    """Keeps as many slots live or starting as the queued jobs can use, up to the capacity."""
+    """Keeps as many slots live or starting as the queued jobs can use, up to the capacity.
+
+    Of pools with warm slots it keeps that many at least.
+    """
 
     def __init__(self, context: Context, scheduler: SchedulerPort) -> None:
         self._context = context
         self._queue = context.ready_queue
         self._sessions = context.slot_sessions
+        self._warm = context.warm_slots
         self._scheduler = scheduler
         self._pauses: dict[Pool, tuple[float, float]] = {}
         self._requested: dict[str, tuple[Pool, float]] = {}
@@ -75,7 +79,7 @@ class SlotAutoscaler:
         held_until = self._pauses.get(pool, (0.0, 0.0))[0]
         if (
             self.is_leader
-            and self._sessions.idle(pool) == 0
+            and (self._sessions.idle(pool) == 0 or self._lacks_warm(pool))
             and self._context.clock() >= held_until
         ):
             if pool in self._checking:
@@ -97,6 +101,7 @@ class SlotAutoscaler:
                 # A check costs requests, and while all slots are busy each new batch leads to one.
                 self._full[pool] = self._context.clock() + FULL_S
             count = self._lacking(pool, most - existing, starting)
+            count = max(count, min(most, self._warm.count(pool)) - existing - starting)
             if count > 0 or not capacity:
                 await self._start(Burst(_name(pool, first), pool, max(1, count)))
             self._logged.pop(pool, None)
@@ -151,6 +156,16 @@ class SlotAutoscaler:
         idle = self._sessions.idle(pool)
         jobs = self._queue.jobs(pool, room + idle)
         return min(room, jobs - idle) - starting
+
+    def _lacks_warm(self, pool: Pool) -> bool:
+        """Whether fewer slots of a pool than are kept talk with this process."""
+        return self._sessions.count(pool) < self._warm.count(pool)
+
+    def keep_warm(self) -> None:
+        """Start the slots that are missing in pools with warm slots."""
+        for pool in self._warm.pools():
+            if self._lacks_warm(pool):
+                self._scale_up(pool, 0)
 
     def release_idle(self) -> None:
         """End idle slots of other pools if requested slots of a pool have not come for a second."""

@@ -39,6 +39,7 @@ from picloud_api.usecases.rest.argument_type import check_types
 from picloud_api.usecases.rest.call_address import Call, CallAddresses
 from picloud_api.usecases.rest.call_arguments import packed, read_arguments, read_texts
 from picloud_api.usecases.rest.call_rate import CallRates
+from picloud_api.usecases.rest.warm_slots import put_warm
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -90,6 +91,7 @@ class Endpoints:
         self.addresses = CallAddresses(key)
         self._commits = context.commits
         self._clock = context.clock
+        self._warm_changed = context.warm_slots.changed
         self._submit = submit
         self._results = results
         self._blobs = blobs
@@ -127,6 +129,7 @@ class Endpoints:
                 public=request.public,
                 calls_per_minute=request.calls_per_minute,
                 origins=tuple(request.origins),
+                warm=request.warm,
             ),
         )
 
@@ -138,9 +141,12 @@ class Endpoints:
                 new if earlier is None else _following(draft, account, request.label, earlier, new)
             )
             draft.put(key, record)
+            await put_warm(draft, account, request.label, request.warm)
             return record
 
-        return _info(account, request.label, await self._commits.run(plan))
+        record = await self._commits.run(plan)
+        self._warm_changed.set()
+        return _info(account, request.label, record)
 
     async def remove(self, account: str, label: str) -> None:
         """Remove an endpoint; the jobs of its calls stay.
@@ -158,8 +164,10 @@ class Endpoints:
                 draft.delete(version_key(account, label, version))
             if await draft.fresh(rate := rate_key(account, label)) is not None:
                 draft.delete(rate)
+            await put_warm(draft, account, label, 0)
 
         await self._commits.run(plan)
+        self._warm_changed.set()
 
     async def rollback(self, account: str, label: str, version: int) -> EndpointInfo:
         """Make another version of an endpoint the current one; the others are kept.
@@ -321,6 +329,7 @@ def _info(account: str, label: str, record: EndpointRecord) -> EndpointInfo:
         public=record.access.public,
         calls_per_minute=record.access.calls_per_minute,
         origins=[*record.access.origins],
+        warm=record.access.warm,
     )
 
 

@@ -26,7 +26,7 @@ from picloud_api.engine.scheduling.leasing import most_batches
 from picloud_api.engine.scheduling.nested_candidates import NestedCandidates
 from picloud_api.engine.scheduling.slot_leases import leases_of, requeue
 from picloud_api.store import layout
-from picloud_api.store.records import Event, EventKind
+from picloud_api.store.records import Event, EventKind, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,11 +90,21 @@ class SlotWork:
         if leases and self._queue.jobs(session.pool, 1):
             self._sessions.wake(session.pool, 1)
         is_leaving = (session.dismissed or session.retiring) and not leases
+        is_idle = request.lease and not (leases or request.leaving or request.awaiting)
         return WorkAnswer(
             leases=leases,
             kills=session.take_kills(),
             exit=is_leaving and request.lease and not request.awaiting,
+            stay=is_idle and not is_leaving and await self._stays(session),
         )
+
+    async def _stays(self, session: SlotSession) -> bool:
+        """Whether a slot that has nothing to do is kept warm."""
+        warm = self._context.warm_slots
+        if not warm.count(session.pool):
+            return False
+        slots = await self._commits.view.scan(Slot.prefix)
+        return warm.keeps(session.slot, slots.values())
 
     async def _report_and_lease(
         self, session: SlotSession, request: WorkRequest, reports: list[Report]

@@ -46,3 +46,11 @@ def test_public_is_true_or_false(public: Any) -> None:
     """Nothing else opens an endpoint to everybody."""
     with pytest.raises(CloudTypeError, match="public must be True or False"):
         checked_access(public=public, calls_per_minute=None)
+
+
+@pytest.mark.parametrize("warm", [-1, 101, 1.5, "2", True, None])
+def test_warm_slots_are_a_number(warm: Any) -> None:
+    """Up to 100."""
+    assert checked_access(public=False, calls_per_minute=None, warm=100).warm == 100
+    with pytest.raises(CloudException, match="warm must be a whole number of slots from 0 to 100"):
+        checked_access(public=False, calls_per_minute=None, warm=warm)

@@ -106,6 +106,20 @@ def test_an_idle_slot_leaves(api: FakeApi, start: Callable[..., Worker]) -> None
     assert worker.gone()
 
 
+def test_a_warm_slot_stays(api: FakeApi, start: Callable[..., Worker]) -> None:
+    """While the server tells it to stay it does not leave, however long it is idle."""
+    api.granted = wire.SlotGranted(slot=1, token="t", account="a", idle_s=0.05)
+    api.stay = True
+    worker = start()
+    api.until(lambda: len(api.seen("/v1/work")) >= 5)
+    assert not any(request.leaving for request in api.seen("/v1/work"))
+
+    api.stay = False
+
+    assert worker.wait() == 0
+    assert api.seen("/v1/work")[-1].leaving
+
+
 def test_a_refused_slot_ends(api: FakeApi, start: Callable[..., Worker]) -> None:
     """A slot that the server does not know exits with status 0, at its start or later."""
     worker = start()
