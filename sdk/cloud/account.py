@@ -9,12 +9,17 @@ Scripts for the original client pass a user name and a password first; both are 
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from picloud_model.errors import KeyNotFound, KeyRefused
-from picloud_model.wire.webhook import WebhookSecret, WebhookSecretRequest
+from picloud_model.wire.webhook import (
+    RotateWebhookSecretRequest,
+    WebhookSecret,
+    WebhookSecretRequest,
+)
 
 from cloud._client.client import Client
 from cloud._client.current import client
@@ -36,6 +41,7 @@ __all__ = [
     "get_key",
     "get_key_by_key",
     "list_keys",
+    "rotate_webhook_secret",
     "webhook_secret",
 ]
 
@@ -179,7 +185,8 @@ def get_key_by_key(api_key: Any, api_secretkey: str) -> dict[str, Any]:
 def webhook_secret() -> str:
     """Return the secret that signs the webhooks of your account (`_on_done`).
 
-    It stays the same. Programs that receive webhooks check their signature with it.
+    It stays the same until it is replaced. Programs that receive webhooks check their signature
+    with it.
 
     Raises:
         CloudException: When the server does not know the API key.
@@ -189,6 +196,27 @@ def webhook_secret() -> str:
     """
     answer = client().transport.post("/v1/webhooks/secret", WebhookSecretRequest(), WebhookSecret)
     return answer.secret
+
+
+@of_users
+def rotate_webhook_secret() -> str:
+    """Replace the secret that signs the webhooks of your account.
+
+    For a day webhooks have two signatures, so that programs can change to the new secret in turn.
+    Then the old one signs nothing; if the secret is replaced twice, the first one ends at once.
+
+    Returns:
+        The new secret.
+
+    Raises:
+        CloudException: When the server does not know the API key.
+
+    >>> before = cloud.account.webhook_secret()
+    >>> cloud.account.rotate_webhook_secret() != before
+    True
+    """
+    request = RotateWebhookSecretRequest(os.urandom(16).hex())
+    return client().transport.post("/v1/webhooks/rotate", request, WebhookSecret).secret
 
 
 def _described(key: ListedKey) -> dict[str, Any]:

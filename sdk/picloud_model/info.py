@@ -83,6 +83,8 @@ class InfoKey(StrEnum):
     """While processing: disk in bytes; None if the system does not measure it."""
     PORTS = "ports"
     """While processing: the ports it listens on, by protocol, and where public ones are reached."""
+    WEBHOOK = "webhook"
+    """Whether the server has posted that it ended (`_on_done`), and why not; None without that."""
     PROGRESS = "progress"
     """What it said last with `cloud.progress`: (done, total); None if it said nothing."""
     SAMPLES = "samples"

@@ -58,7 +58,11 @@ from picloud_model.wire.price import PricesListed, PricesRequest
 from picloud_model.wire.rest import Parameter, PublishRequest
 from picloud_model.wire.snapshot import FILE, FOLDER, SnapshotEntry
 from picloud_model.wire.usage import JobUsageRequest
-from picloud_model.wire.webhook import WebhookSecret, WebhookSecretRequest
+from picloud_model.wire.webhook import (
+    RotateWebhookSecretRequest,
+    WebhookSecret,
+    WebhookSecretRequest,
+)
 
 if TYPE_CHECKING:
     from cloud._http.exchange import HttpReply, HttpRequest
@@ -200,6 +204,7 @@ def use(client: Client) -> None:
     client.keys.create_account("third")
     client.keys.accounts()
     transport.post("/v1/webhooks/secret", WebhookSecretRequest(), WebhookSecret)
+    transport.post("/v1/webhooks/rotate", RotateWebhookSecretRequest("a" * 32), WebhookSecret)
     SignInClient(transport).link()
     use_bucket(BucketClient(transport), transport)
     use_queue(QueueClient(transport), client)

@@ -1,9 +1,10 @@
-"""`_on_done` and `picloud key webhook-secret`, on every stack."""
+"""`_on_done`, what `info` shows of it, and `picloud key webhook-secret`, on every stack."""
 
 from __future__ import annotations
 
 import hmac
 import json
+import re
 import threading
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -93,12 +94,56 @@ def test_the_end_of_jobs_is_posted(
         assert posted[run]["label"] == "told"
         cloud.cron.deregister("told")
     for headers, body in receiver.posts:
-        signed = headers["PiCloud-Timestamp"].encode() + b"." + body
-        expected = hmac.new(secret.encode(), signed, sha256).hexdigest()
-        assert headers["PiCloud-Signature"] == f"v1={expected}"
+        assert signature(secret, headers, body) in headers["PiCloud-Signature"].split()
     deliveries = [headers["PiCloud-Delivery"] for headers, _ in receiver.posts]
     assert deliveries[0] == deliveries[1]
     assert len(set(deliveries)) == 4
+
+
+def signature(secret: str, headers: dict[str, str], body: bytes) -> str:
+    """Return a signature as the documentation describes it."""
+    signed = headers["PiCloud-Timestamp"].encode() + b"." + body
+    return f"v1={hmac.new(secret.encode(), signed, sha256).hexdigest()}"
+
+
+def test_a_secret_is_replaced(
+    client: Client, picloud: Callable[..., Exited], receiver: Receiver
+) -> None:
+    """Posts are signed with the secret before, too."""
+    with current_client(client):
+        old = cloud.account.webhook_secret()
+        new = picloud("key", "webhook-secret", "--rotate").out.strip()
+        assert cloud.account.webhook_secret() == new != old
+
+        cloud.call(lambda: None, _on_done=receiver.url)
+        until(receiver.news, "the post that was refused has been repeated")
+
+    for headers, body in receiver.posts:
+        expected = [signature(secret, headers, body) for secret in (new, old)]
+        assert headers["PiCloud-Signature"].split() == expected
+
+
+def test_info_shows_what_became_of_a_post(
+    client: Client, picloud: Callable[..., Exited], receiver: Receiver
+) -> None:
+    """That it was delivered; or why not, and when it is tried again."""
+    with current_client(client):
+        delivered = cloud.call(lambda: None, _on_done=receiver.url)
+        refused = cloud.call(lambda: None, _on_done="http://127.0.0.1:1/")
+        other = cloud.call(lambda: None)
+
+        def webhook(jid: int) -> Any:
+            return cloud.info(jid, "webhook")[jid]["webhook"]
+
+        until(lambda: webhook(delivered)["state"] == "delivered", "the post is delivered")
+        until(lambda: webhook(refused)["state"] == "retrying", "the other one was refused")
+
+        known = webhook(refused)
+        assert "It cannot be reached:" in known["problem"]
+        assert known["next_attempt"] > known["last_attempt"]
+        assert webhook(other) is None
+    shown = picloud("info", str(refused), "-o", "webhook").out
+    assert re.search(r"^webhook: retrying after \d+ attempts, the last at .*, the next at ", shown)
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 from picloud_driver.webhook import NotDelivered
 from picloud_model.errors import JobDeleted, JobNotFound, PiCloudError
 from picloud_model.job import Status
 from picloud_model.wire import JSON, encode
 from picloud_model.wire.webhook import DELIVERY_HEADER, SIGNATURE_HEADER, TIME_HEADER, JobsEnded
 
-from picloud_api.store.webhook_record import WebhookRecord
+from picloud_api.engine.jobs.webhook import KEEP_FAILED_S
+from picloud_api.store.webhook_record import FailedWebhookRecord, WebhookRecord, failed_key
 
 if TYPE_CHECKING:
     from picloud_driver.webhook import WebhookPort
@@ -38,6 +40,10 @@ _LONGEST_PAUSE_S: Final = 3600.0
 _AT_ONCE: Final = 32
 _OF_ONE_ACCOUNT: Final = 4
 """How many posts are under way at once: a receiver that is slow delays those of its account."""
+_PROBLEM_CHARACTERS: Final = 300
+"""How much of the reason is kept why a post was not accepted."""
+FORGET_EVERY_S: Final = 3600.0
+"""How often posts that were given up a month ago are looked for."""
 _WORST_FIRST: Final = (Status.ERROR, Status.STALLED, Status.KILLED, Status.DONE)
 
 _log = structlog.get_logger()
@@ -73,6 +79,7 @@ class WebhookSender:
         self._next: dict[str, float] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._read_at: float | None = None
+        self._forgot_at = -inf
 
     async def send_if_leader(self) -> None:
         """Begin the posts that are due, unless another process leads."""
@@ -86,6 +93,9 @@ class WebhookSender:
             self._read_at = now
             records = await self._commits.view.scan(WebhookRecord.prefix)
             self._next = {key: record.next_at for key, record in records.items()}
+        if abs(now - self._forgot_at) >= FORGET_EVERY_S:
+            self._forgot_at = now
+            await self._forget_failed(now)
         busy = Counter(WebhookRecord.parse(key).account for key in self._under_way)
         for key, at in sorted(self._next.items(), key=lambda item: item[1]):
             account = WebhookRecord.parse(key).account
@@ -94,6 +104,13 @@ class WebhookSender:
             if key not in self._under_way and busy[account] < _OF_ONE_ACCOUNT:
                 busy[account] += 1
                 self._under_way[key] = asyncio.create_task(self._send(key))
+
+    async def _forget_failed(self, now: float) -> None:
+        """Delete what is known of posts that were given up long ago."""
+        failed = await self._commits.view.scan(FailedWebhookRecord.prefix)
+        for key, record in failed.items():
+            if now - record.tried_at >= KEEP_FAILED_S:
+                await self._commits.run(partial(_change, key=key, seen=record, changed=None))
 
     async def stop(self) -> None:
         """End the posts that are under way; they are due again when a server starts."""
@@ -130,6 +147,7 @@ class WebhookSender:
         if record is None or record.next_at > now:
             return record.next_at if record else None
         changed: WebhookRecord | None = None
+        failed: FailedWebhookRecord | None = None
         try:
             await self._post(key, record, now)
         except (JobNotFound, JobDeleted):
@@ -138,16 +156,21 @@ class WebhookSender:
             pause_s = min(2.0**record.attempts, _LONGEST_PAUSE_S)
             _log.info("webhook.not_delivered", webhook=key, reason=str(error))
             since = record.since or now
+            tried = replace(
+                record,
+                attempts=record.attempts + 1,
+                next_at=self._clock() + pause_s,
+                since=since,
+                tried_at=now,
+                problem=str(error)[:_PROBLEM_CHARACTERS],
+            )
             if now + pause_s <= since + GIVE_UP_S:
-                changed = replace(
-                    record,
-                    attempts=record.attempts + 1,
-                    next_at=self._clock() + pause_s,
-                    since=since,
-                )
+                changed = tried
             else:
+                failed = FailedWebhookRecord(**asdict(tried))
                 _log.warning("webhook.given_up", webhook=key, reason=str(error))
-        await self._commits.run(partial(_change, key=key, seen=record, changed=changed))
+        change = partial(_change, key=key, seen=record, changed=changed, failed=failed)
+        await self._commits.run(change)
         return changed.next_at if changed else None
 
     async def _post(self, key: str, record: WebhookRecord, now: float) -> None:
@@ -168,18 +191,24 @@ class WebhookSender:
         body, timestamp = encode(news, JSON), int(now)
         headers = {
             TIME_HEADER: str(timestamp),
-            SIGNATURE_HEADER: self._secrets.signature(account, timestamp, body),
+            SIGNATURE_HEADER: await self._secrets.signatures(account, timestamp, body),
             DELIVERY_HEADER: f"{account}-{record.first}",
         }
         await self._port.post(record.url, headers, body)
 
 
 async def _change(
-    draft: Draft, key: str, seen: WebhookRecord, changed: WebhookRecord | None
+    draft: Draft,
+    key: str,
+    seen: WebhookRecord,
+    changed: WebhookRecord | None,
+    failed: FailedWebhookRecord | None = None,
 ) -> None:
     """Change or delete a record, unless another process was first."""
     if await draft.fresh(key) != seen:
         return
+    if failed is not None:
+        draft.put(failed_key(*WebhookRecord.parse(key)), failed)
     if changed is None:
         draft.delete(key)
     else:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from picloud_model.wire.webhook import WebhookSecret, WebhookSecretRequest
+from picloud_model.wire.webhook import (
+    RotateWebhookSecretRequest,
+    WebhookSecret,
+    WebhookSecretRequest,
+)
 
 from picloud_api.resources.body import authenticate, read_body, set_account, write_body
 from picloud_api.resources.route import Credential, post
@@ -27,7 +31,15 @@ class WebhookResource:
         holder = await authenticate(request, self._accounts.holder)
         account = set_account(request, holder.account)
         await read_body(request, WebhookSecretRequest)
-        await write_body(request, response, WebhookSecret(secret=self._secrets.of(account)))
+        await write_body(request, response, WebhookSecret(secret=await self._secrets.of(account)))
+
+    async def on_post_rotate(self, request: Request, response: Response) -> None:
+        """Replace the secret that signs the webhooks of the account."""
+        holder = await authenticate(request, self._accounts.holder)
+        account = set_account(request, holder.account)
+        body = await read_body(request, RotateWebhookSecretRequest)
+        secret = await self._secrets.rotate(account, body.request_id)
+        await write_body(request, response, WebhookSecret(secret=secret))
 
 
 ROUTES: Final = (
@@ -35,6 +47,13 @@ ROUTES: Final = (
         "/v1/webhooks/secret",
         WebhookResource,
         WebhookSecretRequest,
+        WebhookSecret,
+        Credential.KEY,
+    ),
+    post(
+        "/v1/webhooks/rotate",
+        WebhookResource,
+        RotateWebhookSecretRequest,
         WebhookSecret,
         Credential.KEY,
     ),

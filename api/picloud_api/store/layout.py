@@ -27,6 +27,9 @@ endpoints/<account>/<label>          EndpointRecord
 endpoint_versions/<account>/<label>/<version>  OldEndpointRecord
 call_rates/<account>/<label>         CallRateRecord
 warm_slots/<account>/<label>         WarmRecord
+webhooks/<account>/<batch>           WebhookRecord, until it is delivered or given up
+failed_webhooks/<account>/<batch>    FailedWebhookRecord, for a month
+webhook_secrets/<account>            WebhookSecretRecord
 signin/<account>/<digest>            SignInRecord, until it is used
 asked/<account>/<batch>/<query>      StoredQuery, while a client waits for the answer
 bell/<process>                       ChangeLog

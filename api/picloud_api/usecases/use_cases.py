@@ -116,7 +116,7 @@ class AccountsRoom:
         takes_keys = commits.view.state.shared
         self.sessions = WebSessions(self.accounts, base.keys.session, takes_keys=takes_keys)
         self.secrets = Secrets(base.context, base.secrets)
-        self.webhook_secrets = WebhookSecrets(base.keys.ticket)
+        self.webhook_secrets = WebhookSecrets(base.context, base.keys.ticket)
         self.prices = Prices(base.context, base.scheduler)
         self.job_usage = JobUsages(base.context, self.prices)
         self.budgets = Budgets(base.context, self.prices)

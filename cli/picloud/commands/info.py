@@ -112,11 +112,24 @@ def _text(key: str, value: Any) -> str:
         return ""
     if isinstance(value, dict) and value and f"{key}.{next(iter(value))}" in _FORMATS:
         return ", ".join(f"{name} {_text(f'{key}.{name}', each)}" for name, each in value.items())
+    if key == InfoKey.WEBHOOK:
+        return output.printable(_webhook(value))
     if isinstance(value, datetime):
         return units.exact(value.timestamp())
     if key in _FORMATS:
         return _FORMATS[key](value)
     return "" if value in ([], {}) else output.printable(_json(value))
+
+
+def _webhook(value: Mapping[str, Any]) -> str:
+    """Return what became of a post: "retrying after 3 attempts, next at ...: It answered ..."."""
+    text = value["state"]
+    if value["problem"]:
+        last = _text("", value["last_attempt"])
+        text += f" after {value['attempts']} attempts, the last at {last}"
+    if value["next_attempt"]:
+        text += f", the next at {_text('', value['next_attempt'])}"
+    return f"{text}: {value['problem']}" if value["problem"] else text
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -122,14 +122,20 @@ def deactivate(key_id: KeyId, *, json: AsJson = False) -> None:
 
 
 @app.command("webhook-secret")
-def webhook_secret() -> None:
+def webhook_secret(
+    *,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Replace it first; the old one is valid for a day.")
+    ] = False,
+) -> None:
     """Print the secret that signs the webhooks of your account.
 
     \b
     Examples:
       $ picloud key webhook-secret
+      $ picloud key webhook-secret --rotate
     """  # noqa: D301 - \b keeps the lines apart
-    output.text(account.webhook_secret())
+    output.text(account.rotate_webhook_secret() if rotate else account.webhook_secret())
 
 
 def _print_state(key: ListedKey, *, json: bool) -> None:

@@ -100,13 +100,13 @@ class InfoClient:
         infos: dict[int, dict[str, Any]] = {}
         for job, envelope in self._read(order, requested.keys):
             values = dict(job.values)
-            for key in _TIMES:
-                if values.get(key) is not None:
-                    values[key] = datetime.fromtimestamp(values[key], UTC)
+            values |= _with_times({key: values[key] for key in _TIMES if key in values})
             if values.get(InfoKey.SAMPLES) is not None:
                 values[InfoKey.SAMPLES] = [tuple(each) for each in values[InfoKey.SAMPLES]]
             if values.get(InfoKey.PROGRESS) is not None:
                 values[InfoKey.PROGRESS] = tuple(map(_shortest, values[InfoKey.PROGRESS]))
+            if values.get(InfoKey.WEBHOOK) is not None:
+                values[InfoKey.WEBHOOK] = _with_times(values[InfoKey.WEBHOOK])
             values |= self._unpickle(job, envelope, requested)
             infos[job.jid] = requested.select(values)
         return {jid: infos[jid] for jid in order}
@@ -185,6 +185,14 @@ class InfoClient:
 
     def _bytes(self, content: Content) -> bytes:
         return content.data if content.data is not None else next(self._blobs.fetch([content]))
+
+
+def _with_times(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values whose numbers of seconds since the epoch are times in UTC."""
+    return {
+        key: datetime.fromtimestamp(value, UTC) if isinstance(value, float) else value
+        for key, value in values.items()
+    }
 
 
 def _shortest(number: float | None) -> float | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
 import msgspec
 
-from picloud_model.wire.body import Answer, Request
+from picloud_model.wire.body import Answer, Request, SubmitId
 
 MAX_URL: Final = 2000
 """Longest address of a webhook, in characters."""
@@ -20,6 +21,16 @@ class WebhookSecretRequest(Request, frozen=True):
     """Return the secret that signs the webhooks of your account: `POST /v1/webhooks/secret`."""
 
 
+class RotateWebhookSecretRequest(Request, frozen=True):
+    """Replace the secret that signs the webhooks of your account: `POST /v1/webhooks/rotate`.
+
+    For a day posts are signed with the secret before as well. `request_id` is a UUID in hex; a
+    request that repeats the last one changes nothing.
+    """
+
+    request_id: SubmitId
+
+
 class WebhookSecret(Answer, frozen=True):
     """The secret that signs the webhooks of an account."""
 
@@ -27,6 +38,38 @@ class WebhookSecret(Answer, frozen=True):
 
     def __repr__(self) -> str:
         return "WebhookSecret()"
+
+
+class WebhookState(StrEnum):
+    """What became of the post about a call or a map."""
+
+    WAITING = "waiting"
+    """Not all of its jobs have ended."""
+    DUE = "due"
+    """It has not been tried yet."""
+    RETRYING = "retrying"
+    """It was not accepted, and will be tried again."""
+    DELIVERED = "delivered"
+    """The receiver has accepted it."""
+    FAILED = "failed"
+    """It was not accepted for a day; it will not be tried again."""
+    UNKNOWN = "unknown"
+    """It was delivered or given up, too long ago to tell."""
+
+
+class WebhookInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the post about a call or a map, as `info` shows it under `webhook`.
+
+    Times are seconds since the epoch. `problem` says why the last attempt failed.
+    """
+
+    url: str
+    state: WebhookState
+    attempts: int | None = None
+    """None once it has been delivered."""
+    last_attempt: float | None = None
+    next_attempt: float | None = None
+    problem: str | None = None
 
 
 class JobsEnded(msgspec.Struct, frozen=True, kw_only=True):

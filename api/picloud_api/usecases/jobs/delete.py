@@ -22,6 +22,7 @@ from picloud_api.engine.jobs.locate import CHANGED_AT_ONCE, group_by_page, locat
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind, Finished, Header
 from picloud_api.store.view import SEALED
+from picloud_api.store.webhook_record import failed_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -189,7 +190,8 @@ class DeleteJobs:
             page: Page = await self._commits.view.get(layout.page(page_id))
             if not all(flags & _DELETED for flags in page.flags):
                 return
-        await self._commits.run(partial(_blank_function, name=name))
+        forgotten = failed_key(account, batch) if header.options.on_done else ""
+        await self._commits.run(partial(_blank_function, name=name, webhook=forgotten))
 
 
 def _ended_before(page: Page, before: float) -> list[int]:
@@ -211,8 +213,11 @@ def _kept(page: Page) -> set[tuple[int, int]]:
     }
 
 
-async def _blank_function(draft: Draft, name: str) -> None:
+async def _blank_function(draft: Draft, name: str, webhook: str) -> None:
+    """Remove the function of a batch, and what is known of its webhook if it failed."""
     header: Header = await draft.get(name)
+    if webhook and await draft.fresh(webhook) is not None:
+        draft.delete(webhook)
     if header.function != Content():
         draft.put(name, msgspec.structs.replace(header, function=Content()))
 

@@ -26,8 +26,10 @@ from picloud_api.engine.jobs.envelopes import EnvelopeTable
 from picloud_api.engine.jobs.finish import read_failure
 from picloud_api.engine.jobs.live_query import held_at
 from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
+from picloud_api.engine.jobs.webhook import webhook_info
 from picloud_api.store import layout
 from picloud_api.store.blob_name import blob_name
+from picloud_api.store.records import BatchId
 from picloud_api.usecases.jobs.info_values import (
     OF_BATCH,
     OF_INFO,
@@ -61,6 +63,8 @@ _IN_A_ROW: Final = 8
 """Infos that are put together before the event loop may go on."""
 _NOTHING: Final = Info()
 _OF_SLOTS: Final = LIVE | OF_INFO.keys()
+_READ: Final = frozenset((InfoKey.WEBHOOK, InfoKey.WHY))
+"""Keys whose values take further reads."""
 _ARGUMENTS: Final = frozenset((InfoKey.ARGS, InfoKey.KWARGS))
 
 
@@ -242,10 +246,23 @@ class JobInformation:
             return pilog(job, info.remarks)
         if key in OF_INFO:
             return OF_INFO[key](info)
-        if key is InfoKey.WHY:
-            reasons = await self._why.reasons(job.piece.page_id.account, [(job.jid, job.jid)])
-            return reasons[job.jid]
+        if key in _READ:
+            return await self._read(job, key)
         return OF_BATCH[key](job)
+
+    async def _read(self, job: JobView, key: InfoKey) -> Any:
+        if key is InfoKey.WEBHOOK:
+            return await self._webhook(job)
+        reasons = await self._why.reasons(job.piece.page_id.account, [(job.jid, job.jid)])
+        return reasons[job.jid]
+
+    async def _webhook(self, job: JobView) -> Any:
+        url, ended_at = job.header.options.on_done, job.page.finished[job.index]
+        if url is None:
+            return None
+        ended_ago_s = job.now - ended_at if ended_at else 0.0
+        batch = BatchId(*job.piece.page_id[:2])
+        return msgspec.to_builtins(await webhook_info(self._view, batch, url, ended_ago_s))
 
     async def _exception(self, job: JobView) -> str | None:
         page, index = job.page, job.index

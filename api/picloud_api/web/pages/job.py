@@ -32,7 +32,7 @@ _KEYS: Final = [
         InfoKey.WHY, InfoKey.EXCEPTION, InfoKey.RUNTIME, InfoKey.CREATED, InfoKey.FINISHED,
         InfoKey.FUNCTION, InfoKey.LABEL, InfoKey.ATTRIBUTES, InfoKey.PROFILE, InfoKey.CPU_USER,
         InfoKey.CPU_SYSTEM, InfoKey.CPU_PERCENTAGE, InfoKey.MEMORY_USAGE, InfoKey.MEMORY_PEAK,
-        InfoKey.PORTS, InfoKey.SAMPLES, InfoKey.COST,
+        InfoKey.PORTS, InfoKey.SAMPLES, InfoKey.COST, InfoKey.WEBHOOK,
     )
 ]  # fmt: skip
 

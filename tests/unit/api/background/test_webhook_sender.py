@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from picloud_api.background.webhook_sender import GIVE_UP_S, WebhookSender
-from picloud_api.store.webhook_record import WebhookRecord
+from picloud_api.background.webhook_sender import FORGET_EVERY_S, GIVE_UP_S, WebhookSender
+from picloud_api.engine.jobs.webhook import KEEP_FAILED_S
+from picloud_api.store.webhook_record import FailedWebhookRecord, WebhookRecord
 from picloud_driver.webhook import NotDelivered, WebhookPort
 from picloud_model.wire.webhook import DELIVERY_HEADER, SIGNATURE_HEADER, TIME_HEADER
 
@@ -97,7 +98,7 @@ async def test_the_end_of_a_call_is_posted_and_signed(
     assert news == {
         "jid": jid, "count": 1, "status": "done", "statuses": {"done": 1}, "label": "nightly",
     }  # fmt: skip
-    secret = api.use_cases.accounts.webhook_secrets.of(ACCOUNT).encode()
+    secret = (await api.use_cases.accounts.webhook_secrets.of(ACCOUNT)).encode()
     signed = headers[TIME_HEADER].encode() + b"." + body
     assert headers[SIGNATURE_HEADER] == f"v1={hmac.new(secret, signed, sha256).hexdigest()}"
     assert headers[TIME_HEADER] == f"{api.now:.0f}"
@@ -144,18 +145,27 @@ async def test_a_refused_post_is_repeated_after_growing_pauses(
 async def test_it_is_given_up_after_a_day(
     api: ApiHarness, sender: WebhookSender, receivers: RecordingWebhooks
 ) -> None:
-    """The pauses grow to an hour; nothing stays stored."""
+    """The pauses grow to an hour; that it failed is known for a month."""
     (jid,) = await api.submit(1, on_done=URL)
     await api.use_cases.jobs.kill.kill(ACCOUNT, [(jid, jid)])
     receivers.refusals = 1000
-    begun = api.now
+    begun, view = api.now, api.server.context.commits.view
 
-    while await api.server.context.commits.view.scan(WebhookRecord.prefix):
+    while await view.scan(WebhookRecord.prefix):
         await send(sender)
         api.now += 600.0
 
     assert GIVE_UP_S - 3600 <= api.now - begun <= GIVE_UP_S + 3600
     assert 24 <= len(receivers.posts) <= 40
+    ((_, failed),) = (await view.scan(FailedWebhookRecord.prefix)).items()
+    assert (failed.first, failed.attempts) == (jid, len(receivers.posts))
+    assert failed.problem == "It answered with the status 500."
+    api.now = failed.tried_at + KEEP_FAILED_S - 1.0
+    await send(sender)
+    assert await view.scan(FailedWebhookRecord.prefix)
+    api.now += FORGET_EVERY_S
+    await send(sender)
+    assert not await view.scan(FailedWebhookRecord.prefix)
 
 
 async def test_what_is_due_survives_a_restart(

@@ -13,4 +13,4 @@ def test_its_key_names_the_batch() -> None:
 
     assert WebhookRecord.parse(webhook_key("a1", "b1")) == BatchId("a1", "b1")
     stored = msgspec.msgpack.decode(msgspec.msgpack.encode(record))
-    assert stored == ["https://a.example", 1, 2, "", 3.0, 0.0, 0, 0.0]
+    assert stored == ["https://a.example", 1, 2, "", 3.0, 0.0, 0, 0.0, 0.0, ""]

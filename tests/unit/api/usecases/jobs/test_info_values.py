@@ -107,8 +107,8 @@ def test_attributes_are_those_of_the_submit() -> None:
 
 
 def test_every_key_has_one_source() -> None:
-    """Each key is a stream, a value of the slot, a value of the batch, or one of four others."""
-    others = {InfoKey.EXCEPTION, InfoKey.PILOG, InfoKey.WHY, InfoKey.PORTS}
+    """Each key is a stream, a value of the slot, a value of the batch, or one of five others."""
+    others = {InfoKey.EXCEPTION, InfoKey.PILOG, InfoKey.WHY, InfoKey.PORTS, InfoKey.WEBHOOK}
     sources = [set(STREAMS), set(OF_INFO), set(OF_BATCH), others, set(UNPICKLED)]
 
     assert sum(map(len, sources)) == len(set(InfoKey))
