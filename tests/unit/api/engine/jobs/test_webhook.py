@@ -84,7 +84,7 @@ async def test_a_refused_post_says_why(api: ApiHarness) -> None:
 
 
 async def test_a_post_that_is_neither_due_nor_failed_was_delivered(api: ApiHarness) -> None:
-    """After a month that cannot be told from one that was given up."""
+    """A month later it is unknown: it may have been given up."""
     jid = await ended(api)
     await store(api, "delivered")
 
