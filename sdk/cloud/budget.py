@@ -169,3 +169,7 @@ def _shown(budget: ListedBudget) -> dict[str, Any]:
         "since": datetime.fromtimestamp(budget.since_at, UTC).astimezone(),
         "cap": budget.is_cap,
     }
+
+
+def __dir__() -> builtins.list[str]:
+    return sorted(__all__)
