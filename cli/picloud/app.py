@@ -99,6 +99,7 @@ COMMANDS: Final = (
     CommandRow("join", "join:join", "Wait until jobs have ended."),
     CommandRow("info", "info:info", "Print information about jobs, also while they run."),
     CommandRow("logs", "logs:logs", "Print the output of jobs, one after the other."),
+    CommandRow("stream", "stream:stream", "Print the values that a job yields, while it runs."),
     CommandRow("why", "why:why", "Say why jobs wait, or why they failed."),
     CommandRow("replay", "replay:replay", "Run a job again, here, and print its result."),
     CommandRow("kill", "kill:kill", "Abort jobs; jobs that have ended do not change."),

@@ -57,13 +57,15 @@ _LATER = {
     "progress": "cloud._client.progress",
     "job": "cloud._futures.job_function",
     "register_joblib": "cloud._futures.joblib_backend",
+    "stream": "cloud._futures.stream",
     "usage": "cloud._costs.usage",
     "wait": "cloud._futures.completed",
 }
 """Members that are imported when a script first names them, and their modules."""
 __all__ += ["Executor", "Leader", "Lock", "Pool", "RetryPolicy", "Semaphore"]  # noqa: F405 - they come from `__getattr__`
 __all__ += ["as_completed", "connect"]  # noqa: F405 - as above
-__all__ += ["estimate", "explain", "job", "prices", "progress", "register_joblib", "usage", "wait"]  # noqa: F405 - as above
+__all__ += ["estimate", "explain", "job", "prices", "progress", "register_joblib"]  # noqa: F405 - as above
+__all__ += ["stream", "usage", "wait"]  # noqa: F405 - as above
 
 # What scripts for the original client import: cloud.pool_interface, cloud.serialization, ...
 __path__.append(f"{__path__[0]}/_compat")  # noqa: F405 - each package has one

@@ -202,8 +202,8 @@ def test_what_is_ones_own_is_there(
     objects = {"jid": jid, "digest": digest, "id": key}
     reply = ask(sender, target, field, value(target, field, objects))
 
-    # Only running jobs can be reached, or run a notebook.
-    has_ended = target.path.startswith(("/v1/tunnels", "/v1/notebooks"))
+    # Only running jobs can be reached, or run a notebook; only jobs of generators have a stream.
+    has_ended = target.path.startswith(("/v1/tunnels", "/v1/notebooks", "/v1/streams"))
     assert reply.status == (422 if has_ended else 200), reply
     assert not has_ended or b"has ended" in reply.data
 

@@ -358,7 +358,7 @@ def test_a_generator_is_no_result(client: Client) -> None:
     """
     text = str(error_of(client, lambda: (number for number in range(3))))
 
-    assert "the result is a generator, which cannot be pickled: return a list of its items" in text
+    assert "return a list of its items, or use cloud.stream" in text
 
 
 def test_a_result_that_does_not_pickle_names_the_culprit(client: Client) -> None:

@@ -19,6 +19,7 @@ from cloud._client.client import Client
 from cloud._client.queue_messages import packed
 from cloud._config.configuration import Config
 from cloud._costs.usage import read_usage
+from cloud._futures.stream import yield_values
 from cloud._http.connections import Connections
 from cloud._http.transport import ServerAddress, Transport
 from cloud._queues.attach import AttachOptions, attach
@@ -34,6 +35,7 @@ from cloud._resources.rest import EndpointClient
 from cloud._resources.secret import SecretClient
 from cloud._resources.setup_machine import SetupMachineClient
 from cloud._resources.sign_in import SignInClient
+from cloud._resources.stream import StreamClient
 from cloud._resources.tunnel import TunnelClient
 from cloud._resources.volume import VolumeClient
 from picloud_model import pack, wire
@@ -212,6 +214,7 @@ def use(client: Client) -> None:
     use_environment(EnvironmentClient(transport), SetupMachineClient(transport))
     use_secret(SecretClient(transport))
     use_lock(LockClient(transport))
+    use_stream(client)
     use_notebook(NotebookClient(transport), client)
     use_cron(CronClient(transport), client)
     use_endpoint(EndpointClient(transport), client)
@@ -243,6 +246,13 @@ def use_lock(lock: LockClient) -> None:
     assert "a" in [each.name for each in lock.list()]
     lock.release("a", hold)
     lock.break_lock("a")
+
+
+def use_stream(client: Client) -> None:
+    """Read a stream; only jobs add values to them."""
+    assert list(client.stream(client.call(yield_values, range, 3))) == [0, 1, 2]
+    with pytest.raises(CloudException, match="Only a job adds values"):
+        StreamClient(client.transport).append(client.packer.envelope)
 
 
 def use_cron(cron: CronClient, client: Client) -> None:

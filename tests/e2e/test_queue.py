@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from cloud.queue import CloudQueue, MessageTicket
 
     from tests.e2e.command_line import Exited
-    from tests.e2e.stacks import Stack
 
 
 @pytest.fixture
@@ -275,26 +274,6 @@ def test_bad_arguments_are_refused(q: CloudQueue) -> None:
         with pytest.raises(CloudException, match=message):
             call()
     assert q.count() == 0
-
-
-def test_a_message_that_was_pushed_survives_everything(
-    begin: Any, request: pytest.FixtureRequest
-) -> None:
-    """Every process of the stack is killed at once; what was pushed is there, acked stays gone."""
-    stack: Stack = begin()
-    client = stack.client(patient=True)
-    with current_client(client):
-        q = queue.get("kept")
-        q.push(range(500))
-        (gone, *_) = q.pop_tickets(1)
-        gone.ack()
-        assert q.pop_tickets(5, deadline=3)
-        stack.restart()
-
-        rest = pop_all(q, 499)
-
-        assert sorted([gone.message, *rest]) == list(range(500))
-    client.close()
 
 
 def test_queues_from_the_shell(picloud: Callable[..., Exited], client: Client) -> None:

@@ -8,6 +8,7 @@ KNOWN = {
     "store/blob_name.py": "makes the names",
     "usecases/jobs/info.py": "result packs name the infos of jobs",
     "usecases/queues/message_blobs.py": "nothing is swept while messages may be in blobs",
+    "usecases/sharing/stream.py": "records of streams name large values",
     "usecases/storage/blob.py": "names blobs for others",
     "usecases/storage/blob_references.py": "finds the references",
     "usecases/storage/blob_sweep.py": "deletes blobs",

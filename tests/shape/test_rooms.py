@@ -113,7 +113,7 @@ def test_only_sdk_and_child_unpickle() -> None:
     users = {str(path.relative_to(ROOT)): loaded(path) for path in ours if loaded(path)}
 
     assert users == {
-        "sdk/cloud/_packing/packer.py": {"pickle.loads"},
+        "sdk/cloud/_packing/packer.py": {"pickle.load", "pickle.loads"},
         "sdk/picloud_worker/child/runner.py": {"pickle.loads"},
         "sdk/picloud_worker/child/spawning.py": {"pickle.loads"},
     }

@@ -22,6 +22,7 @@ from picloud_api.background.sealer import Sealer
 from picloud_api.background.sweepers.blob_sweeper import BlobSweeper
 from picloud_api.background.sweepers.retention import Retention
 from picloud_api.background.sweepers.stage_sweeper import StageSweeper
+from picloud_api.background.sweepers.stream_sweeper import StreamSweeper
 from picloud_api.background.webhook_sender import WebhookSender
 from picloud_api.engine.dependencies.dependency import Dependencies
 from picloud_api.engine.scheduling.deadlock import Deadlock
@@ -119,6 +120,7 @@ class Background:
         self.cron_starter = CronStarter(context, self.leader, crons)
         self.sealer = Sealer(context, self.leader)
         self.stage_sweeper = StageSweeper(context, self.leader)
+        self.stream_sweeper = StreamSweeper(context, self.leader)
         self.retention = Retention(context, self.leader, delete, keep_days)
         self.blob_sweeper = BlobSweeper(
             context, self.leader, sweep, buckets, image_sweep, hours=sweep_hours
@@ -150,6 +152,7 @@ class Background:
             Loop(run=self.handler_starter.start_if_leader, every_s=TICK_S),
             Loop(run=self.warm_slots.keep),
             Loop(run=self.stage_sweeper.sweep_if_leader, every_s=SWEEP_EVERY_S),
+            Loop(run=self.stream_sweeper.sweep_if_leader, every_s=SWEEP_EVERY_S),
             Loop(
                 run=self.retention.delete_if_leader,
                 every_s=DELETE_EVERY_S,

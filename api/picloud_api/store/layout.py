@@ -30,6 +30,8 @@ warm_slots/<account>/<label>         WarmRecord
 webhooks/<account>/<batch>           WebhookRecord, until it is delivered or given up
 failed_webhooks/<account>/<batch>    FailedWebhookRecord, for a month
 webhook_secrets/<account>            WebhookSecretRecord
+streams/<account>/<jid>              StreamRecord
+chunks/<account>/<jid>/<first>       values of a stream, until they are read
 signin/<account>/<digest>            SignInRecord, until it is used
 asked/<account>/<batch>/<query>      StoredQuery, while a client waits for the answer
 bell/<process>                       ChangeLog
@@ -59,6 +61,7 @@ from picloud_api.store.records import (
     Span,
     Staged,
     StoredQuery,
+    StreamRecord,
     Waiting,
 )
 
@@ -76,6 +79,7 @@ _NEXT: Final = "next/"
 _JIDS: Final = "jids/"
 _PAGES: Final = "pages/"
 _PACKS: Final = "packs/"
+_CHUNKS: Final = "chunks/"
 _SEALED: Final = "sealed/"
 """Of blobs, not of keys."""
 
@@ -191,6 +195,16 @@ def query(of: str, batch: str, number: int = 0, process: str = "") -> str:
     return f"{StoredQuery.prefix}{of}/{batch}/{name}"
 
 
+def stream(of: str, jid: int | str = "") -> str:
+    """Return the key of a job's stream; without a jid, the prefix of all of an account."""
+    return f"{StreamRecord.prefix}{of}/{jid}"
+
+
+def chunk(of: str, jid: int, first: int) -> str:
+    """Return the key of the values of a stream from position `first` on."""
+    return f"{_CHUNKS}{of}/{jid}/{first:016d}"
+
+
 def change_log(process: str) -> str:
     """Return the key of the change log of an API process."""
     return f"{ChangeLog.prefix}{process}"
@@ -228,7 +242,8 @@ def is_results(name: str) -> bool:
 
 def of_jobs(account: str) -> list[str]:
     """Return the prefixes of the keys that hold an account's jobs."""
-    return [f"{prefix}{account}/" for prefix in (Header.prefix, _PAGES, _PACKS, _JIDS)]
+    prefixes = (Header.prefix, _PAGES, _PACKS, _JIDS, StreamRecord.prefix, _CHUNKS)
+    return [f"{prefix}{account}/" for prefix in prefixes]
 
 
 def of_blobs(account: str) -> list[str]:
@@ -305,6 +320,7 @@ def _decoder(kind: Any) -> Callable[[bytes], Any]:
 
 _DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
     _PACKS: bytes,
+    _CHUNKS: bytes,
     _PAGES: Page.decode,
     _NEXT: _decoder(int),
     _JIDS: _decoder(list[Span]),

@@ -292,6 +292,38 @@ class Event(Record, frozen=True):
         return BatchId(self.account, self.batch)
 
 
+class StreamChunkRef(Record, frozen=True):
+    """Values of a stream that were added together: in the state store, or in the blob `digest`."""
+
+    first: int
+    count: int
+    size: int
+    digest: str = ""
+
+
+class StreamRecord(NamedRecord, frozen=True, kw_only=True):
+    """The values that a job has yielded, under the key `streams/<account>/<jid>`.
+
+    Those from position `removed` to `count` are in `chunks`, the first of which may begin before;
+    earlier ones were read. `attempt` is the attempt of the job that adds them, `reader` the client
+    that reads them.
+    """
+
+    prefix: ClassVar[str] = "streams/"
+
+    attempt: int
+    envelope: Envelope
+    count: int = 0
+    removed: int = 0
+    reader: str = ""
+    chunks: list[StreamChunkRef] = []
+
+    @property
+    def size(self) -> int:
+        """How many bytes were not read."""
+        return sum(each.size for each in self.chunks)
+
+
 class StoredQuery(KeyedRecord, frozen=True, kw_only=True):
     """A live query and the answer of its slot: None until it is there, b"" if it was nothing."""
 

@@ -55,6 +55,7 @@ from picloud_api.usecases.rest.rest import Endpoints
 from picloud_api.usecases.rest.result_reader import ResultReader
 from picloud_api.usecases.rest.warm_slots import WarmPools
 from picloud_api.usecases.sharing.lock import Locks
+from picloud_api.usecases.sharing.stream import Streams
 from picloud_api.usecases.slots.heartbeat import SlotHeartbeat
 from picloud_api.usecases.slots.slot import Slots
 from picloud_api.usecases.slots.work import SlotWork
@@ -218,8 +219,9 @@ class QueuesRoom:
 class SharingRoom:
     """What jobs and programs of an account have in common while they run."""
 
-    def __init__(self, base: Foundation, accounts: AccountsRoom) -> None:
+    def __init__(self, base: Foundation, accounts: AccountsRoom, storage: StorageRoom) -> None:
         self.locks = Locks(base.context, accounts.job_tokens, accounts.quota)
+        self.streams = Streams(base.context, storage.known_blobs, accounts.quota)
 
 
 class CronsRoom:
@@ -269,7 +271,7 @@ class UseCases:
         self.rest = RestRoom(base, self.jobs, self.storage, self.environments)
         self.queues = QueuesRoom(base, queues, self.jobs)
         self.slots = SlotsRoom(base, self.accounts)
-        self.sharing = SharingRoom(base, self.accounts)
+        self.sharing = SharingRoom(base, self.accounts, self.storage)
         self.operation = OperationRoom(base)
         self.health = base.health
         self.turns = base.context.turns

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 from cloud._config.configuration import FromCaller, config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from picloud_model.wire import JobInfo
 
@@ -59,6 +59,9 @@ class JobOwner(Owner, Protocol):
 
     def follow(self, jid: int, since: Mapping[str, int]) -> JobInfo:
         """Return the status of a job and what it wrote since."""
+
+    def stream(self, jid: int, start: int = 0, timeout: float | None = None) -> Iterator[Any]:
+        """Iterate over the values that a job yields."""
 
     def when_ended(self, jid: int, settle: Callable[[Any, CloudException | None], None]) -> None:
         """Call `settle` with the result or the error of a job when it ends, in another thread."""

@@ -12,7 +12,7 @@ from picloud_model import ranges, wire
 
 from cloud._arguments.iterables import check_iterables
 from cloud._arguments.jids import check_owner, read_jids
-from cloud._arguments.option_values import seconds, whole
+from cloud._arguments.option_values import seconds
 from cloud._arguments.options import split_options
 from cloud._arguments.statuses import read_statuses
 from cloud._display.show import Unwatched, watch
@@ -20,13 +20,13 @@ from cloud._http.transport import ServerAddress, Transport
 from cloud._jobs.callback import Callbacks
 from cloud._jobs.info import InfoClient, RequestedKeys
 from cloud._jobs.job import Jobs, kind_of
-from cloud._jobs.results import IN_PARALLEL, MOST_IN_PARALLEL, UnorderedResults, iterator_of
+from cloud._jobs.results import IN_PARALLEL, UnorderedResults, iterator_of, read_in_parallel
 from cloud._jobs.submit import Submitter
 from cloud._jobs.wait import Waiter, WaitOptions
 from cloud._packing import Packer
 from cloud._resources.blob import BlobClient
 from cloud._resources.key import KeyClient
-from cloud.errors import CloudException, CloudTypeError, CloudValueError, in_results, raised_for
+from cloud.errors import CloudException, in_results, raised_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from cloud._jobs.job import Job
     from cloud._jobs.listing import JobFilter, SubmittedJobs
     from cloud._jobs.results import ResultIterator
+    from cloud._jobs.stream import JobStream
     from cloud._resources.bucket import BucketClient
 
 
@@ -256,11 +257,7 @@ class Client:
 
         With `overall` the timeout is for all of them together.
         """
-        in_parallel = whole(num_in_parallel)
-        if in_parallel is None:
-            raise CloudTypeError(f"num_in_parallel must be a number, not {num_in_parallel!r}.")
-        if in_parallel < 0:
-            raise CloudValueError(f"num_in_parallel must be at least 0, not {num_in_parallel}.")
+        in_parallel = read_in_parallel(num_in_parallel)
         if original is None:
             original = self._config.raise_original is True and not ignore_errors
         options = WaitOptions(
@@ -269,13 +266,9 @@ class Client:
             original=original,
         )
         order = read_jids(jids, self).order
+        watch = self._watch(order, show=show)
         return iterator_of(unordered=unordered)(
-            order,
-            self.waiter,
-            options,
-            in_parallel or MOST_IN_PARALLEL,
-            watch=self._watch(order, show=show),
-            overall=overall,
+            order, self.waiter, options, in_parallel, watch=watch, overall=overall
         )
 
     def iresult_unordered(self, jids: Any, *, show: bool = False) -> Iterator[tuple[int, Any]]:
@@ -318,6 +311,12 @@ class Client:
     def follow(self, jid: int, since: Mapping[str, int]) -> wire.JobInfo:
         """Return a job's status and what it wrote to its streams after these byte offsets."""
         return next(self._infos.streams([jid], since))
+
+    def stream(self, jid: int, start: int = 0, timeout: float | None = None) -> JobStream:
+        """Iterate over the values that a job yields; see `Job.stream`."""
+        from cloud._jobs.stream import JobStream  # noqa: PLC0415 - few scripts need it
+
+        return JobStream(self.waiter, self.job(jid), start, seconds(timeout))
 
     def delete(self, jids: Any) -> int:
         """Delete the data of finished jobs; return how many had any; see `cloud.delete`."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from picloud_model.wire import Outcome, Outcomes
 
-    from cloud._jobs.patience import Patience
+    from cloud._http.patience import Patience
     from cloud._jobs.wait import Waiter
 
 T = TypeVar("T")

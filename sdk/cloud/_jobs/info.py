@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -11,22 +12,47 @@ from picloud_model import info as model
 from picloud_model import ranges, wire
 from picloud_model.errors import RequestRefused
 from picloud_model.info import InfoKey
+from picloud_model.job import ENDED
 from picloud_model.pack import Envelope, Pack
 
 from cloud._arguments.jids import portions
+from cloud._config.border import BORDER
 from cloud._packing import PackingError
 from cloud.errors import CloudException, CloudValueError, from_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from picloud_model.wire import Content, JobInfo
 
+    from cloud._arguments.handles import JobOwner
     from cloud._http.transport import Transport
     from cloud._packing import Packer
     from cloud._resources.blob import BlobClient
 
+_POLL_S: Final = 0.5
+"""Time between two requests for the output of a job that runs."""
 _TIMES: Final = (InfoKey.CREATED, InfoKey.FINISHED)
+
+
+def log_pieces(
+    client: Callable[[], JobOwner], jid: int, stream: str, *, follow: bool
+) -> Iterator[str]:
+    """Yield what a job has written to an output stream; with `follow` until it has ended."""
+    offset, has_ended = 0, not follow
+    while True:
+        with BORDER:
+            read = client().follow(jid, {stream: offset})
+        if read.values[stream]:
+            yield read.values[stream]
+        end = read.ends[stream]
+        if has_ended and end == offset:
+            return
+        # The status may be final before the last output has arrived: ask once more.
+        has_ended = has_ended or read.values["status"] in ENDED
+        if end == offset and not has_ended:
+            time.sleep(_POLL_S)
+        offset = end
 
 
 class RequestedKeys:

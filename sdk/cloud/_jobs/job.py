@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from picloud_model.job import ENDED, Status
 from picloud_model.ranges import MAX_JID
@@ -11,6 +10,7 @@ from picloud_model.ranges import MAX_JID
 from cloud._arguments.handles import OwnedJid, OwnedJids
 from cloud._arguments.jids import read_jids
 from cloud._config.border import BORDER, of_users
+from cloud._jobs.info import log_pieces
 from cloud._packing.values import PICKLING, JobValue, value_reduced
 from cloud.errors import CloudException, CloudTypeError, CloudValueError, raised_for
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from cloud._arguments.handles import JobOwner
-
-_POLL_S: Final = 0.5
-"""Time between two requests for the output of a job that runs."""
 
 
 class Current:
@@ -173,23 +170,27 @@ class Job(OwnedJid):
         """
         if stream not in ("stdout", "stderr", "logging"):
             raise CloudValueError(f"stream must be stdout, stderr or logging, not {stream!r:.80}.")
-        return self._pieces(stream, follow=follow)
+        return log_pieces(self._client, int(self), stream, follow=follow)
 
-    def _pieces(self, stream: str, *, follow: bool) -> Iterator[str]:
-        offset, has_ended = 0, not follow
-        while True:
-            with BORDER:
-                read = self._client().follow(int(self), {stream: offset})
-            if read.values[stream]:
-                yield read.values[stream]
-            end = read.ends[stream]
-            if has_ended and end == offset:
-                return
-            # The status may be final before the last output has arrived: ask once more.
-            has_ended = has_ended or read.values["status"] in ENDED
-            if end == offset and not has_ended:
-                time.sleep(_POLL_S)
-            offset = end
+    @of_users
+    def stream(self, start: int = 0, timeout: float | None = None) -> Iterator[Any]:
+        """Iterate over the values of a job that `cloud.stream` made, while it runs.
+
+        Each value is read once: the iterator that began last reads, and an earlier one raises.
+
+        Args:
+            start: The position of the first value, which was not read before.
+            timeout: How many seconds to wait for each value; None for no limit.
+
+        Raises:
+            CloudException: From the iteration: what the job's function raised, or the value at
+                `start` was read before.
+            CloudTimeoutError: From the iteration, when the timeout is reached.
+
+        >>> list(cloud.stream(range, 3).job.stream())
+        [0, 1, 2]
+        """
+        return self._client().stream(int(self), start, timeout)
 
     def __await__(self) -> Generator[Any, None, Any]:
         """Wait in an event loop for what `result` returns or raises.

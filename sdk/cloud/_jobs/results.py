@@ -11,7 +11,14 @@ from picloud_model import ranges
 from picloud_model.job import Status
 
 from cloud._arguments.jids import portions, without
-from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
+from cloud._arguments.option_values import whole
+from cloud.errors import (
+    CloudConnectionError,
+    CloudException,
+    CloudTimeoutError,
+    CloudTypeError,
+    CloudValueError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,6 +39,20 @@ IN_PARALLEL: Final = 10
 """Large results fetched ahead by default."""
 MOST_IN_PARALLEL: Final = 64
 """Large results fetched ahead if `num_in_parallel` is 0."""
+
+
+def read_in_parallel(number: Any) -> int:
+    """Return how many large results are fetched ahead, as a user gives that.
+
+    >>> read_in_parallel(5), read_in_parallel(0)
+    (5, 64)
+    """
+    in_parallel = whole(number)
+    if in_parallel is None:
+        raise CloudTypeError(f"num_in_parallel must be a number, not {number!r}.")
+    if in_parallel < 0:
+        raise CloudValueError(f"num_in_parallel must be at least 0, not {number}.")
+    return in_parallel or MOST_IN_PARALLEL
 
 
 class ResultIterator(Iterator[Any]):

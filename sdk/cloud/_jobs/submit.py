@@ -18,8 +18,8 @@ from cloud._arguments import signature_check
 from cloud._arguments.iterables import check_ends, most_items, too_many
 from cloud._arguments.jids import read_jids
 from cloud._config.border import warn
+from cloud._http.patience import Patience
 from cloud._jobs.pack_parts import pack_parts
-from cloud._jobs.patience import Patience
 from cloud._packing import PackingError, size_report
 from cloud._packing.unpicklable import named_parts, parts_of
 from cloud._packing.values import Needs

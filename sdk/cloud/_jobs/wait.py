@@ -16,9 +16,9 @@ from picloud_model.wire import Outcome
 
 from cloud._arguments.jids import portions, unfinished_jids
 from cloud._arguments.statuses import check_reachable
+from cloud._http.patience import Patience
 from cloud._jobs.interrupt import interrupted, unreached
 from cloud._jobs.outcome_table import OutcomeTable
-from cloud._jobs.patience import Patience
 from cloud._packing import PackingError
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError, raised_for
 
@@ -100,12 +100,12 @@ class Waiter:
     ) -> None:
         self.is_temporary = simulator_of is not None
         self.interrupted = partial(interrupted, simulator_of=simulator_of)
-        self._transport = transport
+        self.transport = transport
         self._config = config
-        self._blobs = blobs
-        self._packer = packer
+        self.blobs = blobs
+        self.packer = packer
         self._clock = clock
-        self._supervisor = supervisor
+        self.supervisor = supervisor
 
     def until_ended(self, order: Sequence[int], options: WaitOptions) -> list[Any]:
         """Wait until all jobs have ended, or one has failed and all before it have ended.
@@ -127,7 +127,7 @@ class Waiter:
         except KeyboardInterrupt:
             raise self.interrupted(order, table.open) from None
         except CloudConnectionError as error:
-            if not self._transport.has_answered:  # the address is likely wrong
+            if not self.transport.has_answered:  # the address is likely wrong
                 raise
             raise unreached(error, table.open) from error.__cause__
         return table.values
@@ -136,7 +136,7 @@ class Waiter:
         self, table: OutcomeTable, order: Sequence[int], options: WaitOptions
     ) -> None:
         patience = self.patience()
-        supervisor = self._supervisor
+        supervisor = self.supervisor
         with ExitStack() as blocked:
 
             def attempt(hold_s: float) -> bool:
@@ -169,7 +169,7 @@ class Waiter:
         try:
             for portion in portions(ranges.collapse(order)):
                 body = wire.JobsRequest(jids=portion)
-                for run in self._transport.post("/v1/jobs/status", body, wire.Statuses).runs:
+                for run in self.transport.post("/v1/jobs/status", body, wire.Statuses).runs:
                     count = run.last - run.first + 1
                     failed += count if run.status in _FAILED else 0
                     ended += count if run.status in _FAILED or run.status == Status.DONE else 0
@@ -182,21 +182,21 @@ class Waiter:
 
     def patience(self) -> Patience:
         """Return the patience of one wait."""
-        return Patience(self._transport, self._config.patience_s, self._clock)
+        return Patience(self.transport, self._config.patience_s, self._clock)
 
     def outcomes(self, open_: Sequence[Range], hold_s: float, options: WaitOptions) -> Outcomes:
         """Ask once which jobs have ended; the server waits up to `hold_s` seconds for the first."""
-        if self._supervisor is None:
+        if self.supervisor is None:
             return self._poll(open_, hold_s, options)
         answer = self._poll(open_, 0.0, options)
         if answer.outcomes or not hold_s:
             return answer
-        with self._supervisor.blocked(open_, timed=options.timeout_s is not None):
+        with self.supervisor.blocked(open_, timed=options.timeout_s is not None):
             return self._poll(open_, hold_s, options)
 
     def fetch(self, jid: int, contents: Sequence[Content]) -> Iterator[bytes]:
         """Yield large results, the first of which is that of job `jid`; only that one may raise."""
-        blobs = self._blobs.fetch(contents)
+        blobs = self.blobs.fetch(contents)
         try:
             yield next(blobs)
         except CloudConnectionError:
@@ -208,7 +208,7 @@ class Waiter:
 
     def envelope(self, answer: Outcomes, outcome: Outcome) -> Envelope:
         """Return the description of the Python that pickled an outcome."""
-        return _envelope(answer, outcome, self._packer)
+        return _envelope(answer, outcome, self.packer)
 
     def value(
         self, outcome: Outcome, payload: bytes | None, envelope: Envelope, options: WaitOptions
@@ -281,24 +281,24 @@ class Waiter:
             payloads=False,
             statuses=[Status(each) for each in statuses],
         )
-        supervisor = self._supervisor
+        supervisor = self.supervisor
         with nullcontext() if supervisor is None else supervisor.blocked(jids, timed=timed):
-            self._transport.poll("/v1/jobs/wait", body, wire.Outcomes, hold_s)
+            self.transport.poll("/v1/jobs/wait", body, wire.Outcomes, hold_s)
 
     def _poll(self, open_: Sequence[Range], hold_s: float, options: WaitOptions) -> Outcomes:
         body = wire.WaitRequest(
             jids=next(portions(open_)), timeout_s=hold_s, payloads=options.payloads
         )
-        return self._transport.poll("/v1/jobs/wait", body, wire.Outcomes, hold_s)
+        return self.transport.poll("/v1/jobs/wait", body, wire.Outcomes, hold_s)
 
     def _read(self, answer: Outcomes, table: OutcomeTable, options: WaitOptions) -> None:
         needed = [outcome for outcome in answer.outcomes if options.needs(outcome)]
-        blobs = self._blobs.fetch([each.blob for each in needed if each.blob is not None])
+        blobs = self.blobs.fetch([each.blob for each in needed if each.blob is not None])
         for outcome in answer.outcomes:
             if not options.needs(outcome):
                 table.add_result(outcome.jid, None)
                 continue
-            envelope = _envelope(answer, outcome, self._packer)
+            envelope = _envelope(answer, outcome, self.packer)
             try:
                 payload = outcome.payload if outcome.blob is None else _next(blobs, outcome)
                 if outcome.status == Status.DONE:
@@ -317,7 +317,7 @@ class Waiter:
         if payload is None:
             raise Unreadable(jid, "the server sent no result")
         try:
-            return self._packer.result(payload, envelope)
+            return self.packer.result(payload, envelope)
         except PackingError as error:
             raise Unreadable(jid, str(error)) from error
 
@@ -335,7 +335,7 @@ class Waiter:
         text = _text(failure, summary)
         error = CloudException(text, outcome.jid, outcome.status, summary=summary)
         if failure.pickled is not None:
-            error.__cause__ = self._packer.exception(failure.pickled, envelope)
+            error.__cause__ = self.packer.exception(failure.pickled, envelope)
             if error.__cause__ is None:
                 error.add_note("picloud: the exception itself does not unpickle on this machine")
         return error

@@ -6,6 +6,7 @@ The only place in the SDK that unpickles, and only after the envelope and the di
 from __future__ import annotations
 
 import dis
+import io
 import logging
 import pickle
 import signal
@@ -168,13 +169,20 @@ class Packer:
         Raises:
             PackingError: When it cannot be pickled; the part that cannot is named.
         """
+        return pack.seal(self.pickle(value, what))
+
+    def pickle(self, value: object, what: str) -> bytes:
+        """Pickle one value, without a digest. Errors call it `what`.
+
+        Raises:
+            PackingError: When it cannot be pickled; the part that cannot is named.
+        """
         if type(value) in _PLAIN:
-            return pack.seal(pickle.dumps(value, PROTOCOL))
+            return pickle.dumps(value, PROTOCOL)
         try:
-            data = picloud_pickle.dumps(value)
+            return picloud_pickle.dumps(value)
         except FAILURES as error:
             raise explain(what, value, parts_of(value), error) from error
-        return pack.seal(data)
 
     def bundle(self, function: PackedFunction, seen: set[str]) -> Bundle:
         """Return the modules that a function and its arguments need together.
@@ -218,6 +226,20 @@ class Packer:
         except KeyboardInterrupt as error:
             if not _is_of_code(error):
                 raise
+            raise PackingError(f"Cannot read the {what}: {_unreadable(error)}.") from error
+
+    def values(self, pickles: bytes, count: int, envelope: pack.Envelope, what: str) -> list[Any]:
+        """Unpickle values whose pickles follow each other; errors call them `what`.
+
+        Raises:
+            PackingError: When another Python pickled them, or one does not unpickle here.
+        """
+        if envelope != self.envelope:
+            self._admit(envelope, what)
+        file = io.BytesIO(pickles)
+        try:
+            return [pickle.load(file) for _ in range(count)]
+        except FAILURES as error:
             raise PackingError(f"Cannot read the {what}: {_unreadable(error)}.") from error
 
     def exception(

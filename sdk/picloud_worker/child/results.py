@@ -61,7 +61,10 @@ def pickled(value: Any, fast: int = 0, most_bytes: int = MAX_RESULT_BYTES) -> by
 
 def _reason(value: Any, error: Exception) -> str:
     if isinstance(value, GeneratorType):
-        return "the result is a generator, which cannot be pickled: return a list of its items"
+        return (
+            "the result is a generator, which cannot be pickled: return a list of its items, or "
+            "use cloud.stream"
+        )
     if isinstance(error, RecursionError):  # each of its parts would be nested too deeply, too
         return "the result cannot be pickled: it is nested too deeply (RecursionError)"
     place = culprit(value, "result")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.queue_record import AttachmentRecord
-    from picloud_api.store.records import CronRecord, Header
+    from picloud_api.store.records import CronRecord, Header, StreamRecord
     from picloud_api.store.rest_record import EndpointRecord
     from picloud_api.usecases.storage.volume_record import VolumeRecord
 
@@ -76,6 +76,7 @@ class BlobReferences:
             self._named_by_batches,
             self._named_by_templates,
             self._named_by_volumes,
+            self._named_by_streams,
             self._named_by_packs,
             self._named_by_sealed,
         ):
@@ -127,6 +128,13 @@ class BlobReferences:
             snapshots = [kept.digest for kept in record.history]
             async for digest in blobs_of(self._blobs, account, snapshots):
                 yield digest, False
+
+    async def _named_by_streams(self, account: str) -> AsyncIterator[tuple[str, bool]]:
+        """Yield the large values of streams that were not read."""
+        async for key, value in self._stored(layout.stream(account), _HEADERS):
+            record: StreamRecord = layout.decode(key, value)
+            for chunk in record.chunks:
+                yield chunk.digest, False
 
     async def _named_by_packs(self, account: str) -> AsyncIterator[tuple[str, bool]]:
         """Yield results, infos and bundles that result packs in the state store name."""

@@ -67,7 +67,7 @@ def test_functions_travel_by_value() -> None:
     [
         (
             (n for n in "ab"),
-            "the result is a generator, which cannot be pickled: return a list of its items",
+            "the result is a generator, which cannot be pickled: return a list of its items, or",
         ),
         (threading.Lock(), "the result cannot be pickled: TypeError: cannot pickle"),
         (

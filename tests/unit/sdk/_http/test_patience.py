@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cloud import CloudTimeoutError
-from cloud._jobs.patience import Patience
+from cloud._http.patience import Patience
 from cloud.errors import CloudConnectionError
 from picloud_model.errors import Unavailable
 

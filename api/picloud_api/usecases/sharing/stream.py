@@ -1,0 +1,266 @@
+"""Streams: the values that a job yields, read by one client while the job runs.
+
+A job is only so far ahead of its reader, and what was read is removed: a stream takes a bounded
+room. The attempt of the job fences it: what a lost attempt sends late is refused. The next attempt
+begins anew and leaves out the values that are stored, so a reader gets each position once.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+from picloud_model.errors import (
+    BlobMissing,
+    NotAllowed,
+    RequestConflict,
+    RequestRefused,
+    TokenRefused,
+    TooLarge,
+)
+from picloud_model.job import State
+from picloud_model.wire import Content
+from picloud_model.wire.stream import (
+    MAX_CHUNK_BYTES,
+    MAX_UNREAD_BYTES,
+    MAX_UNREAD_CHUNKS,
+    StreamAppended,
+    StreamChunk,
+    StreamRead,
+)
+
+from picloud_api.engine.jobs.locate import locate, refuse_deleted
+from picloud_api.store import layout
+from picloud_api.store.blob_name import blob_name
+from picloud_api.store.records import Event, EventKind, StreamChunkRef, StreamRecord
+
+if TYPE_CHECKING:
+    from picloud_model.token import JobToken
+    from picloud_model.wire.stream import AppendStreamRequest, ReadStreamRequest
+
+    from picloud_api.engine.jobs.locate import PageSlice
+    from picloud_api.engine.process.context import Context
+    from picloud_api.store.draft import Draft
+    from picloud_api.usecases.accounts.account import Caller
+    from picloud_api.usecases.accounts.quota import AccountQuota
+    from picloud_api.usecases.storage.known_blobs import KnownBlobs
+
+LOOK_S: Final = 2.0
+"""How often a request that waits looks for what it was not woken for."""
+MERGED_BYTES: Final = 16 * 1024
+"""Small chunks that are not read yet are merged up to this size: many slow values have room."""
+
+
+class Streams:
+    """The streams of all accounts."""
+
+    def __init__(self, context: Context, blobs: KnownBlobs, quota: AccountQuota) -> None:
+        self._commits = context.commits
+        self._view = context.commits.view
+        self._watchers = context.batch_watchers
+        self._clock = context.clock
+        self._blobs = blobs
+        self._quota = quota
+
+    async def append(self, caller: Caller, request: AppendStreamRequest) -> StreamAppended:
+        """Add values to the stream of the job that sends them; wait until there is room.
+
+        Raises:
+            NotAllowed: When the request is not of a job.
+            TokenRefused: When a later attempt of the job has begun.
+            RequestConflict: When values are missing before the chunk.
+            RequestRefused: When the content of the chunk is invalid.
+            BlobMissing: When it is in a blob that is not stored.
+            AccountBusy: When too many requests of the account wait.
+        """
+        token, chunk = caller.token, request.chunk
+        if token is None:
+            raise NotAllowed("Only a job adds values to its stream.")
+        if chunk is not None:
+            await self._check_content(token.account, chunk)
+        plan = partial(self._appended, token=token, request=request)
+        count = await self._commits.run(plan)
+        if chunk is None or count != chunk.first or request.timeout_s <= 0:
+            return StreamAppended(count=count)
+        deadline = self._clock() + request.timeout_s
+        key = _read_event(layout.stream(token.account, token.jid))
+        with self._quota.waiting(token.account), self._watchers.watch({key}) as watch:
+            while True:
+                watch.changed()
+                count = await self._commits.run(plan)
+                left_s = deadline - self._clock()
+                if count != chunk.first or left_s <= 0 or self._watchers.closed:
+                    return StreamAppended(count=count)
+                await watch.wait_for_change(min(left_s, LOOK_S))
+
+    async def _check_content(self, account: str, chunk: StreamChunk) -> None:
+        digest, data = chunk.content.digest, chunk.content.data
+        if data is None:
+            blob_name(account, digest)
+            if missing := await self._blobs.missing(account, [digest]):
+                raise BlobMissing(digests=tuple(missing))
+        elif digest:
+            raise RequestRefused("A chunk has its bytes or a digest, not both.", field="chunk")
+        elif len(data) > MAX_CHUNK_BYTES:
+            message = f"A chunk has {MAX_CHUNK_BYTES:,} bytes at most; send more as a blob."
+            raise TooLarge(message, field="chunk")
+
+    async def _appended(self, draft: Draft, token: JobToken, request: AppendStreamRequest) -> int:
+        """Add a chunk if there is room; return how many values there are."""
+        key = layout.stream(token.account, token.jid)
+        stored: StreamRecord | None = await draft.fresh(key)
+        record = stored or StreamRecord(attempt=token.attempt, envelope=request.envelope)
+        if token.attempt < record.attempt:
+            raise TokenRefused
+        record = replace(record, attempt=token.attempt)
+        chunk = request.chunk
+        if chunk is not None and chunk.first > record.count:
+            raise RequestConflict(
+                f"The stream has {record.count} values, and these begin at {chunk.first}.",
+                field="chunk",
+            )
+        if chunk is not None and chunk.first == record.count and _has_room(record):
+            chunks = await _with_chunk(draft, token, record.chunks, chunk)
+            record = replace(record, count=record.count + chunk.count, chunks=chunks)
+            draft.emit(Event(EventKind.KEY, token.account, key))
+        if record != stored:
+            draft.put(key, record)
+        return record.count
+
+    async def read(self, account: str, request: ReadStreamRequest) -> StreamRead:
+        """Return values from a position on; wait for the first, or for the end of the job.
+
+        Raises:
+            JobNotFound: When the account has no such job.
+            JobDeleted: When it was deleted.
+            RequestConflict: When another client reads the stream, values from there on were read
+                before, or the job has no stream.
+            AccountBusy: When too many requests of the account wait.
+        """
+        key, deadline = layout.stream(account, request.jid), self._clock() + request.timeout_s
+        (piece,) = await locate(self._view, account, [(request.jid, request.jid)])
+        watched = {key, piece.page_id.batch}
+        with self._quota.waiting(account), self._watchers.watch(watched) as watch:
+            while True:
+                watch.changed()
+                # In this order: a job has sent its last value before its end is stored.
+                ended = await self._end(piece)
+                record: StreamRecord | None = await self._view.fresh(key)
+                if record is not None:
+                    record = await self._without_read(account, request, record)
+                    if record.count > request.start:
+                        return await self._values(account, request.jid, record)
+                elif ended is State.DONE:
+                    raise RequestConflict(_no_stream(request.jid), field="jid")
+                left_s = deadline - self._clock()
+                if ended is not None or left_s <= 0 or self._watchers.closed:
+                    envelope = record.envelope if record is not None else None
+                    return StreamRead(chunks=[], envelope=envelope, has_ended=ended is not None)
+                await watch.wait_for_change(min(left_s, LOOK_S))
+
+    async def _end(self, piece: PageSlice) -> State | None:
+        """Return how a job has ended; None if it has not."""
+        page = await self._view.fresh(layout.page(piece.page_id))
+        refuse_deleted(page, piece)
+        return State(page.state[piece.start]) if page.ended(piece.start) else None
+
+    async def _without_read(
+        self, account: str, request: ReadStreamRequest, record: StreamRecord
+    ) -> StreamRecord:
+        """Remove what comes before the position that a reader wants."""
+        _check(record, request)
+        if record.reader == request.reader and record.removed == request.start:
+            return record
+        plan = partial(self._taken, account=account, request=request)
+        taken: StreamRecord = await self._commits.run(plan)
+        return taken
+
+    async def _taken(self, draft: Draft, account: str, request: ReadStreamRequest) -> StreamRecord:
+        key = layout.stream(account, request.jid)
+        record: StreamRecord = await draft.fresh(key)
+        _check(record, request)
+        read = [each for each in record.chunks if each.first + each.count <= request.start]
+        for each in read:
+            if not each.digest:
+                draft.delete(layout.chunk(account, request.jid, each.first))
+        record = replace(
+            record,
+            reader=request.reader,
+            chunks=record.chunks[len(read) :],
+            removed=request.start,
+        )
+        draft.put(key, record)
+        draft.emit(Event(EventKind.KEY, account, _read_event(key)))
+        return record
+
+    async def _values(self, account: str, jid: int, record: StreamRecord) -> StreamRead:
+        keys = {each.first: layout.chunk(account, jid, each.first) for each in record.chunks}
+        await self._view.refresh([keys[each.first] for each in record.chunks if not each.digest])
+        chunks = []
+        for each in record.chunks:
+            data: bytes | None = None
+            if not each.digest:
+                data = await self._view.get(keys[each.first])
+                if data is None:  # removed for another reader meanwhile
+                    raise RequestConflict(_another(jid), field="reader")
+                # It may have been merged with later values since the record was read.
+            content = Content(each.digest, each.size, data)
+            chunks.append(StreamChunk(each.first, each.count, content))
+        return StreamRead(chunks=chunks, envelope=record.envelope)
+
+
+async def _with_chunk(
+    draft: Draft, token: JobToken, chunks: list[StreamChunkRef], chunk: StreamChunk
+) -> list[StreamChunkRef]:
+    """Store a chunk, with the last one if both are small; return what is stored then."""
+    data = chunk.content.data
+    if data is None:
+        size, digest = chunk.content.size, chunk.content.digest
+        return [*chunks, StreamChunkRef(chunk.first, chunk.count, size, digest)]
+    last = chunks[-1] if chunks else None
+    if last is not None and not last.digest and last.size + len(data) <= MERGED_BYTES:
+        key = layout.chunk(token.account, token.jid, last.first)
+        draft.put(key, await draft.get(key) + data)
+        merged = StreamChunkRef(last.first, last.count + chunk.count, last.size + len(data))
+        return [*chunks[:-1], merged]
+    draft.put(layout.chunk(token.account, token.jid, chunk.first), data)
+    return [*chunks, StreamChunkRef(chunk.first, chunk.count, len(data))]
+
+
+def _has_room(record: StreamRecord) -> bool:
+    return record.size < MAX_UNREAD_BYTES and len(record.chunks) < MAX_UNREAD_CHUNKS
+
+
+def _check(record: StreamRecord, request: ReadStreamRequest) -> None:
+    """Refuse a reader that another one has replaced, or a position without values.
+
+    Raises:
+        RequestConflict: Says what to do.
+    """
+    if record.reader not in ("", request.reader) and not request.take:
+        raise RequestConflict(_another(request.jid), field="reader")
+    if request.start < record.removed:
+        raise RequestConflict(
+            f"The values before position {record.removed} of the stream of job {request.jid} were "
+            f"read and removed: read on with start={record.removed}.",
+            field="start",
+        )
+    if request.start > record.count:
+        raise RequestConflict(
+            f"The stream of job {request.jid} has had {record.count:,} values so far: start cannot "
+            f"be {request.start:,}.",
+            field="start",
+        )
+
+
+def _read_event(key: str) -> str:
+    return f"{key}/read"
+
+
+def _another(jid: int) -> str:
+    return f"Another program has begun to read the stream of job {jid}: a stream has one reader."
+
+
+def _no_stream(jid: int) -> str:
+    return f"Job {jid} has ended and has no stream: make jobs that have one with cloud.stream."

@@ -1,0 +1,131 @@
+"""Reading a stream: the values that a job yields, in order, while it runs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from cloud._arguments.option_values import whole
+from cloud._config.border import of_users
+from cloud._packing import PackingError
+from cloud._resources.stream import StreamClient
+from cloud.errors import CloudException, CloudTimeoutError, CloudValueError
+
+if TYPE_CHECKING:
+    from picloud_model.pack import Envelope
+    from picloud_model.wire.stream import StreamChunk, StreamRead
+
+    from cloud._jobs.job import Job
+    from cloud._jobs.wait import Waiter
+
+
+class JobStream(Iterator[Any]):
+    """The values that a job yields; `next` waits for the next one.
+
+    After the last value it ends, or raises what the job's function raised. The job is only so far
+    ahead of its reader: 1 MiB, or one value that is larger. A stream has one reader: the last one
+    that began.
+
+    Args:
+        waiter: Waits for the jobs of the client that made the job.
+        job: The job.
+        start: The position of the first value to read.
+        timeout_s: How many seconds to wait for each value; None for no limit.
+
+    Attributes:
+        job: The job that yields the values; its result is what the generator returned.
+        position: How many values of the job were read: the position of the next one. Another
+            program reads on with `cloud.Job(jid).stream(position)`.
+    """
+
+    def __init__(self, waiter: Waiter, job: Job, start: int, timeout_s: float | None) -> None:
+        position = whole(start)
+        if position is None or position < 0:
+            raise CloudValueError(f"start must be a whole number from 0, not {start!r:.80}.")
+        self.job = job
+        self.position = position
+        self._waiter = waiter
+        self._streams = StreamClient(waiter.transport)
+        self._reader = uuid4().hex
+        self._timeout_s = timeout_s
+        self._take = True
+        self._chunks: deque[StreamChunk] = deque()
+        self._values: deque[Any] = deque()
+        self._envelope: Envelope | None = None
+        self._is_over = False
+
+    @of_users
+    def __next__(self) -> Any:
+        while not self._values:
+            if self._is_over:
+                raise StopIteration
+            if self._chunks:
+                self._open(self._chunks.popleft())
+            elif self._read().has_ended:
+                self._is_over = True
+                self.job.result()
+        self.position += 1
+        return self._values.popleft()
+
+    def __repr__(self) -> str:
+        return f"<stream of job {int(self.job)}, at {self.position}>"
+
+    def _read(self) -> StreamRead:
+        """Wait for the next values, or for the end of the job."""
+        received: list[StreamRead] = []
+        patience = self._waiter.patience()
+
+        def attempt(hold_s: float) -> bool:
+            received[:] = [self._request(hold_s)]
+            return bool(received[0].chunks) or received[0].has_ended
+
+        def expired() -> CloudTimeoutError:
+            text = f"no further value after {self._timeout_s:g} s; {self.position:,} were read"
+            return CloudTimeoutError(text, int(self.job))
+
+        try:
+            patience.until(attempt, patience.deadline(self._timeout_s), expired)
+        except KeyboardInterrupt:
+            jid = int(self.job)
+            raise KeyboardInterrupt(
+                f"Job {jid} goes on; cloud.Job({jid}).stream({self.position}) reads on, "
+                f"cloud.kill({jid}) ends it."
+            ) from None
+        self._chunks.extend(received[0].chunks)
+        self._envelope = received[0].envelope
+        return received[0]
+
+    def _request(self, hold_s: float) -> StreamRead:
+        """Ask for the values from this position on, which removes those before it."""
+        supervisor = self._waiter.supervisor
+        # A job asks without waiting first: being set aside costs more than another request.
+        read = self._send(0.0 if supervisor else hold_s)
+        if supervisor is None or read.chunks or read.has_ended or not hold_s:
+            return read
+        jid = int(self.job)
+        with supervisor.blocked([(jid, jid)], timed=self._timeout_s is not None):
+            return self._send(hold_s)
+
+    def _send(self, hold_s: float) -> StreamRead:
+        jid = int(self.job)
+        read = self._streams.read(jid, self.position, self._reader, take=self._take, hold_s=hold_s)
+        # Before the job has begun there is no record of who reads.
+        self._take = self._take and read.envelope is None
+        return read
+
+    def _open(self, chunk: StreamChunk) -> None:
+        """Unpickle a chunk, and leave out its values before this position."""
+        data = chunk.content.data
+        if data is None:
+            (data,) = self._waiter.blobs.fetch([chunk.content])
+        assert self._envelope is not None
+        jid = int(self.job)
+        try:
+            values = self._waiter.packer.values(
+                data, chunk.count, self._envelope, f"values of job {jid}"
+            )
+        except PackingError as error:
+            raise CloudException(str(error), jid) from error.__cause__
+        self._values.extend(values[max(0, self.position - chunk.first) :])
