@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 _LABELS_OF_S = 30 * 86_400
+_STOPPED = {
+    "refuse": "new jobs are refused",
+    "kill": "new jobs are refused and unfinished ones killed",
+}
 
 Per = Annotated[
     str | None,
@@ -92,6 +96,8 @@ def set_budget(
     else:
         spent, amount = money(found["spent"]), money(found["dollars"])
         output.hint(f"{spent} of {amount} {_each(found)} is spent.")
+        if not found["left"] and action != "warn":
+            output.hint(f"It is reached, so {_STOPPED[action]} from now on.")
     if label is not None and account is None:
         _check_label(label)
 

@@ -50,6 +50,7 @@ IN_USE_S: Final = 60.0
 OLD_S: Final = 5.0
 """What was read so long ago is read again before a submit is checked."""
 _EACH: Final = {"day": "a day", "month": "a month", "total": "in all"}
+_WITH: Final = {"day": "per day", "month": "per month", "total": "without a period"}
 
 _log = structlog.get_logger()
 
@@ -60,6 +61,13 @@ class Overdrawn(NamedTuple):
     account: str
     batch: str
     jids: tuple[int, int]
+
+
+class _Verdict(NamedTuple):
+    """Why jobs are refused, or else what their user should know; "" if nothing."""
+
+    refusal: str = ""
+    notice: str = ""
 
 
 class Budgets:
@@ -74,6 +82,7 @@ class Budgets:
         self._latest: PriceHistory
         self._spending: dict[str, Spending] = {}
         self._read_at: dict[str, float] = {}
+        self._verdicts: dict[str, dict[tuple[str | None, str], _Verdict]] = {}
         self._checked_at: dict[str, float] = {}
         self._listed_at = 0.0
         self._said: set[tuple[str, float, bool]] = set()
@@ -145,7 +154,8 @@ class Budgets:
 
         async def plan(draft: Draft) -> None:
             if await draft.fresh(key) is None:
-                what = f"There is no budget {_words(request.period, request.label)}"
+                label = "" if request.label is None else f" for the label {request.label!r}"
+                what = f"There is no budget {_WITH[request.period]}{label}"
                 if not is_cap and await draft.fresh(cap) is not None:
                     what += " of yours: the operator of the server has set that one"
                 raise BudgetNotFound(f"{what}; `picloud budget list` shows all.")
@@ -179,24 +189,14 @@ class Budgets:
             BudgetReached: Names the budget, and says what to do.
         """
         spending = await self._current(account)
-        least: ListedBudget | None = None
-        for key, record in spending.budgets.items():
-            if record.label not in (None, options.label):
-                continue
-            shown = self._shown(spending, key)
-            stops = record.action != "warn"
-            if stops and shown.is_reached:
-                raise BudgetReached(_reached(shown))
-            price = self._latest.price(options.core_type, self._clock())
-            if stops and price is None:
-                raise BudgetReached(
-                    f"Jobs on {options.core_type} have no price, so {_named(shown)} cannot count "
-                    "them: choose another core type, or ask the operator for a price.",
-                    field="options.core_type",
-                )
-            if shown.is_nearly_reached and (least is None or shown.left < least.left):
-                least = shown
-        return "" if least is None else _notice(least)
+        verdicts = self._verdicts.setdefault(account, {})
+        asked = (options.label, options.core_type)
+        verdict = verdicts.get(asked)
+        if verdict is None:
+            verdict = verdicts[asked] = self._verdict(spending, options)
+        if verdict.refusal:
+            raise BudgetReached(verdict.refusal)
+        return verdict.notice
 
     async def reload(self) -> None:
         """Read which budgets there are."""
@@ -227,7 +227,7 @@ class Budgets:
                     # What others have spent may be read.
                     _log.warning("budget.not_read", account=account, reason=error.message)
                     continue
-                self._read_at[account] = self._clock()
+                self._was_read(account)
                 self._say(account, spending)
 
     def overdrawn(self) -> list[Overdrawn]:
@@ -237,6 +237,30 @@ class Budgets:
             for account, spending in self._spending.items()
             for batch, jids in spending.overdrawn().items()
         ]
+
+    def _verdict(self, spending: Spending, options: Options) -> _Verdict:
+        """Return what holds for jobs with these options until more of what was spent is read."""
+        price = self._latest.price(options.core_type, self._clock())
+        least: ListedBudget | None = None
+        for key, record in spending.budgets.items():
+            if record.label not in (None, options.label):
+                continue
+            shown = self._shown(spending, key)
+            if record.action != "warn" and shown.is_reached:
+                return _Verdict(refusal=_reached(shown))
+            if record.action != "warn" and price is None:
+                return _Verdict(
+                    refusal=f"Jobs on {options.core_type} have no price, so {_named(shown)} cannot "
+                    "count them: choose another core type, or ask the operator for a price."
+                )
+            if shown.is_nearly_reached and (least is None or shown.left < least.left):
+                least = shown
+        return _Verdict(notice="" if least is None else _notice(least))
+
+    def _was_read(self, account: str) -> None:
+        """Note that what an account has spent was read anew."""
+        self._read_at[account] = self._clock()
+        self._verdicts.pop(account, None)
 
     def _say(self, account: str, spending: Spending) -> None:
         """Log once for each period that a budget is nearly reached, and that it is."""
@@ -261,10 +285,11 @@ class Budgets:
         if spending is None:
             return Spending(self._context, self._prices, account, {})
         await spending.read(at_once=True)
-        self._read_at[account] = self._clock()
+        self._was_read(account)
         return spending
 
     def _keep(self, account: str, records: dict[str, BudgetRecord]) -> None:
+        self._verdicts.pop(account, None)
         known = self._spending.get(account)
         if not records:
             self._spending.pop(account, None)
@@ -279,7 +304,7 @@ class Budgets:
         spending = self._spending[account]
         if not spending.is_read or now - self._read_at.get(account, 0.0) > OLD_S:
             await spending.read()
-            self._read_at[account] = now
+            self._was_read(account)
         return spending
 
     def _shown(self, spending: Spending, key: str) -> ListedBudget:

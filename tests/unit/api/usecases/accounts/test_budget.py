@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from typing import TYPE_CHECKING
 
 import pytest
+from picloud_api.store import layout
+from picloud_api.store.records import Event, EventKind
 from picloud_api.usecases.accounts.account import FIRST_ACCOUNT, Holder
+from picloud_api.usecases.accounts.spending import BudgetRecord
+from picloud_driver.state import Put
 from picloud_model.errors import (
     AdministratorsOnly,
     BudgetNotFound,
@@ -21,6 +26,10 @@ from picloud_model.wire.budget import (
 
 from tests.unit.api.api_harness import ACCOUNT, ApiHarness
 from tests.unit.api.budgets import HOUR, OWNER, put, run
+from tests.unit.api.recording_state import SharedRecordingState
+
+if TYPE_CHECKING:
+    from tests.unit.api.conftest import StartApi
 
 
 async def test_new_work_is_refused_when_nothing_is_left(api: ApiHarness) -> None:
@@ -146,3 +155,21 @@ async def test_the_check_of_a_submit_reads_nothing(api: ApiHarness) -> None:
     await put(api, 5, label="b")
 
     assert await operations() == without == (1, 0, 0)
+
+
+async def test_a_budget_of_another_process_is_known_soon(start_api: StartApi) -> None:
+    """Its event has this process read all budgets, and its next submit is refused."""
+    api = await start_api(SharedRecordingState)
+    await api.submit(1)
+    key = f"{BudgetRecord.prefix}{ACCOUNT}/{'0' * 32}"
+    record = BudgetRecord(
+        dollars=0, period="total", action="refuse", label=None, is_cap=True, since_at=0.0
+    )
+    await api.state.commit([Put(key, layout.encode(record))])
+    event = Event(EventKind.BUDGET, ACCOUNT, "")
+
+    await api.server.background.events.on_remote_events([event])
+    await api.use_cases.accounts.budgets.keep_up(every=False)
+
+    with pytest.raises(BudgetReached, match="ask the operator of the server to raise it"):
+        await api.submit(1)
