@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -35,6 +36,9 @@ OUTCOME_BYTES: Final = 200
 IN_A_ROW: Final = 40
 """Outcomes that are put together before the event loop may go on: they take half a slice."""
 _PRINTED: Final = Flag.INFORMED | Flag.QUIET
+_DONE: Final = int(State.DONE)
+_STATUS: Final = tuple(state.shown.value for state in State)
+"""The status that users see, by state: an attribute of an enumeration takes longer."""
 _SIZE: Final = 24
 """Bytes of an outcome in a reply, besides its result."""
 
@@ -102,51 +106,58 @@ class FinalOutcomes:
 
     async def _read_page(self, view: View, piece: PageSlice, page: Page, *, payloads: bool) -> None:
         packs: dict[int, Pack] = {}
+        states, numbers = page.state, page.pack
+        since = len(self.outcomes)
+        room = ANSWER_JOBS if payloads else sys.maxsize
         for index in range(piece.start, piece.stop):
-            state = page.state[index]
-            if state < State.DONE:
+            state = states[index]
+            if state < _DONE:
                 continue
-            number = page.pack[index]
-            if (payloads or state != State.DONE) and number not in packs:
-                packs[number] = Pack(await view.get(layout.results(piece.page_id, number)))
-            self._add(piece.first + index, page, index, packs.get(number))
-            if self._is_enough(payloads=payloads):
+            pack: Pack | None = None
+            if payloads or state != _DONE:
+                number = numbers[index]
+                pack = packs.get(number)
+                if pack is None:
+                    pack = Pack(await view.get(layout.results(piece.page_id, number)))
+                    packs[number] = pack
+            self._add(piece.first + index, page, index, pack)
+            count = len(self.outcomes)
+            if self.size > ANSWER_BYTES or count >= room:
                 return
-            if len(self.outcomes) % IN_A_ROW == 0:
+            if count - since >= IN_A_ROW:
+                since = count
                 await self._turn.pause()
 
     def _is_enough(self, *, payloads: bool) -> bool:
         return self.size > ANSWER_BYTES or (payloads and len(self.outcomes) >= ANSWER_JOBS)
 
     def _add(self, jid: int, page: Page, index: int, pack: Pack | None) -> None:
-        payload, blob, envelope = None, None, 0
+        payload, blob, envelope, flags = None, None, 0, page.flags[index]
         if pack is not None:
-            envelope = self._envelope_of(pack)
+            envelope = self._position if pack is self._latest else self._envelope_of(pack)
             parcel = pack[page.item[index]]
-            if page.flags[index] & Flag.SPILLED:
+            if flags & Flag.SPILLED:
                 blob = msgspec.msgpack.decode(parcel, type=Content)
             else:
                 payload = parcel
             self.size += len(parcel)
         self.size += _SIZE
-        status = page.shown(index).value
         self.outcomes.append(
             Outcome(
                 jid=jid,
-                status=status,
+                status=_STATUS[page.state[index]],
                 cause=page.cause[index],
                 payload=payload,
                 blob=blob,
                 envelope=envelope,
-                printed=page.flags[index] & _PRINTED == Flag.INFORMED,
+                printed=flags & _PRINTED == Flag.INFORMED,
             )
         )
 
     def _envelope_of(self, pack: Pack) -> int:
         """Return the position of a pack's envelope among those of the reply."""
-        if pack is not self._latest:
-            envelope = msgspec.msgpack.decode(pack[0], type=Envelope)
-            self._latest, self._position = pack, self._table.position(envelope)
+        envelope = msgspec.msgpack.decode(pack[0], type=Envelope)
+        self._latest, self._position = pack, self._table.position(envelope)
         return self._position
 
     async def encoded(self, media: str) -> bytes:
