@@ -51,8 +51,9 @@ Account = Annotated[
 def budgets() -> None:
     """Limit what your jobs may cost.
 
-    A budget is for all of your jobs or for those with a label, a day, a month or in all. When it is
-    spent, new jobs are refused; or unfinished ones are killed as well; or it is only said.
+    A budget limits what all of your jobs, or those with a label, cost: per day, per month or in
+    total. When it is spent, new jobs are refused, unfinished ones are killed as well, or you are
+    only warned.
 
     \b
     Examples:
@@ -82,7 +83,8 @@ def set_budget(
 ) -> None:
     """Set a budget, in place of an earlier one for the same period and label.
 
-    It is also said when 80 % are spent. Jobs count for the day or month in which they were created.
+    You are also warned when 80 % is spent. Jobs count for the day or month in which they were
+    created.
 
     \b
     Examples:
