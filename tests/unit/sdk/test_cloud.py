@@ -59,6 +59,7 @@ MEMBERS = [
     "shortcuts",
     "start_simulator",
     "status",
+    "stream",
     "usage",
     "wait",
     "wait_for",
