@@ -50,7 +50,7 @@ test: $(VENV)/.developers servers images pythons ## Install what the tests need 
 	wait $$waiting && exit $$others
 
 test-infra: $(VENV)/.developers servers images ## Test Terraform's modules, a deployment on a stand-in for AWS, and a cluster of node images
-	@$(BIN)/python -m pytest --infra tests/infra
+	@$(BIN)/python -m pytest --infra tests/infra tests/contract/test_queues.py
 
 check: $(VENV)/.developers ## Style, types, import rules, start-up budget
 	@echo "ruff";           $(BIN)/ruff check --quiet .

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench import queues
+from bench import clients, queues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -177,6 +177,10 @@ ROWS: dict[str, Row] = {
     "readers": Row("4 readers of a 50 ms handler", "x", "higher", _goals(3.8, 3.8)),
     "waiting": Row("API memory, 1M messages", "MB", "lower", _goals(50, 50)),
     "count": Row("count with 1M messages", "ms", "lower", _goals(20, 20)),
+    "stream": Row("values of a stream", "1/s", "higher", _goals(50_000, 50_000)),
+    "stream_value": Row("one value, yielded to read", "ms", "lower", _goals(5, 5)),
+    "executor": Row("Executor, submit to result, in calls", "x", "lower", _goals(1.1, 1.1)),
+    "bar": Row("client of a map that shows its bar", "x", "lower", _goals(1.02, 1.02)),
     "map1m": Row("no-op map of 1,000,000", "jobs/s", "higher", {}),
     "client1m": Row("client memory, 1M map", "MB", "lower", {}),
     "server1m": Row("API memory, 1M map", "MB", "lower", {}),
@@ -195,6 +199,9 @@ MEASURES: dict[str, Measure] = {
     "pushes": Measure(("pushes", "tickets"), queues.pushes, ours=True),
     "handlers": Measure(("queue_cold", "readers"), queues.handlers, ours=True),
     "waiting": Measure(("waiting", "count"), queues.waiting, ours=True),
+    "streams": Measure(("stream", "stream_value"), clients.streams, ours=True),
+    "executor": Measure(("executor",), clients.executor, ours=True),
+    "bar": Measure(("bar",), clients.bar, ours=True),
     "map1m": Measure(("map1m", "client1m", "server1m"), map1m, ours=True),
 }
 """Every measure by its key."""
