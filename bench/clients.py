@@ -80,7 +80,7 @@ def bar(contender: Any) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _terminal() -> Iterator[None]:
-    """Let standard error be a terminal that somebody reads."""
+    """Let standard error be a terminal, and read what is written there."""
     before = os.dup(2)
     reading, writing = os.openpty()
     os.dup2(writing, 2)
