@@ -32,11 +32,6 @@ def moments(count: int) -> Iterator[float]:
         yield time.time()
 
 
-def identity(argument: Any) -> Any:
-    """Return the argument: a job that does nothing."""
-    return argument
-
-
 def streams(contender: Any) -> dict[str, float]:
     """Small values of a generator job, by rate, and how long one takes that comes after a rest."""
     stream = contender.cloud.stream
@@ -50,6 +45,8 @@ def streams(contender: Any) -> dict[str, float]:
 
 def executor(contender: Any) -> dict[str, float]:
     """How many times longer submit and result of an executor take than a call; taking turns."""
+    from bench.measures import identity
+
     cloud = contender.cloud
     called: list[float] = []
     submitted: list[float] = []
@@ -66,6 +63,8 @@ def executor(contender: Any) -> dict[str, float]:
 
 def bar(contender: Any) -> dict[str, float]:
     """How much more processor time a client takes if a map shows its bar; taking turns."""
+    from bench.measures import identity
+
     cloud = contender.cloud
     spent: dict[bool, list[float]] = {False: [], True: []}
     with _terminal():

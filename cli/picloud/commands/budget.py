@@ -9,6 +9,7 @@ import typer
 from cloud import budget
 from cloud._costs.usage import usage
 from picloud_model.errors import nearest_name
+from picloud_model.wire.budget import words
 from picloud_model.wire.usage import money
 
 from picloud import output, tables, units
@@ -97,7 +98,8 @@ def set_budget(
         output.as_json(_fields(found))
     else:
         spent, amount = money(found["spent"]), money(found["dollars"])
-        output.hint(f"{spent} of {amount} {_each(found)} is spent.")
+        each = words(found["per"] or "total", found["label"])
+        output.hint(f"{spent} of {amount} {each} is spent.")
         if not found["left"] and action != "warn":
             output.hint(f"It is reached, so {_STOPPED[action]} from now on.")
     if label is not None and account is None:
@@ -153,11 +155,6 @@ def _check_label(label: str) -> None:
         near = nearest_name(label, known)
         hint = f"; did you mean {near!r}?" if near else "."
         output.hint(f"No job of the last 30 days has the label {label!r}{hint}")
-
-
-def _each(found: Mapping[str, Any]) -> str:
-    period = f"a {found['per']}" if found["per"] else "in all"
-    return period if found["label"] is None else f"{period} for the label {found['label']!r}"
 
 
 def _fields(found: Mapping[str, Any]) -> dict[str, Any]:

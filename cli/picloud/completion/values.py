@@ -87,12 +87,16 @@ def usage_groups(incomplete: str) -> list[str]:
 
 def budget_periods(incomplete: str) -> list[str]:
     """Complete the period of a budget."""
-    return [name for name in ("day", "month") if name.startswith(incomplete)]
+    from picloud_model.wire.budget import BUDGET_PERIODS  # noqa: PLC0415 - one command needs it
+
+    return [name for name in BUDGET_PERIODS if name != "total" and name.startswith(incomplete)]
 
 
 def budget_actions(incomplete: str) -> list[str]:
     """Complete what happens when a budget is reached."""
-    return [name for name in ("refuse", "kill", "warn") if name.startswith(incomplete)]
+    from picloud_model.wire.budget import BUDGET_ACTIONS  # noqa: PLC0415 - as above
+
+    return [name for name in BUDGET_ACTIONS if name.startswith(incomplete)]
 
 
 def output_formats(incomplete: str) -> list[str]:

@@ -127,18 +127,19 @@ class NatsQueues(QueuePort):
         if not messages:
             await self._streams.info(queue)
             return set()
-        attempt = partial(self._push, queue, push_id, messages, ids)
-        return await self._gateway.outlast(attempt)
+        send = partial(nats_push.push, self._gateway, queue, push_id, messages, ids)
+        return await self._gateway.outlast(partial(self._push, queue, send))
 
-    async def _push(
-        self, queue: str, push_id: str, messages: Sequence[nats_push.Outgoing], ids: Sequence[str]
-    ) -> set[int]:
+    async def _push(self, queue: str, send: Callable[[], Awaitable[set[int] | None]]) -> set[int]:
         try:
-            repeated = await nats_push.push(self._gateway, queue, push_id, messages, ids)
-        except ApiRefusal as refusal:
-            if refusal.code == api_refusal.NO_TTL:
+            try:
+                repeated = await send()
+            except ApiRefusal as refusal:
+                if refusal.code != api_refusal.NO_TTL:
+                    raise
                 await self.create(queue)
-                return await self._push(queue, push_id, messages, ids)
+                repeated = await send()
+        except ApiRefusal as refusal:
             raise self._gateway.refusal(refusal, refusal.code) from refusal
         if repeated is None:
             await self._streams.info(queue)

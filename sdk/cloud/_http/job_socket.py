@@ -18,7 +18,7 @@ from picloud_model.job_socket import address
 from cloud.errors import CloudConnectionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from picloud_model.ranges import Range
 
@@ -28,6 +28,7 @@ _NOTED_S: Final = 1.0
 """Longest time that a job waits until its progress is noted."""
 _MOUNT_PAUSE_S: Final = 0.02
 _Answer = TypeVar("_Answer", bound=msgspec.Struct)
+_Waited = TypeVar("_Waited")
 MOST_RANGES: Final = 200
 """Most ranges of jids reported; the server knows which jobs this one has created."""
 
@@ -105,6 +106,31 @@ class SupervisorClient:
             with contextlib.suppress(OSError):
                 stack.enter_context(self._send(body))
             yield
+
+    def wait(
+        self,
+        ask: Callable[[float], _Waited],
+        is_enough: Callable[[_Waited], bool],
+        hold_s: float,
+        jids: Sequence[Range],
+        *,
+        timed: bool,
+    ) -> _Waited:
+        """Ask the server about jobs, which may hold the request; let the slot run them meanwhile.
+
+        Args:
+            ask: Sends the request, which the server holds for so many seconds.
+            is_enough: Whether an answer is what the job waits for.
+            hold_s: For how many seconds the server may hold it.
+            jids: The jobs.
+            timed: Whether the job waits for a limited time.
+        """
+        # Without waiting first: being set aside costs more than another request.
+        answer = ask(0.0)
+        if is_enough(answer) or not hold_s:
+            return answer
+        with self.blocked(jids, timed=timed):
+            return ask(hold_s)
 
     def _send(self, body: wire.JobSocketRequest) -> socket.socket:
         connected = socket.socket(socket.AF_UNIX)

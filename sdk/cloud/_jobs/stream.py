@@ -79,7 +79,7 @@ class JobStream(Iterator[Any]):
 
         def attempt(hold_s: float) -> bool:
             received[:] = [self._request(hold_s)]
-            return bool(received[0].chunks) or received[0].has_ended
+            return _is_news(received[0])
 
         def expired() -> CloudTimeoutError:
             text = f"no further value after {self._timeout_s:g} s; {self.position:,} were read"
@@ -99,14 +99,11 @@ class JobStream(Iterator[Any]):
 
     def _request(self, hold_s: float) -> StreamRead:
         """Ask for the values from this position on, which removes those before it."""
-        supervisor = self._waiter.supervisor
-        # A job asks without waiting first: being set aside costs more than another request.
-        read = self._send(0.0 if supervisor else hold_s)
-        if supervisor is None or read.chunks or read.has_ended or not hold_s:
-            return read
-        jid = int(self.job)
-        with supervisor.blocked([(jid, jid)], timed=self._timeout_s is not None):
+        supervisor, jid = self._waiter.supervisor, int(self.job)
+        if supervisor is None:
             return self._send(hold_s)
+        timed = self._timeout_s is not None
+        return supervisor.wait(self._send, _is_news, hold_s, [(jid, jid)], timed=timed)
 
     def _send(self, hold_s: float) -> StreamRead:
         jid = int(self.job)
@@ -129,3 +126,8 @@ class JobStream(Iterator[Any]):
         except PackingError as error:
             raise CloudException(str(error), jid) from error.__cause__
         self._values.extend(values[max(0, self.position - chunk.first) :])
+
+
+def _is_news(read: StreamRead) -> bool:
+    """Whether there are values, or there will be no more."""
+    return bool(read.chunks) or read.has_ended

@@ -188,11 +188,13 @@ class Waiter:
         """Ask once which jobs have ended; the server waits up to `hold_s` seconds for the first."""
         if self.supervisor is None:
             return self._poll(open_, hold_s, options)
-        answer = self._poll(open_, 0.0, options)
-        if answer.outcomes or not hold_s:
-            return answer
-        with self.supervisor.blocked(open_, timed=options.timeout_s is not None):
-            return self._poll(open_, hold_s, options)
+        return self.supervisor.wait(
+            lambda held_s: self._poll(open_, held_s, options),
+            lambda answer: bool(answer.outcomes),
+            hold_s,
+            open_,
+            timed=options.timeout_s is not None,
+        )
 
     def fetch(self, jid: int, contents: Sequence[Content]) -> Iterator[bytes]:
         """Yield large results, the first of which is that of job `jid`; only that one may raise."""

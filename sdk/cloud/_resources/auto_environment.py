@@ -6,12 +6,12 @@ import json
 import os
 import re
 import sys
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from picloud_model.wire.environment import OWN_BASES, Recipe
 
+from cloud._config.border import warn
 from cloud._resources.environment import EnvironmentClient
 from cloud.errors import CloudException
 
@@ -114,10 +114,9 @@ def _wanted() -> tuple[list[str], str]:
     if installed.left_out:
         shown = ", ".join(installed.left_out[:_SHOWN])
         more = " and others" if len(installed.left_out) > _SHOWN else ""
-        warnings.warn(
+        warn(
             f"{shown}{more}: installed from files of this machine, so jobs with _env='auto' lack "
-            "them. Install them with pip -e to let their modules travel.",
-            stacklevel=3,
+            "them. Install them with pip -e to let their modules travel."
         )
     lock = project_lock(_program_folder())
     if lock is not None:
@@ -127,7 +126,7 @@ def _wanted() -> tuple[list[str], str]:
             pip = [each for each in locked(lock) if _plain(each) not in _NOT_TAKEN]
         except CloudException as error:
             advice = "Jobs with _env='auto' have the packages that are installed here instead."
-            warnings.warn(f"{error} {advice}", stacklevel=3)
+            warn(f"{error} {advice}")
         else:
             return sorted(pip), f"of {lock}"
     return installed.pip, "that are installed here"

@@ -25,6 +25,18 @@ _Label = Annotated[str, Meta(min_length=1, max_length=MAX_LABEL)] | None
 _Account = Annotated[str, Meta(pattern="^a[0-9a-z]{1,30}$", max_length=31)] | None
 
 
+_EACH: Final = {"day": "a day", "month": "a month", "total": "in all"}
+
+
+def words(period: BudgetPeriod, label: str | None) -> str:
+    """Return which budget it is, as a sentence goes on after its amount.
+
+    >>> words("day", None), words("total", "training")
+    ('a day', "in all for the label 'training'")
+    """
+    return _EACH[period] if label is None else f"{_EACH[period]} for the label {label!r}"
+
+
 class SetBudgetRequest(Request, frozen=True):
     """Set a budget in place of an earlier one of its period and label: `POST /v1/budgets`.
 

@@ -97,14 +97,14 @@ class FinalOutcomes:
             for piece in pieces:
                 page: Page = await view.get(layout.page(piece.page_id))
                 refuse_deleted(page, piece)
-                await self._read_page(view, piece, page, payloads=payloads)
-                if self._is_enough(payloads=payloads):
+                if await self._read_page(view, piece, page, payloads=payloads):
                     break
                 await turn.pause()
         held.keep(_memory(self.size, len(self.outcomes)))
         self._held = held
 
-    async def _read_page(self, view: View, piece: PageSlice, page: Page, *, payloads: bool) -> None:
+    async def _read_page(self, view: View, piece: PageSlice, page: Page, *, payloads: bool) -> bool:
+        """Add the outcomes of a page; return whether they are enough for a reply."""
         packs: dict[int, Pack] = {}
         states, numbers = page.state, page.pack
         since = len(self.outcomes)
@@ -123,13 +123,11 @@ class FinalOutcomes:
             self._add(piece.first + index, page, index, pack)
             count = len(self.outcomes)
             if self.size > ANSWER_BYTES or count >= room:
-                return
+                return True
             if count - since >= IN_A_ROW:
                 since = count
                 await self._turn.pause()
-
-    def _is_enough(self, *, payloads: bool) -> bool:
-        return self.size > ANSWER_BYTES or (payloads and len(self.outcomes) >= ANSWER_JOBS)
+        return False
 
     def _add(self, jid: int, page: Page, index: int, pack: Pack | None) -> None:
         payload, blob, envelope, flags = None, None, 0, page.flags[index]

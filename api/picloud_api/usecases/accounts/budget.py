@@ -22,6 +22,7 @@ from picloud_model.wire.budget import (
     MAX_BUDGETS,
     BudgetSet,
     ListedBudget,
+    words,
 )
 from picloud_model.wire.usage import money
 
@@ -49,7 +50,6 @@ IN_USE_S: Final = 60.0
 """How long after a submit of an account a process keeps up with what it has spent."""
 OLD_S: Final = 5.0
 """What was read so long ago is read again before a submit is checked."""
-_EACH: Final = {"day": "a day", "month": "a month", "total": "in all"}
 _WITH: Final = {"day": "per day", "month": "per month", "total": "without a period"}
 
 _log = structlog.get_logger()
@@ -330,13 +330,8 @@ def _key(account: str, period: BudgetPeriod, label: str | None, *, is_cap: bool)
     return f"{_prefix(account)}{blake2b(text.encode(), digest_size=16).hexdigest()}"
 
 
-def _words(period: BudgetPeriod, label: str | None) -> str:
-    """Return which budget it is, as a sentence goes on."""
-    return _EACH[period] if label is None else f"{_EACH[period]} for the label {label!r}"
-
-
 def _named(shown: ListedBudget) -> str:
-    return f"the budget of {money(shown.dollars)} {_words(shown.period, shown.label)}"
+    return f"the budget of {money(shown.dollars)} {words(shown.period, shown.label)}"
 
 
 def _notice(shown: ListedBudget) -> str:
