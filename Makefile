@@ -9,7 +9,6 @@ STACK ?= embedded
 RUNS ?= 5
 JOBS ?= 1000000
 SOURCES := sdk cli api driver jobspecs tests
-WAITING := tests/e2e tests/docs docs
 
 # bash, for `pipefail`: an installation that fails ends make, though its output goes through awk.
 SHELL := /bin/bash
@@ -44,10 +43,7 @@ words: $(VENV)/.users ## Put files, map over them and sort what jobs found, on a
 test: $(VENV)/.developers servers images pythons ## Install what the tests need and run them all
 	@# Hundreds of programs are started, also where the environment forbids them to keep bytecode.
 	@$(BIN)/python -m compileall -q $(SOURCES)
-	@# In two processes at once: the end-to-end tests and the pages wait more than they compute.
-	@$(BIN)/python -m pytest --durations 20 $(WAITING) & waiting=$$!; \
-	$(BIN)/python -m pytest --durations 20 tests $(addprefix --ignore ,$(WAITING)) --override-ini cache_dir=.pytest_cache/others; others=$$?; \
-	wait $$waiting && exit $$others
+	@$(BIN)/python -m tests.suite --durations 20
 
 test-infra: $(VENV)/.developers servers images ## Test Terraform's modules, a deployment on a stand-in for AWS, and a cluster of node images
 	@$(BIN)/python -m pytest --infra tests/infra tests/contract/test_queues.py

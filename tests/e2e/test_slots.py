@@ -73,6 +73,7 @@ def test_idle_slots_end(begin: Callable[..., Stack]) -> None:
     with current_client(client):
         rest.publish(lambda: 1, "warm", warm=1)
     until(lambda: len(stack.slots()) == 1, "a slot has started without a job", WAIT_S)
+    client.join(client.call(abs, 1), WAIT_S)  # It has registered first, so it is the one to stay.
     warm = stack.slots()
     client.join(client.map(time.sleep, [0.1] * 20), WAIT_S)
 

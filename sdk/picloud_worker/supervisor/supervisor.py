@@ -128,6 +128,7 @@ class Supervisor:
         self._streams = JobStreams(api.url, zygote, self._executor.find)
         self._executor.selector.register(self._heartbeat, selectors.EVENT_READ)
         self._worked_at = self._reported_at = self._retry_at = self._clock()
+        self._is_surplus = False  # by the last answer: it has no job, and need not stay
         self._pause_s = _FIRST_PAUSE_S
         self._resync = self._stopping = False
         self._changes_at_request = -1
@@ -318,7 +319,7 @@ class Supervisor:
             pending = held_jobs.pending_report()
             wants_lease = self._wants_lease() and pending.complete
             is_idle = wants_lease and not self._blocked_jobs
-            if is_idle and idle_left_s <= 0 and not pending.reports:
+            if self._is_surplus and is_idle and idle_left_s <= 0 and not pending.reports:
                 raise Dismissed(farewell=True)
             if wants_lease:
                 self._executor.settle()
@@ -338,6 +339,7 @@ class Supervisor:
             return
         crashpoint("worker.reported")
         self._reported_at = self._clock()
+        self._is_surplus = wants_lease and not (answer.leases or answer.stay)
         if pending.reports or answer.leases or answer.stay:
             self._worked_at = self._clock()
         if answer.leases:

@@ -106,9 +106,12 @@ def test_an_idle_slot_leaves(api: FakeApi, start: Callable[..., Worker]) -> None
     assert worker.gone()
 
 
-def test_a_warm_slot_stays(api: FakeApi, start: Callable[..., Worker]) -> None:
-    """While the server tells it to stay it does not leave, however long it is idle."""
-    api.granted = wire.SlotGranted(slot=1, token="t", account="a", idle_s=0.05)
+@pytest.mark.parametrize("idle_s", [0.0, 0.05])
+def test_a_warm_slot_stays(api: FakeApi, start: Callable[..., Worker], idle_s: float) -> None:
+    """While the server tells it to stay it does not leave, however long it is idle, and even if
+    it finds that its time is over before it has asked.
+    """
+    api.granted = wire.SlotGranted(slot=1, token="t", account="a", idle_s=idle_s)
     api.stay = True
     worker = start()
     api.until(lambda: len(api.seen("/v1/work")) >= 5)
