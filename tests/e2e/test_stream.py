@@ -98,7 +98,11 @@ def test_other_things_that_yield() -> None:
             values.append(number)
             yield values
 
-    assert list(cloud.stream(asynchronous, 3)) == [0, 1, 2]
+    async def read() -> list[int]:
+        first, second = cloud.stream(asynchronous, 3), cloud.stream(asynchronous, 2)
+        return [await anext(first), *[value async for value in second], *[v async for v in first]]
+
+    assert asyncio.run(read()) == [0, 0, 1, 1, 2]
     assert list(cloud.stream(range, 3)) == [0, 1, 2]
     assert list(cloud.stream(grown)) == [[0], [0, 1], [0, 1, 2]]
     assert list(cloud.stream(list)) == []

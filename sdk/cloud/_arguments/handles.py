@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from cloud._config.configuration import FromCaller, config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from picloud_model.wire import JobInfo
 
     from cloud._http.transport import ServerAddress
     from cloud.errors import CloudException
+
+
+class ValueStream(Iterator[Any], AsyncIterator[Any]):
+    """Values that a job yields, for `for` and `async for`."""
 
 
 class Owner(Protocol):
@@ -60,7 +64,7 @@ class JobOwner(Owner, Protocol):
     def follow(self, jid: int, since: Mapping[str, int]) -> JobInfo:
         """Return the status of a job and what it wrote since."""
 
-    def stream(self, jid: int, start: int = 0, timeout: float | None = None) -> Iterator[Any]:
+    def stream(self, jid: int, start: int = 0, timeout: float | None = None) -> ValueStream:
         """Iterate over the values that a job yields."""
 
     def when_ended(self, jid: int, settle: Callable[[Any, CloudException | None], None]) -> None:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 LINGER_S: Final = 0.005
 """How long values accumulate after a request; the first one after that is sent at once."""
 _SHARE: Final = 2
-"""They accumulate at least so many times as long as the request took."""
+"""They accumulate at least so many times as long as the request took; one that comes after a rest
+as long as the request is sent at once."""
 _LONGEST_S: Final = 0.05
 """They accumulate no longer, as after a request that waited for the reader."""
 _GRACE_S: Final = 0.002
@@ -48,6 +49,7 @@ class StreamWriter:
         self._next = 0
         self._stored = 0
         self._due = 0.0
+        self._rested = 0.0
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self._has_rest = threading.Event()
@@ -94,8 +96,9 @@ class StreamWriter:
             self._pickles.append(data)
             self._bytes += len(data)
             self._next += 1
+            is_first = len(self._pickles) == 1
         is_full = self._bytes >= MAX_CHUNK_BYTES or len(self._pickles) >= MAX_CHUNK_VALUES
-        if is_full or time.monotonic() >= self._due:
+        if is_full or time.monotonic() >= (self._rested if is_first else self._due):
             self.send()
         elif not self._has_rest.is_set():
             self._has_rest.set()
@@ -125,7 +128,9 @@ class StreamWriter:
                 added = self._stored - first
                 first, pickles = first + added, pickles[added:]
             now = time.monotonic()
-            self._due = now + min(max(LINGER_S, _SHARE * (now - begun_at)), _LONGEST_S)
+            took_s = now - begun_at
+            self._rested = now + min(max(LINGER_S, took_s), _LONGEST_S)
+            self._due = now + min(max(LINGER_S, _SHARE * took_s), _LONGEST_S)
 
     def _send_rests(self) -> None:
         while not self._closed.is_set():

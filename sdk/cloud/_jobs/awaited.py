@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -72,12 +72,22 @@ def in_thread(function: Callable[[], T]) -> Generator[Any, None, T]:
             except BaseException as error:  # noqa: BLE001 - it is raised where the wait is
                 wake((None, error))
 
-        threading.Thread(target=run, name="cloud awaited map", daemon=True).start()
+        threading.Thread(target=run, name="cloud awaited request", daemon=True).start()
 
     value, error = yield from in_loop(start)
     if error is not None:
         raise error
     return cast("T", value)
+
+
+class InThread(Awaitable[T]):
+    """What a function returns or raises that runs in a daemon thread, for `await`."""
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._function = function
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return in_thread(self._function)
 
 
 class Awaited:

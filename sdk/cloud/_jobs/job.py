@@ -17,7 +17,7 @@ from cloud.errors import CloudException, CloudTypeError, CloudValueError, raised
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from cloud._arguments.handles import JobOwner
+    from cloud._arguments.handles import JobOwner, ValueStream
 
 
 class Current:
@@ -173,8 +173,8 @@ class Job(OwnedJid):
         return log_pieces(self._client, int(self), stream, follow=follow)
 
     @of_users
-    def stream(self, start: int = 0, timeout: float | None = None) -> Iterator[Any]:
-        """Iterate over the values of a job that `cloud.stream` made, while it runs.
+    def stream(self, start: int = 0, timeout: float | None = None) -> ValueStream:
+        """Iterate, by `for` or `async for`, over the values of a job of `cloud.stream` as it runs.
 
         Each value is read once: the iterator that began last reads, and an earlier one raises.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from cloud._arguments.handles import ValueStream
 from cloud._arguments.option_values import whole
-from cloud._config.border import of_users
+from cloud._config.border import BORDER, of_users
+from cloud._jobs.awaited import InThread
 from cloud._packing import PackingError
 from cloud._resources.stream import StreamClient
 from cloud.errors import CloudException, CloudTimeoutError, CloudValueError
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from cloud._jobs.wait import Waiter
 
 
-class JobStream(Iterator[Any]):
-    """The values that a job yields; `next` waits for the next one.
+class JobStream(ValueStream):
+    """The values that a job yields; `next` waits for the next one, `await anext` in an event loop.
 
     After the last value it ends, or raises what the job's function raised. The job is only so far
     ahead of its reader: 1 MiB, or one value that is larger. A stream has one reader: the last one
@@ -54,20 +56,46 @@ class JobStream(Iterator[Any]):
         self._chunks: deque[StreamChunk] = deque()
         self._values: deque[Any] = deque()
         self._envelope: Envelope | None = None
+        self._has_ended = False
         self._is_over = False
+        # A loop that gave up waiting leaves a thread that still reads.
+        self._lock = threading.Lock()
 
     @of_users
     def __next__(self) -> Any:
-        while not self._values:
-            if self._is_over:
-                raise StopIteration
-            if self._chunks:
-                self._open(self._chunks.popleft())
-            elif self._read().has_ended:
+        if self._has_next():
+            self.position += 1
+            return self._values.popleft()
+        if not self._is_over:
+            self._is_over = True
+            self.job.result()
+        raise StopIteration
+
+    async def __anext__(self) -> Any:
+        with BORDER:
+            if not self._values and not self._has_ended:
+                await InThread(self._has_next)
+            if self._values:
+                self.position += 1
+                return self._values.popleft()
+            if not self._is_over:
+                try:
+                    await self.job
+                except Exception:  # and nothing else: a wait that is cancelled can be repeated
+                    self._is_over = True
+                    raise
                 self._is_over = True
-                self.job.result()
-        self.position += 1
-        return self._values.popleft()
+        raise StopAsyncIteration
+
+    def _has_next(self) -> bool:
+        """Wait for the next value; return False at the end."""
+        with self._lock:
+            while not self._values and not self._has_ended:
+                if self._chunks:
+                    self._open(self._chunks.popleft())
+                else:
+                    self._has_ended = self._read().has_ended
+            return bool(self._values)
 
     def __repr__(self) -> str:
         return f"<stream of job {int(self.job)}, at {self.position}>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 
 from picloud_model import errors, wire
 from picloud_model.wire.stream import (
@@ -28,6 +29,9 @@ class StreamServer(FakeServer):
         self.refusing = False
         self.requests = 0
         self.reads: list[ReadStreamRequest] = []
+        self.readable = threading.Event()
+        """Until it is set, readers wait."""
+        self.readable.set()
 
     def _streams(self, body: bytes) -> StreamAppended:
         chunk = wire.decode(body, AppendStreamRequest).chunk
@@ -44,6 +48,7 @@ class StreamServer(FakeServer):
     def _streams_read(self, body: bytes) -> StreamRead:
         request = wire.decode(body, ReadStreamRequest)
         self.reads.append(request)
+        self.readable.wait(30)
         chunks = [each for each in self.chunks if each.first + each.count > request.start]
         envelope = self.envelope if self.chunks else None
         return StreamRead(chunks=chunks[:1], envelope=envelope, has_ended=not chunks)

@@ -109,7 +109,10 @@ class Streams:
     async def _appended(self, draft: Draft, token: JobToken, request: AppendStreamRequest) -> int:
         """Add a chunk if there is room; return how many values there are."""
         key = layout.stream(token.account, token.jid)
-        stored: StreamRecord | None = await draft.fresh(key)
+        stored: StreamRecord | None = await draft.get(key)
+        if stored is not None and not _takes(stored, token, request.chunk):
+            # A commit checks what it writes; what adds nothing has to be read again.
+            stored = await draft.fresh(key)
         record = stored or StreamRecord(attempt=token.attempt, envelope=request.envelope)
         if token.attempt < record.attempt:
             raise TokenRefused
@@ -120,7 +123,7 @@ class Streams:
                 f"The stream has {record.count} values, and these begin at {chunk.first}.",
                 field="chunk",
             )
-        if chunk is not None and chunk.first == record.count and _has_room(record):
+        if chunk is not None and _takes(record, token, chunk):
             chunks = await _with_chunk(draft, token, record.chunks, chunk)
             record = replace(record, count=record.count + chunk.count, chunks=chunks)
             draft.emit(Event(EventKind.KEY, token.account, key))
@@ -144,9 +147,10 @@ class Streams:
         with self._quota.waiting(account), self._watchers.watch(watched) as watch:
             while True:
                 watch.changed()
-                # In this order: a job has sent its last value before its end is stored.
+                # Both at the same moment: a job has sent its last value before its end is stored.
+                await self._view.refresh([key, layout.page(piece.page_id)])
                 ended = await self._end(piece)
-                record: StreamRecord | None = await self._view.fresh(key)
+                record: StreamRecord | None = await self._view.get(key)
                 if record is not None:
                     record = await self._without_read(account, request, record)
                     if record.count > request.start:
@@ -158,10 +162,14 @@ class Streams:
                     envelope = record.envelope if record is not None else None
                     return StreamRead(chunks=[], envelope=envelope, has_ended=ended is not None)
                 await watch.wait_for_change(min(left_s, LOOK_S))
+                record = self._view.peek(key)
+                if record is not None and _is_next(record, request):
+                    # Committed by this process meanwhile: no need to read it from the store.
+                    return await self._values(account, request.jid, record)
 
     async def _end(self, piece: PageSlice) -> State | None:
-        """Return how a job has ended; None if it has not."""
-        page = await self._view.fresh(layout.page(piece.page_id))
+        """Return how a job has ended, as its page was last read; None if it has not."""
+        page = await self._view.get(layout.page(piece.page_id))
         refuse_deleted(page, piece)
         return State(page.state[piece.start]) if page.ended(piece.start) else None
 
@@ -178,7 +186,7 @@ class Streams:
 
     async def _taken(self, draft: Draft, account: str, request: ReadStreamRequest) -> StreamRecord:
         key = layout.stream(account, request.jid)
-        record: StreamRecord = await draft.fresh(key)
+        record: StreamRecord = await draft.get(key)
         _check(record, request)
         read = [each for each in record.chunks if each.first + each.count <= request.start]
         for each in read:
@@ -196,7 +204,10 @@ class Streams:
 
     async def _values(self, account: str, jid: int, record: StreamRecord) -> StreamRead:
         keys = {each.first: layout.chunk(account, jid, each.first) for each in record.chunks}
-        await self._view.refresh([keys[each.first] for each in record.chunks if not each.digest])
+        inline = [each for each in record.chunks if not each.digest]
+        # A chunk only grows: one in memory that has the size of the record is the same.
+        old = [each for each in inline if len(self._view.peek(keys[each.first]) or b"") < each.size]
+        await self._view.refresh([keys[each.first] for each in old])
         chunks = []
         for each in record.chunks:
             data: bytes | None = None
@@ -228,8 +239,11 @@ async def _with_chunk(
     return [*chunks, StreamChunkRef(chunk.first, chunk.count, len(data))]
 
 
-def _has_room(record: StreamRecord) -> bool:
-    return record.size < MAX_UNREAD_BYTES and len(record.chunks) < MAX_UNREAD_CHUNKS
+def _takes(record: StreamRecord, token: JobToken, chunk: StreamChunk | None) -> bool:
+    """Whether a chunk follows what an attempt or earlier ones have added, and there is room."""
+    has_room = record.size < MAX_UNREAD_BYTES and len(record.chunks) < MAX_UNREAD_CHUNKS
+    follows = chunk is not None and chunk.first == record.count
+    return has_room and follows and token.attempt >= record.attempt
 
 
 def _check(record: StreamRecord, request: ReadStreamRequest) -> None:
@@ -252,6 +266,11 @@ def _check(record: StreamRecord, request: ReadStreamRequest) -> None:
             f"be {request.start:,}.",
             field="start",
         )
+
+
+def _is_next(record: StreamRecord, request: ReadStreamRequest) -> bool:
+    """Whether a stream has values from where its reader is to read on, and nothing to remove."""
+    return record.reader == request.reader and record.removed == request.start < record.count
 
 
 def _read_event(key: str) -> str:

@@ -43,6 +43,23 @@ def test_a_pause_sends_what_is_left() -> None:
     assert server.values() == [0, 1]
 
 
+def test_a_value_after_a_rest_is_sent_at_once() -> None:
+    """Values accumulate for twice as long as a request took, but not one that comes alone."""
+    server = StreamServer()
+    with StreamWriter(client_for(server)) as writer:
+        writer.add(0)
+        writer._rested, writer._due = 0.0, time.monotonic() + 60
+        writer.add(1)
+        assert [chunk.count for chunk in server.chunks] == [1, 1]
+        writer._rested = writer._due = time.monotonic() + 60
+        writer.add(2)
+        writer._rested = 0.0
+        writer.add(3)
+        assert [chunk.count for chunk in server.chunks] == [1, 1]
+
+    assert server.values() == [0, 1, 2, 3]
+
+
 def test_what_an_earlier_attempt_has_added_is_left_out() -> None:
     """It is not pickled again; if it ends within a chunk, the rest of the chunk is added."""
     server = StreamServer(count=15)
@@ -56,7 +73,7 @@ def test_what_an_earlier_attempt_has_added_is_left_out() -> None:
     assert server.values() == [15, 16, 17, 18, 19]
     within = StreamServer(count=2)
     writer = StreamWriter(client_for(within))
-    writer._due = time.monotonic() + 60
+    writer._rested = writer._due = time.monotonic() + 60
     for number in range(5):
         writer.add(number)
     writer.send()
@@ -91,7 +108,7 @@ def test_values_are_sent_before_an_error_but_not_of_a_job_that_is_killed() -> No
         writer = StreamWriter(client_for(server))
         with pytest.raises(kind), writer:
             writer.add(0)
-            writer._due = time.monotonic() + 60
+            writer._rested = writer._due = time.monotonic() + 60
             writer.add(1)
             raise kind
         assert server.count == added

@@ -206,7 +206,7 @@ def test_a_map_can_be_awaited(server: FakeServer, client: Client) -> None:
     for jid in slow:
         server.done(jid, 0)
     for thread in threading.enumerate():
-        if thread.name == "cloud awaited map":
+        if thread.name == "cloud awaited request":
             thread.join(10)
             assert not thread.is_alive()
 

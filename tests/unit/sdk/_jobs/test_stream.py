@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from cloud import CloudException, CloudValueError
 from cloud._futures.stream_writer import StreamWriter
 from picloud_model.wire.stream import StreamChunk
 
+from tests.polling import eventually
 from tests.unit.sdk.fake_server import client_for
 from tests.unit.sdk.stream_server import StreamServer
 
@@ -26,7 +28,7 @@ def server() -> StreamServer:
     server.done(1, None)
     writer = StreamWriter(client)
     for values in ([0, 1, 2], ["3"], [b"x" * 300_000]):
-        writer._due = time.monotonic() + 60
+        writer._rested = writer._due = time.monotonic() + 60
         for value in values:
             writer.add(value)
         writer.send()
@@ -50,6 +52,25 @@ def test_values_are_read_in_order(client: Client, server: StreamServer) -> None:
     ]  # fmt: skip
     assert len({read.reader for read in server.reads}) == 1
     assert next(values, None) is None
+
+
+async def test_an_event_loop_reads_the_same_values(client: Client, server: StreamServer) -> None:
+    """A wait that is cancelled loses no value, and the error of the job comes after the last."""
+    server.failed(1, KeyError("last"))
+    server.readable.clear()
+    values = client.stream(1)
+    waiting = asyncio.ensure_future(anext(values))
+    await eventually(lambda: server.reads, "the stream is read")
+    waiting.cancel()
+    server.readable.set()
+
+    read = []
+    with pytest.raises(KeyError, match="last"):
+        async for value in values:
+            read.append(value)  # noqa: PERF401 - those before the error count
+    assert read == [0, 1, 2, "3", b"x" * 300_000]
+    assert (values.position, len(server.reads)) == (5, 4)
+    assert await anext(values, None) is None
 
 
 def test_reading_begins_within_a_chunk(client: Client) -> None:

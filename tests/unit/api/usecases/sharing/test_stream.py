@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 from picloud_api.store import layout
+from picloud_api.store.commits import Commits
+from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import Caller
 from picloud_model.errors import (
     BlobMissing,
@@ -33,14 +36,19 @@ from picloud_model.wire.stream import (
     StreamRead,
 )
 
+from tests.polling import eventually
 from tests.unit.api.api_harness import ACCOUNT, ENVELOPE, report_of
 from tests.unit.api.blob_history import BlobHistory, content
+from tests.unit.api.recording_state import SharedRecordingState
 
 if TYPE_CHECKING:
     from picloud_api.engine.process.slot_sessions import SlotSession
+    from picloud_api.store.draft import Draft
+    from picloud_api.store.records import StreamRecord
     from picloud_model import wire
 
     from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
 
 LARGE = MAX_CHUNK_BYTES
 
@@ -88,6 +96,16 @@ class Yielding:
             jid=self.jid, start=start, reader=reader or self.reader, take=take, timeout_s=timeout_s
         )
         return await self.api.use_cases.sharing.streams.read(ACCOUNT, request)
+
+    async def removed(self, count: int) -> None:
+        """Wait until the reader has removed so many values, and waits for the next one."""
+        key, view = layout.stream(ACCOUNT, self.jid), self.api.server.context.commits.view
+
+        def is_removed() -> bool:
+            record: StreamRecord = view.peek(key)
+            return record.removed == count
+
+        await eventually(is_removed, f"{count} values are removed")
 
     async def end(self, state: State = State.DONE) -> None:
         """End the job."""
@@ -169,6 +187,51 @@ async def test_a_reader_waits_for_values_and_for_the_end(api: ApiHarness) -> Non
     await asyncio.sleep(0)
     await job.end(State.ERROR)
     assert (await waiting).has_ended
+
+
+async def test_a_value_costs_one_transaction_before_it_is_read(start_api: StartApi) -> None:
+    """A request that adds it reads nothing from a store that is shared, nor does its reader.
+
+    The reader removes it later: one read and one transaction, before it waits for the next value.
+    """
+    api = await start_api(SharedRecordingState)
+    job = await Yielding.begun(api)
+    await job.append(0, b"a")
+    await job.read(0)
+    for at in range(1, 4):
+        api.state.reads.clear()
+        api.state.commits.clear()
+        waiting = asyncio.create_task(job.read(at, timeout_s=20, take=False))
+        await job.removed(at)
+        removing = (len(api.state.reads), len(api.state.commits))
+        await job.append(at, b"x")
+
+        assert data_of(await waiting) == b"x"
+        assert removing == (1, 1)
+        assert (len(api.state.reads), len(api.state.commits)) == (1, 2)
+
+
+async def test_a_reader_that_another_process_has_replaced_gets_no_value(
+    start_api: StartApi,
+) -> None:
+    """The memory of this process does not know of the other reader; the next value does."""
+    api = await start_api(SharedRecordingState)
+    job = await Yielding.begun(api)
+    await job.append(0, b"a")
+    await job.read(0)
+    waiting = asyncio.create_task(job.read(1, timeout_s=20, take=False))
+    await job.removed(1)
+    key = layout.stream(ACCOUNT, job.jid)
+
+    async def taken(draft: Draft) -> None:
+        record: StreamRecord = await draft.get(key)
+        draft.put(key, replace(record, reader=uuid4().hex))
+
+    await Commits(View(api.state), "two").run(taken)
+    await job.append(1, b"b")
+
+    with pytest.raises(RequestConflict, match="Another program has begun to read"):
+        await waiting
 
 
 async def test_the_next_attempt_adds_what_is_new(api: ApiHarness) -> None:
