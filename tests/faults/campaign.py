@@ -24,6 +24,7 @@ from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.e2e.stacks import EmbeddedStack, kill
 from tests.faults.kills import Kills
 from tests.faults.ledger import Ledger
+from tests.faults.timeline import Timeline
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -58,9 +59,10 @@ def run(options: argparse.Namespace, number: int) -> bool:
         stack: Stack = STACKS[options.stack](Path(root))
         stack.start()
         began = time.monotonic()
-        kills = Kills(stack)
+        timeline = Timeline()
+        kills = Kills(stack, timeline)
         try:
-            ledger = _among_faults(stack, options.jobs, chance)
+            ledger = _among_faults(stack, options.jobs, chance, timeline)
             killed = kills.stop()  # before the server, which the last one waits for
             totals = ledger.settle()
         finally:
@@ -74,19 +76,19 @@ def run(options: argparse.Namespace, number: int) -> bool:
     return totals.kept
 
 
-def _among_faults(stack: Stack, jobs: int, chance: random.Random) -> Ledger:
+def _among_faults(stack: Stack, jobs: int, chance: random.Random, timeline: Timeline) -> Ledger:
     ledger = Ledger(stack)
     ledger.submit(LONG_JOBS, LONG_S)
     ledger.submit(jobs, SECONDS)
     faults = _faults(chance)
     for at, fault in enumerate(faults):
         ledger.until_executed(LONG_JOBS + jobs * at // len(faults))
-        with suppress(psutil.NoSuchProcess):
-            fault(stack, chance)
+        with suppress(psutil.NoSuchProcess), timeline.fault(fault.__name__.strip("_")):
+            fault(stack, chance, timeline)
     return ledger
 
 
-def _faults(chance: random.Random) -> list[Callable[[Stack, random.Random], None]]:
+def _faults(chance: random.Random) -> list[Callable[[Stack, random.Random, Timeline], None]]:
     singles = [_kill_slot, _kill_child, _terminate_slot, _kill_api_worker, _kill_api] * 4
     chance.shuffle(singles)
     third = len(singles) // 3
@@ -99,32 +101,35 @@ def _faults(chance: random.Random) -> list[Callable[[Stack, random.Random], None
     ]
 
 
-def _kill_all(stack: Stack, _: random.Random) -> None:
-    stack.restart()
+def _kill_all(stack: Stack, _: random.Random, timeline: Timeline) -> None:
+    stack.kill9()
+    with timeline.down():
+        stack.start()
 
 
-def _kill_api(stack: Stack, _: random.Random) -> None:
+def _kill_api(stack: Stack, _: random.Random, timeline: Timeline) -> None:
     stack.kill9_api()
-    stack.start()
+    with timeline.down():
+        stack.start()
 
 
-def _kill_api_worker(stack: Stack, _: random.Random) -> None:
+def _kill_api_worker(stack: Stack, _: random.Random, __: Timeline) -> None:
     for worker in stack.api()[1:]:
         kill(worker)
 
 
-def _kill_slot(stack: Stack, chance: random.Random) -> None:
+def _kill_slot(stack: Stack, chance: random.Random, _: Timeline) -> None:
     kill(chance.choice(until(stack.slots, "there is a slot")))
 
 
-def _kill_child(stack: Stack, chance: random.Random) -> None:
+def _kill_child(stack: Stack, chance: random.Random, _: Timeline) -> None:
     slot = chance.choice(until(stack.slots, "there is a slot"))
     for zygote in slot.children():
         for child in zygote.children()[:1]:
             kill(child)
 
 
-def _terminate_slot(stack: Stack, chance: random.Random) -> None:
+def _terminate_slot(stack: Stack, chance: random.Random, _: Timeline) -> None:
     slot = chance.choice(until(stack.slots, "there is a slot"))
     for process in (*slot.children(recursive=True), slot):
         process.send_signal(signal.SIGTERM)

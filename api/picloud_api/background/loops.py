@@ -115,7 +115,7 @@ class Background:
         self.recovery = Recovery(context, self.dependencies, autoscaler)
         self.events = EventDispatcher(context, self.recovery, self.dependencies, live, autoscaler)
         self.notifier = Notifier(context, self.events)
-        self.reaper = Reaper(context, self.recovery, slots, autoscaler, scheduler)
+        self.reaper = Reaper(context, self.recovery, slots, autoscaler, scheduler, kill=kill)
         self.leader = Leadership(self._state, autoscaler)
         self.cron_starter = CronStarter(context, self.leader, crons)
         self.sealer = Sealer(context, self.leader)

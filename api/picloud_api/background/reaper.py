@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from picloud_api.background.recovery import Recovery
     from picloud_api.engine.process.context import Context
     from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
+    from picloud_api.usecases.jobs.kill import KillJobs
     from picloud_api.usecases.slots.slot import Slots
 
 SLOT_TTL_S: Final = 20.0
@@ -45,6 +46,8 @@ class Reaper:
         slots: Slots,
         autoscaler: SlotAutoscaler,
         scheduler: SchedulerPort,
+        *,
+        kill: KillJobs,
     ) -> None:
         self._context = context
         self._view = context.commits.view
@@ -52,6 +55,7 @@ class Reaper:
         self._slots = slots
         self._autoscaler = autoscaler
         self._scheduler = scheduler
+        self._kill = kill
         self._listening_since = self._checked_at = context.clock()
         self._removals: dict[int, asyncio.Task[None]] = {}
 
@@ -86,6 +90,7 @@ class Reaper:
         if number in self._removals:
             return
         self._context.slot_sessions.remove(number)
+        self._context.slot_sessions.ended.add(number)
         if blame is None:
             self._slots.deaths.record(number)
         self._removals[number] = asyncio.create_task(self._remove(number, detail, blame))
@@ -103,6 +108,7 @@ class Reaper:
             # The next full comparison finds the slot again.
             _log.warning("reaper.unavailable", reason=error.message)
         finally:
+            self._context.slot_sessions.ended.discard(number)
             del self._removals[number]
 
     async def stop(self) -> None:
@@ -148,7 +154,10 @@ class Reaper:
             elif self._is_silent(slot, now):
                 self._remove_soon(slot.number, "silent for 20 s")
         unfinished = await self._view.scan(Ready.prefix)
-        await self._slots.reclaim({slot.number for slot in slots}, unfinished)
+        killed = await self._slots.reclaim({slot.number for slot in slots}, unfinished)
+        for page_id, attempts in killed.items():
+            # Those of an API process that has ended since, which would have done it.
+            self._kill.force_soon(page_id, attempts)
         await self._recovery.queue_free(unfinished)
         self._context.batch_watchers.wake_all()
 

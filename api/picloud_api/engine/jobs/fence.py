@@ -57,6 +57,15 @@ def slots_of_page(page: Page) -> set[int]:
     return {slot for slot, state in zip(page.slot, page.state, strict=True) if state in UNDER_LEASE}
 
 
+def killed_under_lease(page: Page) -> list[tuple[int, int]]:
+    """Return (index, attempt) of the jobs that a slot holds and that their user has killed."""
+    return [
+        (index, page.attempt[index])
+        for index, flags in enumerate(page.flags)
+        if flags & Flag.KILL_REQUESTED and page.state[index] in UNDER_LEASE
+    ]
+
+
 def give_back(page: Page, index: int) -> None:
     """Put a job that its slot has not started back into the queue, uncharged.
 

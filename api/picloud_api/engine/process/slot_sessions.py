@@ -150,6 +150,8 @@ class SlotSessions:
         self._idle: dict[Pool, deque[SlotSession]] = {}
         self._starting: dict[Pool, list[float]] = {}
         self._blocked: dict[Pool, list[SlotSession]] = {}
+        self.ended: set[int] = set()
+        """The slots that were found to have ended and still hold leases, by their numbers."""
         self.closed = False
         """Whether the server stops: then no slot waits."""
 

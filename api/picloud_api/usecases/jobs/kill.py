@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from picloud_model.errors import Unavailable
 from picloud_model.job import UNDER_LEASE, State
 from picloud_model.page import Flag
 from picloud_model.ranges import merged
@@ -44,16 +45,24 @@ A call waits for several transactions, and for the processor meanwhile.
 _TOGETHER: Final = 20
 """Pages that are read before the event loop may go on."""
 SILENT_S: Final = 2.0
-"""How long a slot may take to report that it killed a job."""
+"""How long a slot may take by default: it sends SIGTERM, and SIGKILL a second later."""
+_AGAIN_S: Final = 0.5
+"""The pause before another attempt to end such a job while the state store is away."""
 
 
 class KillJobs:
-    """Kills jobs, and ends those whose slot does not report in time."""
+    """Kills jobs, and ends those whose slot does not report in time.
+
+    Attributes:
+        silent_s: How long a slot may take to report that it killed a job.
+    """
 
     def __init__(self, context: Context) -> None:
+        self.silent_s = SILENT_S
         self._commits = context.commits
         self._clock = context.clock
         self._turns = context.turns
+        self._sessions = context.slot_sessions
         self._forced: set[asyncio.Task[None]] = set()
 
     async def kill(
@@ -99,6 +108,17 @@ class KillJobs:
             await bulk.through(group, change)
         return Killed(count=count)
 
+    def force_soon(self, page_id: PageId, attempts: Sequence[tuple[int, int]]) -> None:
+        """End killed jobs of a page without their slots, if these report nothing in `silent_s`.
+
+        Args:
+            page_id: The page.
+            attempts: (index, attempt) of each of them.
+        """
+        task = asyncio.create_task(self._force(page_id, attempts))
+        self._forced.add(task)
+        task.add_done_callback(self._forced.discard)
+
     async def stop(self) -> None:
         """Cancel what is still to be forced; the next start finds the flags in the pages."""
         for task in self._forced:
@@ -111,9 +131,7 @@ class KillJobs:
         plan = partial(self._kill, page_id=page_id, indexes=indexes, flags=flags)
         ended, attempts = await self._commits.run(plan)
         if attempts:
-            task = asyncio.create_task(self._force(page_id, attempts))
-            self._forced.add(task)
-            task.add_done_callback(self._forced.discard)
+            self.force_soon(page_id, attempts)
         return ended + len(attempts)
 
     async def _unfinished(self, account: str, turn: Turn) -> list[PageSlice]:
@@ -154,23 +172,37 @@ class KillJobs:
         ending = killed_ending(0, 0.0, self._clock())
         await finish_alike(draft, page_id, free, with_reason(ending, flags))
         own = await draft.edit(name) if held else None
-        if own is not None:
-            for index in held:
-                own.flags[index] |= flags
+        if own is None:
+            return len(free), []
+        for index in held:
+            own.flags[index] |= flags
+        # A slot that has ended reports nothing; why it ended is found out later.
+        lost = [index for index in held if own.slot[index] in self._sessions.ended]
+        held = [index for index in held if index not in lost]
+        if held:
             draft.emit(Event(EventKind.KILL, *page_id[:2]))
-        return len(free), [(index, page.attempt[index]) for index in held]
+        attempts = [(index, own.attempt[index]) for index in held]
+        endings = [killed_ending(index, own.started[index], self._clock()) for index in lost]
+        await finish(draft, page_id, endings)
+        return len(free) + len(lost), attempts
 
     async def _force(self, page_id: PageId, attempts: Sequence[tuple[int, int]]) -> None:
-        """End jobs whose slot has not reported their end within `SILENT_S`."""
-        await asyncio.sleep(SILENT_S)
+        """End jobs whose slot has not reported their end within `silent_s`."""
+        await asyncio.sleep(self.silent_s)
 
         async def plan(draft: Draft) -> None:
-            page: Page = await draft.get(layout.page(page_id))
+            page: Page | None = await draft.get(layout.page(page_id))
             endings = [
                 killed_ending(index, page.started[index], self._clock())
                 for index, attempt in attempts
-                if page.state[index] < State.DONE and page.attempt[index] == attempt
+                if page is not None
+                and page.state[index] < State.DONE
+                and page.attempt[index] == attempt
             ]
             await finish(draft, page_id, endings)
 
-        await self._commits.run(plan)
+        while True:
+            try:
+                return await self._commits.run(plan)
+            except Unavailable:
+                await asyncio.sleep(_AGAIN_S)

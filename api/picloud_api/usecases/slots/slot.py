@@ -11,7 +11,13 @@ from picloud_model.job import MAX_LOSSES, Cause, State
 from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.wire import SlotGranted, SlotsRestarted
 
-from picloud_api.engine.jobs.fence import Blame, charge_loss, holds_attempt, slots_of_page
+from picloud_api.engine.jobs.fence import (
+    Blame,
+    charge_loss,
+    holds_attempt,
+    killed_under_lease,
+    slots_of_page,
+)
 from picloud_api.engine.jobs.finish import Ending, encode_failure, finish, killed_ending
 from picloud_api.engine.jobs.locate import pages_of
 from picloud_api.engine.process.slot_sessions import SlotSession
@@ -210,7 +216,9 @@ class Slots:
         ]
         await finish(draft, page_id, endings)
 
-    async def reclaim(self, living: Collection[int], unfinished: Mapping[str, Ready]) -> None:
+    async def reclaim(
+        self, living: Collection[int], unfinished: Mapping[str, Ready]
+    ) -> dict[layout.PageId, list[tuple[int, int]]]:
         """Take back the leases of slots that no longer exist, so that no job waits forever.
 
         An API process that did not know of a slot's end may have leased to it after its removal.
@@ -218,14 +226,22 @@ class Slots:
         Args:
             living: The numbers of slots that are known to be alive.
             unfinished: The batches to search, by their keys.
+
+        Returns:
+            (index, attempt) of the jobs that slots hold and that their user has killed, by page.
         """
         view = self._commits.view
+        killed: dict[layout.PageId, list[tuple[int, int]]] = {}
         missing: set[tuple[str, int]] = set()
         for key, ready in unfinished.items():
             batch = Ready.parse(key)
             async with self._turns.of(batch.account) as turn:
-                async for _, page in pages_of(view, batch, ready.pages, turn, at_leisure=True):
+                async for page_id, page in pages_of(
+                    view, batch, ready.pages, turn, at_leisure=True
+                ):
                     if page.leased:
+                        if attempts := killed_under_lease(page):
+                            killed[page_id] = attempts
                         slots = slots_of_page(page)
                         missing.update(
                             (batch.account, slot) for slot in slots if slot not in living
@@ -233,6 +249,7 @@ class Slots:
         for account, slot in missing:
             if await view.fresh(layout.slot(slot)) is None:
                 await self._return_leases(account, slot, Blame.OUTSIDE, "it no longer exists")
+        return killed
 
     async def _return_leases(self, account: str, number: int, blame: Blame, detail: str) -> None:
         """Charge the loss of a slot to the jobs it held, and queue them again."""

@@ -81,6 +81,23 @@ async def test_killed_jobs_of_a_dead_slot_end_at_once(api: ApiHarness) -> None:
     await removals(api)
 
 
+async def test_a_job_of_a_dead_slot_is_killed_at_once(api: ApiHarness) -> None:
+    """A kill that comes while it is found out why the slot ended does not wait for its report."""
+    slot, jids = await busy(api)
+    other, others = await busy(api)
+    await api.scheduler.ends.put(slot_end(slot))
+    await api.server.background.reaper.remove_ended()
+
+    assert (await api.use_cases.jobs.kill.kill(ACCOUNT, None)).count == 2
+
+    assert await api.statuses(jids) == ["killed"]
+    assert await api.statuses(others) == ["queued"]
+    assert api.server.context.slot_sessions.ended == {slot.number}
+    await api.server.background.reaper.stop()
+    assert not api.server.context.slot_sessions.ended
+    assert await stored(api, other)
+
+
 async def test_a_reported_end_returns_the_leases(api: ApiHarness) -> None:
     """The scheduler knows first when a machine is gone."""
     slot, _ = await busy(api)

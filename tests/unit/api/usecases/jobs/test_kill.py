@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from picloud_model import wire
+from picloud_model.errors import Unavailable
 from picloud_model.job import State
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
@@ -80,6 +81,8 @@ async def test_a_job_whose_slot_does_not_report_is_ended(api: ApiHarness) -> Non
     slot = await api.slot()
     jids = await api.submit(1)
     lease = (await api.work(slot)).leases[0]
+    assert api.use_cases.jobs.kill.silent_s == 2.0
+    api.use_cases.jobs.kill.silent_s = 0.05
 
     assert (await api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[0])])).count == 1
     assert await api.statuses(jids) == ["queued"]
@@ -87,6 +90,46 @@ async def test_a_job_whose_slot_does_not_report_is_ended(api: ApiHarness) -> Non
     await api.wait_until(lambda: api.statuses(jids), ["killed"])
     await api.work(slot, reports=[report_of(lease)], lease=False)
     assert await api.statuses(jids) == ["killed"]
+
+
+async def test_a_kill_ends_its_job_though_the_state_store_was_away(api: ApiHarness) -> None:
+    """While the slot is silent, the server tries again until the end of the job is stored."""
+    slot = await api.slot()
+    jids = await api.submit(1)
+    assert (await api.work(slot)).leases
+    refused: list[bool] = []
+
+    async def be_away_once() -> None:
+        if not refused:
+            refused.append(True)
+            raise Unavailable
+
+    api.use_cases.jobs.kill.silent_s = 0.05
+    await api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[0])])
+    api.state.before_commit = be_away_once
+
+    await api.wait_until(lambda: api.statuses(jids), ["killed"])
+    assert refused
+
+
+async def test_the_next_server_ends_jobs_whose_slots_do_not_report(api: ApiHarness) -> None:
+    """A kill is kept if the server dies before the slot reports; other jobs of the slot go on."""
+    slot = await api.slot()
+    killed = await api.submit(1)
+    others = await api.submit(1)
+    for _ in range(2):
+        assert (await api.work(slot)).leases
+    await api.use_cases.jobs.kill.kill(ACCOUNT, [(killed[0], killed[0])])
+    await api.stop()
+    await api.start()
+    api.use_cases.jobs.kill.silent_s = 0.05
+    await api.reconnect(slot)
+
+    await api.server.background.reaper.resync()
+
+    assert await api.statuses(killed) == ["queued"]
+    await api.wait_until(lambda: api.statuses(killed), ["killed"])
+    assert await api.statuses(others) == ["queued"]
 
 
 async def test_jobs_that_wait_are_killed_before_what_they_wait_for(api: ApiHarness) -> None:
