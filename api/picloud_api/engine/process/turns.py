@@ -62,8 +62,8 @@ class Turns:
         self._is_renewed_soon = False
         self._latest, self._latest_at = "", -inf
         """The account that sent the latest request, and when."""
-        self._before, self._before_at = "", -inf
-        """The latest of the other accounts."""
+        self._earlier_at: dict[str, float] = {}
+        """When the others that are active sent theirs, the latest last; empty for a lone one."""
 
     def of(self, account: str) -> Turn:
         """Return the turn of some work for an account, to be used in an `async with` block."""
@@ -71,10 +71,22 @@ class Turns:
 
     def note_request(self, account: str) -> None:
         """Note that an account has sent a request: long work of others makes way for it."""
+        now = self.clock()
         if account != self._latest:
-            self._before, self._before_at = self._latest, self._latest_at
+            self._keep_latest(now)
             self._latest = account
-        self._latest_at = self.clock()
+        self._latest_at = now
+
+    def _keep_latest(self, now: float) -> None:
+        """Keep the latest request as an earlier one; drop the oldest, which no longer counts."""
+        earlier_at = self._earlier_at
+        earlier_at.pop(self._latest, None)
+        earlier_at[self._latest] = self._latest_at
+        while earlier_at:
+            oldest = next(iter(earlier_at))
+            if earlier_at[oldest] > now - ACTIVE_S:
+                break
+            del earlier_at[oldest]
 
     async def begin(self, account: str) -> None:
         """Wait for a slice, if the account has had its share of this round."""
@@ -118,13 +130,16 @@ class Turns:
     def _others_are_active(self) -> bool:
         """Whether an account that has no long work sends requests."""
         since = self.clock() - ACTIVE_S
+        if self._is_active(self._latest, self._latest_at, since):
+            return True
         return any(
-            at > since and account and self._long_at.get(account, -inf) <= since
-            for account, at in (
-                (self._latest, self._latest_at),
-                (self._before, self._before_at),
-            )
+            self._is_active(account, at, since)
+            for account, at in reversed(self._earlier_at.items())
         )
+
+    def _is_active(self, account: str, at: float, since: float) -> bool:
+        """Whether an account has sent a request since a time, and has had no long work."""
+        return at > since and bool(account) and self._long_at.get(account, -inf) <= since
 
     def _renew(self) -> None:
         """Begin a round of the event loop: the next account has its turn."""

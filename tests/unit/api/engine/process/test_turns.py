@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from picloud_api.engine.process.turns import PACED_SLICES, PAUSE_S, TOGETHER, Turns
+from picloud_api.engine.process.turns import (
+    ACTIVE_S,
+    PACED_SLICES,
+    PAUSE_S,
+    TOGETHER,
+    Turns,
+)
 from picloud_model.wire import JSON, MSGPACK, Statuses, StatusRun, decode, encode
 
 
@@ -119,6 +125,38 @@ async def test_long_work_pauses_while_others_send_requests() -> None:
 
     took_s = asyncio.get_running_loop().time() - begun_s
     assert took_s >= (slices / PACED_SLICES - 2) * PAUSE_S
+
+
+async def test_long_work_of_several_accounts_pauses_for_another() -> None:
+    """Requests of the accounts that have long work do not hide those of an account without."""
+    turns, slices = Turns(slice_s=STEP_S, clock=Clock(STEP_S)), 20
+    for account in ("one", "long", "other", "third", "long"):
+        turns.note_request(account)
+    await asyncio.gather(*[work(turns, each, [], 3) for each in ("long", "other", "third")])
+    begun_s = asyncio.get_running_loop().time()
+
+    await work(turns, "long", [], slices)
+
+    took_s = asyncio.get_running_loop().time() - begun_s
+    assert took_s >= (slices / PACED_SLICES - 2) * PAUSE_S
+
+
+def test_a_lone_account_costs_one_look_at_the_clock() -> None:
+    """Its requests are not listed, and accounts that are quiet again are forgotten."""
+    clock = Clock(STEP_S)
+    turns = Turns(clock=clock)
+    for _ in range(100):
+        turns.note_request("lone")
+
+    assert round(clock.now / STEP_S) == 100
+    assert not turns._earlier_at
+
+    for number in range(5000):
+        turns.note_request(f"{number}")
+    assert len(turns._earlier_at) <= ACTIVE_S / STEP_S
+    clock.now += 1.0
+    turns.note_request("last")
+    assert not turns._earlier_at
 
 
 @pytest.mark.parametrize("latest", ["long", "other"])
