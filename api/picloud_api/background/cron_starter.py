@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
 
 READ_EVERY_S: Final = 30.0
 """How often all cron jobs are read, whatever the events were."""
-_AT_ONCE: Final = 16
-"""Jobs that are submitted at the same time."""
+_AT_ONCE: Final = 10
+"""Jobs that are submitted together: as many as fit into a transaction of Consul."""
 _PAUSE_S: Final = 1.0
 """How long a cron job rests whose job could not be submitted; twice as long each time."""
 LONGEST_PAUSE_S: Final = 60.0
@@ -71,23 +70,23 @@ class CronStarter:
         due = [key for key, at in self._next.items() if at <= now and not self._rests(key, now)]
         for start in range(0, len(due), _AT_ONCE):
             some = due[start : start + _AT_ONCE]
-            await asyncio.gather(*(self._start(key, now, self._since) for key in some))
+            outcomes = await self._crons.start_due(some, now, self._since)
+            for key, outcome in zip(some, outcomes, strict=True):
+                self._note(key, now, outcome)
 
-    async def _start(self, key: str, now: float, since: float) -> None:
-        """Submit the job of one cron job; one that fails does not stop the others."""
-        try:
-            following = await self._crons.start_due(key, now, since)
-        except PiCloudError as error:
-            _log.warning("cron.not_started", cron=key, reason=error.message)
+    def _note(self, key: str, now: float, outcome: float | PiCloudError | None) -> None:
+        """Note when a cron job is due next, or that it rests, as its job cannot be submitted."""
+        if isinstance(outcome, PiCloudError):
+            _log.warning("cron.not_started", cron=key, reason=outcome.message)
             last = self._failed.get(key)
             length_s = min(2 * last.length_s, LONGEST_PAUSE_S) if last else _PAUSE_S
             self._failed[key] = _Pause(now, length_s)
             return
         self._failed.pop(key, None)
-        if following is None:
+        if outcome is None:
             self._next.pop(key, None)
         else:
-            self._next[key] = following
+            self._next[key] = outcome
 
     def _rests(self, key: str, now: float) -> bool:
         """Whether it is too early to try again what failed; not after the clock was set back."""

@@ -56,7 +56,7 @@ RESYNC_EVERY_S: Final = 10.0
 """How often everything is read and compared, whatever the events were."""
 WEBHOOK_EVERY_S: Final = 0.25
 """How late a webhook may be posted, at most."""
-CRON_EVERY_S: Final = 0.25
+CRON_EVERY_S: Final = 0.1
 """How late the job of a cron job may be submitted, at most."""
 SEAL_EVERY_S: Final = 10.0
 SWEEP_EVERY_S: Final = 60.0

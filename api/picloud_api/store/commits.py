@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from picloud_driver.state import Conflict, Delete, Put
 from picloud_model.crashpoints import crashpoint
@@ -14,7 +15,7 @@ from picloud_api.store.draft import Draft
 from picloud_api.store.records import ChangeLog
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from picloud_driver.state import Operation
 
@@ -27,6 +28,13 @@ CHANGE_LOG_EVENTS: Final = 128
 """Changes in a change log, 45 bytes each in every transaction; one that misses more resyncs."""
 MAX_CONFLICTS: Final = 50
 """Conflicts in a row after which a change fails, and nothing of it is committed."""
+
+
+class Commit(Protocol):
+    """Plans a change and commits it, as `Commits.run` does."""
+
+    def __call__(self, plan: Callable[[Draft], Awaitable[Answer]], /) -> Awaitable[Answer]:
+        """Return what `plan` returned, once its draft is committed."""
 
 
 class Commits:
@@ -57,12 +65,16 @@ class Commits:
         """Call `listener` with every event of this process after its commit."""
         self._listeners.append(listener)
 
-    async def run(self, plan: Callable[[Draft], Awaitable[Answer]]) -> Answer:
+    async def run(
+        self, plan: Callable[[Draft], Awaitable[Answer]], *, soon: bool = False
+    ) -> Answer:
         """Plan a change and commit it.
 
         Args:
             plan: Reads and writes a draft and returns the answer. It may be called again with a
                 fresh draft after a conflict, so it must change nothing but the draft.
+            soon: Whether to wait for the next round of the event loop, so that the changes which
+                other tasks make in this one share the transaction.
 
         Returns:
             What `plan` returned, once its draft is committed.
@@ -75,7 +87,7 @@ class Commits:
         self._waiting.append(waiting)
         if not self._running:
             self._running = True
-            if self._state.shared:
+            if soon or self._state.shared:
                 # A task of its own: a cancelled caller must not cancel the commit of the others.
                 self._task = asyncio.create_task(self._rounds())
             else:
@@ -178,6 +190,51 @@ class Commits:
         if keys:
             await self._state.commit([Delete(key) for key in keys])
             self.view.forget(keys)
+
+
+class CommitGroup:
+    """Tasks whose changes share a transaction: it begins when each of them has its change.
+
+    Args:
+        commits: Commits the changes.
+        tasks: How many tasks there are.
+        patience_s: How long a change waits for those of the other tasks.
+    """
+
+    def __init__(self, commits: Commits, tasks: int, *, patience_s: float = 1.0) -> None:
+        self._commits = commits
+        self._patience_s = patience_s
+        self._missing = tasks
+        self._complete = asyncio.Event()
+
+    @contextmanager
+    def member(self) -> Iterator[Commit]:
+        """Return what commits the change of one task, in place of `Commits.run`.
+
+        The others do not wait for a task that has left its `with` block, or that is slow.
+        """
+        has_arrived = False
+
+        async def run(plan: Callable[[Draft], Awaitable[Answer]]) -> Answer:
+            nonlocal has_arrived
+            if not has_arrived:
+                has_arrived = True
+                self._arrive()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._patience_s):
+                        await self._complete.wait()
+            return await self._commits.run(plan, soon=True)
+
+        try:
+            yield run
+        finally:
+            if not has_arrived:
+                self._arrive()
+
+    def _arrive(self) -> None:
+        self._missing -= 1
+        if not self._missing:
+            self._complete.set()
 
 
 class _Waiting:

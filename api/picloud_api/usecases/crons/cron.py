@@ -6,7 +6,7 @@ again: its submit id is made of the registration and the due time.
 
 from __future__ import annotations
 
-from functools import partial
+import asyncio
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +16,7 @@ from picloud_model.errors import (
     CronNotFound,
     PiCloudError,
     RequestConflict,
+    TooLarge,
     Unavailable,
 )
 from picloud_model.job import ENDED
@@ -28,17 +29,22 @@ from picloud_model.wire.cron import (
 )
 
 from picloud_api.store import layout
+from picloud_api.store.commits import CommitGroup
 from picloud_api.store.records import CronRecord, Event, EventKind
-from picloud_api.usecases.crons.schedule import Schedule
+from picloud_api.usecases.crons.schedule import due_times, times_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picloud_model.wire import Submitted
     from picloud_model.wire.cron import RegisterCronRequest, RunCronRequest
 
     from picloud_api.engine.process.context import Context
+    from picloud_api.store.commits import Commit
     from picloud_api.store.draft import Draft
     from picloud_api.usecases.jobs.kill import KillJobs
     from picloud_api.usecases.jobs.status import JobStatuses
-    from picloud_api.usecases.jobs.submit import SubmitJobs
+    from picloud_api.usecases.jobs.submit import Announcement, SubmitJobs
 
 GRACE_S: Final = 60.0
 """How late a run may be that still counts as due: as long as another process takes to lead."""
@@ -67,7 +73,7 @@ class Crons:
             BlobMissing: When the job names blobs that are not stored.
         """
         job = request.job
-        times = Schedule(request.schedule.schedule, request.schedule.timezone)
+        times = times_of(request.schedule)
         await self._submit.check_call(account, job, "A cron job")
         key = layout.cron(account, request.label)
         view = self._commits.view
@@ -122,66 +128,105 @@ class Crons:
         """Start a job of a cron job now, whatever its schedule."""
         key = layout.cron(account, request.label)
         record = _existing(await self._commits.view.fresh(key), request.label)
-        jid = await self._started(account, request.label, record, request.submit_id)
-        await self._commits.run(
-            partial(_change, key=key, seen=record, changes={"last_jid": jid, "last_due_at": 0.0})
-        )
+        change = _Change(key, record, {"last_due_at": 0.0})
+        jid = await self._started(change, request.submit_id, self._commits.run)
+        if not change.is_committed:
+            await self._commits.run(change)
         return CronStarted(jid=jid)
 
-    async def start_due(self, key: str, now: float, since: float) -> float | None:
-        """Submit the job of a cron job that is due.
+    async def start_due(
+        self, keys: Sequence[str], now: float, since: float
+    ) -> Sequence[float | PiCloudError | None]:
+        """Submit the jobs of cron jobs that are due, in one transaction if they fit into it.
 
         Args:
-            key: The key of its record.
+            keys: The keys of their records.
             now: The time.
             since: Since when due times have been looked for: those long before it were missed.
 
         Returns:
-            When it is due next; None if there is no such cron job any longer.
+            For each of them when it is due next; None if there is no such cron job any longer;
+            the reason if its job cannot be submitted now: then it stays due.
+        """
+        await self._commits.view.refresh(keys)
+        group = CommitGroup(self._commits, len(keys))
+
+        async def start(key: str) -> float | PiCloudError | None:
+            with group.member() as commit:
+                try:
+                    return await self._start(key, now, since, commit)
+                except PiCloudError as error:
+                    return error
+
+        return await asyncio.gather(*map(start, keys))
+
+    async def _start(self, key: str, now: float, since: float, commit: Commit) -> float | None:
+        """Submit the job of a cron job that is due; return when it is due next.
 
         Raises:
             Unavailable: When the job cannot be submitted now; it stays due.
             AccountBusy: Likewise.
         """
-        record: CronRecord | None = await self._commits.view.fresh(key)
+        record: CronRecord | None = await self._commits.view.get(key)
         if record is None or record.next_at > now:
             return record.next_at if record else None
-        account, label = key.removeprefix(CronRecord.prefix).split("/")
-        due = _times(record).due(record.next_at, now)
-        changes: dict[str, object] = {"next_at": due.next, "problem": ""}
-        if due.last < since - GRACE_S and record.schedule.missed == "skip":
-            changes["missed"] = record.missed + due.count
-        else:
-            changes["missed"] = record.missed + due.count - 1
-            changes |= await self._start_one(account, label, record, due.last)
-        await self._commits.run(partial(_change, key=key, seen=record, changes=changes))
+        due = due_times(record.schedule, record.next_at, now)
+        missed = record.missed + due.count
+        change = _Change(key, record, {"next_at": due.next, "problem": "", "missed": missed})
+        if due.last >= since - GRACE_S or record.schedule.missed == "run":
+            change.values["missed"] = missed - 1
+            await self._start_one(change, due.last, commit)
+        if not change.is_committed:
+            await commit(change)
         return due.next
 
-    async def _start_one(
-        self, account: str, label: str, record: CronRecord, due_at: float
-    ) -> dict[str, object]:
-        """Submit the job for a due time; return what changes in the record."""
-        submit_id = _id(account, label, record.job.submit_id, due_at)
+    async def _start_one(self, change: _Change, due_at: float, commit: Commit) -> None:
+        """Submit the job for a due time, with the change of the record or before it."""
+        record, account, label = change.seen, change.account, change.label
         overlap = record.schedule.overlap
         last = await self._last_status(account, record) if overlap != "allow" else ""
         if last and last not in ENDED:
             if overlap == "skip":
-                return {"skipped": record.skipped + 1}
+                change.values["skipped"] = record.skipped + 1
+                return
             await self._kill.kill(account, [(record.last_jid, record.last_jid)])
+        change.values["last_due_at"] = due_at
+        submit_id = _id(account, label, record.job.submit_id, due_at)
         try:
-            jid = await self._started(account, label, record, submit_id)
+            await self._started(change, submit_id, commit)
         except (Unavailable, AccountBusy):
             raise
         except PiCloudError as error:
             # As when a volume was deleted that the job names: the next run may work again.
-            return {"problem": error.message, "last_due_at": due_at}
-        return {"last_jid": jid, "last_due_at": due_at}
+            change.values["problem"] = error.message
 
-    async def _started(self, account: str, label: str, record: CronRecord, submit_id: str) -> int:
-        options = replace(record.job.options, label=record.job.options.label or label)
-        job = replace(record.job, submit_id=submit_id, options=options)
+    async def _started(self, change: _Change, submit_id: str, commit: Commit) -> int:
+        """Submit a job, and change the record in the same transaction if it has room for both."""
+        stored, label = change.seen.job, change.label
+        options = replace(stored.options, label=stored.options.label or label)
+        job = replace(stored, submit_id=submit_id, options=options)
         fingerprint = blake2b(encode(job), digest_size=16).digest()
-        submitted = await self._submit.submit(account, job, fingerprint, parent=f"cron {label}")
+
+        async def commit_both(plan: Announcement) -> tuple[Submitted, int]:
+            async def both(draft: Draft) -> tuple[Submitted, int]:
+                planned = await plan(draft)
+                change.values["last_jid"] = planned[0].first
+                await change(draft)
+                return planned
+
+            try:
+                planned = await commit(both)
+            except TooLarge:
+                # Both hold the arguments, and each has room for them once.
+                return await commit(plan)
+            change.is_committed = True
+            return planned
+
+        parent = f"cron {label}"
+        submitted = await self._submit.submit(
+            change.account, job, fingerprint, parent=parent, commit=commit_both
+        )
+        change.values["last_jid"] = submitted.first
         return submitted.first
 
     async def _last_status(self, account: str, record: CronRecord) -> str:
@@ -194,7 +239,9 @@ class Crons:
             schedule=record.schedule,
             function_name=record.job.function_name,
             created_at=record.created_at,
-            next_at=_times(record).following(max(self._clock(), record.next_at - 1), _SHOWN),
+            next_at=times_of(record.schedule).following(
+                max(self._clock(), record.next_at - 1), _SHOWN
+            ),
             last_jid=record.last_jid,
             last_due_at=record.last_due_at,
             last_status=await self._last_status(account, record),
@@ -204,24 +251,36 @@ class Crons:
         )
 
 
-async def _change(draft: Draft, key: str, seen: CronRecord, changes: dict[str, object]) -> None:
-    """Change a record, unless the cron job was registered again or another process was first."""
-    record: CronRecord | None = await draft.fresh(key)
-    if record is None or record.job.submit_id != seen.job.submit_id:
-        return
-    if "next_at" in changes and record.next_at != seen.next_at:
-        return
-    draft.put(key, replace(record, **changes))
+class _Change:
+    """A change of a record, unless it was registered again or another process was first.
+
+    Attributes:
+        seen: The record as it was read.
+        values: What changes.
+        is_committed: Whether the change is committed.
+    """
+
+    def __init__(self, key: str, seen: CronRecord, values: dict[str, object]) -> None:
+        self._key = key
+        self.account, self.label = key.removeprefix(CronRecord.prefix).split("/")
+        self.seen = seen
+        self.values = values
+        self.is_committed = False
+
+    async def __call__(self, draft: Draft) -> None:
+        """Plan it."""
+        record: CronRecord | None = await draft.get(self._key)
+        if record is None or record.job.submit_id != self.seen.job.submit_id:
+            return
+        if "next_at" in self.values and record.next_at != self.seen.next_at:
+            return
+        draft.put(self._key, replace(record, **self.values))
 
 
 def _id(account: str, label: str, registration: str, due_at: float) -> str:
     """Return the submit id of the job for a due time."""
     text = f"{account}/{label}/{registration}/{due_at:.0f}"
     return blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _times(record: CronRecord) -> Schedule:
-    return Schedule(record.schedule.schedule, record.schedule.timezone)
 
 
 def _existing(record: CronRecord | None, label: str) -> CronRecord:

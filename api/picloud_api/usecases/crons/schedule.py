@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,8 @@ from picloud_model.errors import RequestRefused, nearest_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from picloud_model.wire.cron import CronSchedule
 
 NAMES: Final = {
     "@hourly": "0 * * * *",
@@ -100,6 +103,27 @@ class Schedule:
         moment = datetime.fromtimestamp(at, self._zone)
         for time in CronSim(self._fields, moment, reverse=back):
             yield time.timestamp()
+
+
+@lru_cache(maxsize=1000)
+def times_of(schedule: CronSchedule) -> Schedule:
+    """Return the times of a schedule as it is registered.
+
+    Raises:
+        RequestRefused: As for `Schedule`.
+    """
+    return Schedule(schedule.schedule, schedule.timezone)
+
+
+@lru_cache(maxsize=100)
+def due_times(schedule: CronSchedule, first: float, now: float) -> DueTimes:
+    """Return `Schedule.due`; it is computed once for all cron jobs that are due at the same time.
+
+    >>> from picloud_model.wire.cron import CronSchedule
+    >>> due_times(CronSchedule(schedule="@hourly"), 3600.0, 7300.0)
+    DueTimes(last=7200.0, count=2, next=10800.0)
+    """
+    return times_of(schedule).due(first, now)
 
 
 def _no_zone(name: str) -> RequestRefused:

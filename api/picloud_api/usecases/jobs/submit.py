@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from picloud_model.crashpoints import crashpoint
 from picloud_model.errors import BlobMissing, PiCloudError, RequestRefused, SubmitChanged
 from picloud_model.job import State
-from picloud_model.page import PAGE_JOBS, Page, pages_for
+from picloud_model.page import fresh_pages, pages_for
 from picloud_model.wire import Content, PackPart, Submitted
 
 from picloud_api.engine.jobs.memo import reused
@@ -23,8 +23,9 @@ from picloud_api.usecases.accounts.quota import Amount, size_of
 from picloud_api.usecases.jobs.admission import admit_options, check_cover, check_packs, waiting_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from picloud_model.page import Page
     from picloud_model.wire import StageRequest, SubmitRequest
 
     from picloud_api.engine.process.context import Context
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from picloud_api.usecases.environments.environment_choice import EnvironmentChoice
     from picloud_api.usecases.jobs.admission import JobSite
     from picloud_api.usecases.storage.known_blobs import KnownBlobs
+
+    Announcement = Callable[[Draft], Awaitable[tuple[Submitted, int]]]
 
 _PAGES_TOGETHER: Final = 16
 """Pages that are stored in one transaction ahead of a large submit."""
@@ -106,7 +109,13 @@ class SubmitJobs:
         await self._commits.run(plan)
 
     async def submit(
-        self, account: str, request: SubmitRequest, fingerprint: bytes, *, parent: int | str = 0
+        self,
+        account: str,
+        request: SubmitRequest,
+        fingerprint: bytes,
+        *,
+        parent: int | str = 0,
+        commit: Callable[[Announcement], Awaitable[tuple[Submitted, int]]] | None = None,
     ) -> Submitted:
         """Create a batch, or return the one that an earlier, identical request created.
 
@@ -115,6 +124,7 @@ class SubmitJobs:
             request: The batch.
             fingerprint: A digest of the request's content.
             parent: What makes the request: a job, a cron job or an endpoint; 0 for a client.
+            commit: Commits the change that creates the batch, in place of `Commits.run`.
 
         Raises:
             RequestRefused: When options, counts or packs do not fit each other.
@@ -138,7 +148,12 @@ class SubmitJobs:
         try:
             async with self._quota.admit(account, amount, request.options) as notice:
                 header = _header(request, self._clock(), fingerprint, parent, image)
-                answer = await self._store(account, request, header, inline=inline)
+                plan = await self._store(account, request, header, inline=inline)
+                answer, leased = await (commit or self._commits.run)(plan)
+                if leased:
+                    # Let the slots that got a lease be answered first: they have more to do next.
+                    await asyncio.sleep(0)
+                crashpoint("submit.announced")
                 return replace(answer, notice=notice) if notice else answer
         except PiCloudError:
             # The first request of this id may have had the last room, or the rest of a budget.
@@ -183,8 +198,8 @@ class SubmitJobs:
 
     async def _store(
         self, account: str, request: SubmitRequest, header: Header, *, inline: bool
-    ) -> Submitted:
-        """Store a batch that is new, and make it visible."""
+    ) -> Announcement:
+        """Store a batch that is new; return the change that makes it visible."""
         view = self._commits.view
         async with self._turns.of(account):
             parts = [_without_data(part) for part in request.parts]
@@ -202,7 +217,7 @@ class SubmitJobs:
             await self._check_blobs(account, _contents(request), request.bundle)
         crashpoint("submit.stored")
         header = replace(header, parts=parts)
-        plan = partial(
+        return partial(
             self._announce,
             account=account,
             request=request,
@@ -210,12 +225,6 @@ class SubmitJobs:
             waiting=waiting,
             inline=inline,
         )
-        answer, leased = await self._commits.run(plan)
-        if leased:
-            # Let the slots that got a lease be answered first: they have more to do next.
-            await asyncio.sleep(0)
-        crashpoint("submit.announced")
-        return answer
 
     async def _with_staged(self, account: str, batch: str, parts: list[PackPart]) -> list[PackPart]:
         staged: Staged | None = await self._commits.view.fresh(layout.staged(account, batch))
@@ -261,11 +270,11 @@ class SubmitJobs:
     ) -> tuple[Submitted, int]:
         """Assign jids and make the batch visible; return also how many jobs were leased at once."""
         batch = request.submit_id
-        if (earlier := draft.peek(layout.header(account, batch))) is not None:
+        name = layout.header(account, batch)
+        earlier = draft.peek(name) if inline else await draft.get(name)
+        if earlier is not None:
             return _repeated(earlier, header.fingerprint), 0
         if not inline:
-            if (earlier := await draft.get(layout.header(account, batch))) is not None:
-                return _repeated(earlier, header.fingerprint), 0
             await _use_staged(draft, account, request, header)
         if request.reuse is not None:
             new, now = BatchId(account, batch), header.created_at
@@ -275,7 +284,9 @@ class SubmitJobs:
         header = replace(header, first=first)
         draft.put(layout.next_jid(account), first + header.count)
         draft.create(layout.header(account, batch), header)
-        await _index(draft, account, Span(first, header.count, batch))
+        span = Span(first, header.count, batch)
+        for name in layout.blocks(account, span.first, span.last):
+            draft.put(name, [*(await draft.get(name) or []), span])
         ready = _ready(account, header, waits=waiting is not None)
         draft.create(layout.ready(account, batch), ready)
         if waiting is not None:
@@ -329,10 +340,8 @@ def _repeated(earlier: Header, fingerprint: bytes) -> Submitted:
 
 
 def _contents(request: SubmitRequest) -> list[Content]:
-    contents = [request.function, *(part.content for part in request.parts)]
-    if request.bundle:
-        contents.append(Content(request.bundle))
-    return contents
+    bundle = [Content(request.bundle)] if request.bundle else []
+    return [request.function, *(part.content for part in request.parts), *bundle]
 
 
 def _without_data(part: PackPart) -> PackPart:
@@ -343,11 +352,7 @@ def _without_data(part: PackPart) -> PackPart:
 
 
 def _fresh_pages(request: SubmitRequest) -> list[Page]:
-    """Return the pages of a batch. All full ones are one object: a stored page is not modified."""
-    state = State.WAITING if request.depends_on else State.QUEUED
-    full, rest = divmod(request.count, PAGE_JOBS)
-    pages = [Page.fresh(PAGE_JOBS, state)] * full if full else []
-    return [*pages, Page.fresh(rest, state)] if rest else pages
+    return fresh_pages(request.count, State.WAITING if request.depends_on else State.QUEUED)
 
 
 def _write_inline(draft: Draft, account: str, request: SubmitRequest) -> None:
@@ -393,8 +398,3 @@ def _ready(account: str, header: Header, *, waits: bool) -> Ready:
         size=size_of(header.parts),
         notifies=header.options.on_done is not None,
     )
-
-
-async def _index(draft: Draft, account: str, span: Span) -> None:
-    for name in layout.blocks(account, span.first, span.last):
-        draft.put(name, [*(await draft.get(name) or []), span])

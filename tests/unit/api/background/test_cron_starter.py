@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from msgspec.structs import replace
 from picloud_api.background.cron_starter import LONGEST_PAUSE_S, READ_EVERY_S, CronStarter
+from picloud_api.store import layout
 from picloud_model import wire
 from picloud_model.errors import AccountBusy, Unavailable
 from picloud_model.wire.cron import CronSchedule, RegisterCronRequest
 
 from tests.unit.api.api_harness import ACCOUNT, ApiHarness
-from tests.unit.api.recording_state import SharedRecordingState
+from tests.unit.api.recording_state import RecordingState, SharedRecordingState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from picloud_api import wiring
+    from picloud_api.store.draft import Draft
     from picloud_api.usecases.crons.cron import Crons
+    from picloud_model.errors import PiCloudError
 
     from tests.unit.api.conftest import StartApi
 
 MINUTE = 60.0
+
+
+class SharedSmallState(SharedRecordingState):
+    """One that other processes write to as well, with transactions of 64 operations: Consul."""
+
+    max_operations: ClassVar[int] = 64
 
 
 async def register(api: ApiHarness, label: str) -> None:
@@ -64,6 +75,48 @@ async def test_all_that_is_due_is_submitted(api: ApiHarness) -> None:
     assert sorted((await started(api)).values()) == list(range(1, 22))
 
 
+@pytest.mark.parametrize("state", [RecordingState, SharedSmallState])
+async def test_what_is_due_at_the_same_time_shares_transactions(
+    start_api: StartApi, state: type[RecordingState]
+) -> None:
+    """A thousand cron jobs take a tenth of as many transactions and, of Consul, reads."""
+    api = await start_api(state)
+    for number in range(200):
+        await register(api, f"job-{number}")
+    cron = starter(api)
+    await cron.start_if_leader()
+    api.now += MINUTE
+    reads, commits = len(api.state.reads), len(api.state.commits)
+
+    await cron.start_if_leader()
+
+    assert len(api.state.commits) - commits <= 30
+    assert len(api.state.reads) - reads <= 30
+    assert sorted((await started(api)).values()) == list(range(1, 201))
+
+
+async def test_one_that_cannot_be_submitted_does_not_stop_the_others(api: ApiHarness) -> None:
+    """Those that share its transaction are submitted, and it says why it is not."""
+    for label in ("a", "b", "c"):
+        await register(api, label)
+    key = layout.cron(ACCOUNT, "b")
+    record = await api.server.context.commits.view.fresh(key)
+    options = replace(record.job.options, vols=["gone"])
+
+    async def damage(draft: Draft) -> None:
+        await draft.fresh(key)
+        draft.put(key, replace(record, job=replace(record.job, options=options)))
+
+    await api.server.context.commits.run(damage)
+    cron = starter(api)
+    await cron.start_if_leader()
+    api.now += MINUTE
+    await cron.start_if_leader()
+
+    assert sorted((await started(api)).values()) == [0, 1, 2]
+    assert "no volume 'gone'" in (await api.use_cases.crons.crons.info(ACCOUNT, "b")).problem
+
+
 async def test_a_process_that_does_not_lead_submits_nothing(api: ApiHarness) -> None:
     """Once it leads, what was due a moment ago is not lost."""
     cron = starter(api)
@@ -102,12 +155,14 @@ class BusyCrons:
         self.is_busy = True
         self.tries = 0
 
-    async def start_due(self, key: str, now: float, since: float) -> float | None:
+    async def start_due(
+        self, keys: Sequence[str], now: float, since: float
+    ) -> list[float | PiCloudError | None]:
         """Refuse while busy."""
         self.tries += 1
         if self.is_busy:
-            raise AccountBusy
-        return await self._crons.start_due(key, now, since)
+            return [AccountBusy() for _ in keys]
+        return await self._crons.start_due(keys, now, since)
 
 
 async def test_what_fails_is_tried_again_after_a_pause(api: ApiHarness) -> None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_api.store import layout
-from picloud_api.store.commits import CHANGE_LOG_EVENTS, MAX_CONFLICTS, Commits
+from picloud_api.store.commits import CHANGE_LOG_EVENTS, MAX_CONFLICTS, CommitGroup, Commits
 from picloud_api.store.records import ChangeLog, Event, EventKind
 from picloud_api.store.view import View
 from picloud_driver.state import Put
 from picloud_driver.state.sqlite import SqliteState
 from picloud_model.errors import TooLarge, Unavailable
 
-from tests.unit.api.recording_state import SharedRecordingState
+from tests.unit.api.recording_state import RecordingState, SharedRecordingState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -53,6 +53,47 @@ async def test_changes_that_wait_together_are_one_transaction(
     assert sorted(numbers) == [1, 2, 3, 4, 5]
     assert len(state.commits) < 5
     assert commits.transactions == len(state.commits)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_tasks_of_a_group_share_a_transaction(tmp_path: Path, *, shared: bool) -> None:
+    """Each waits for the others; one that ends without a change is not waited for."""
+    state = (SharedRecordingState if shared else RecordingState)(tmp_path / "state.sqlite")
+    commits = Commits(View(state), "p1")
+    group = CommitGroup(commits, 4, patience_s=60.0)
+
+    async def task(number: int) -> int:
+        with group.member() as commit:
+            for _ in range(number):
+                await asyncio.sleep(0)
+            if number == 3:
+                return 0
+            return await commit(count)
+
+    numbers = await asyncio.gather(*map(task, range(4)))
+
+    assert sorted(numbers) == [0, 1, 2, 3]
+    assert len(state.commits) == 1
+    await state.close()
+
+
+async def test_a_slow_task_of_a_group_is_not_waited_for(commits: Commits) -> None:
+    """It commits its change alone."""
+    group = CommitGroup(commits, 2, patience_s=0.01)
+    is_committed = asyncio.Event()
+
+    async def slow() -> int:
+        with group.member() as commit:
+            await is_committed.wait()
+            return await commit(count)
+
+    async def quick() -> int:
+        with group.member() as commit:
+            value = await commit(count)
+            is_committed.set()
+            return value
+
+    assert await asyncio.gather(slow(), quick()) == [2, 1]
 
 
 async def test_a_conflict_plans_once_more(state: SharedRecordingState, commits: Commits) -> None:

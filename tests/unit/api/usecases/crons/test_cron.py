@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from msgspec.structs import replace
 from picloud_api.store import layout
-from picloud_model.errors import CronNotFound, RequestRefused
-from picloud_model.wire import ListRequest
+from picloud_model import pack
+from picloud_model.errors import CronNotFound, PiCloudError, RequestRefused
+from picloud_model.wire import Content, ListRequest, PackPart
 from picloud_model.wire.cron import (
     CronSchedule,
     RegisterCronRequest,
@@ -17,12 +18,14 @@ from picloud_model.wire.cron import (
 )
 
 from tests.unit.api.api_harness import ACCOUNT, hold
+from tests.unit.api.recording_state import RecordingState
 
 if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
     from picloud_model.wire.cron import CronInfo
 
     from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
 
 HOUR = 3600.0
 
@@ -41,8 +44,11 @@ async def register(api: ApiHarness, label: str = "a", **schedule: str) -> CronIn
 
 
 async def start_due(api: ApiHarness, since: float = 0.0) -> float | None:
-    """Submit what is due by now."""
-    return await api.use_cases.crons.crons.start_due(layout.cron(ACCOUNT, "a"), api.now, since)
+    """Submit what is due by now; return when it is due next."""
+    crons = api.use_cases.crons.crons
+    (following,) = await crons.start_due([layout.cron(ACCOUNT, "a")], api.now, since)
+    assert not isinstance(following, PiCloudError)
+    return following
 
 
 async def info(api: ApiHarness) -> CronInfo:
@@ -208,6 +214,30 @@ async def test_a_run_that_cannot_be_submitted_says_why(api: ApiHarness) -> None:
     after = await info(api)
     assert "There is no volume 'gone'" in after.problem
     assert (after.last_jid, after.last_due_at) == (0, HOUR)
+
+
+class TightState(RecordingState):
+    """One whose transactions have room for the arguments of a job once, and not twice."""
+
+    max_bytes: ClassVar[int] = 20_000
+
+
+async def test_a_job_with_large_arguments(start_api: StartApi) -> None:
+    """They are in its record, too: the job and the change of the record are two transactions."""
+    api = await start_api(TightState)
+    request = registration(api)
+    data = pack.write([pack.seal(bytes(9_800))])
+    part = PackPart(0, 1, Content("", len(data), data))
+    job = replace(request.job, parts=[part])
+    await api.use_cases.crons.crons.register(ACCOUNT, replace(request, job=job))
+    api.now = HOUR
+
+    assert await start_due(api) == 2 * HOUR
+
+    after = await info(api)
+    assert (after.last_jid, after.last_due_at, after.problem) == (1, HOUR, "")
+    assert await start_due(api) == 2 * HOUR
+    assert list(await api.submit(1)) == [2]
 
 
 async def test_only_single_calls_are_cron_jobs(api: ApiHarness) -> None:
