@@ -52,7 +52,7 @@ random() {
   [ -e "$1" ] || openssl rand -base64 "$2" > "$1"
 }
 
-certificate servers "DNS:$names, DNS:server.dc1.consul, DNS:server.global.nomad" 'serverAuth, clientAuth'
+certificate servers "DNS:$names, DNS:*.$names, DNS:server.dc1.consul, DNS:server.global.nomad" 'serverAuth, clientAuth'
 certificate clients 'DNS:client.global.nomad' 'serverAuth, clientAuth'
 certificate api 'DNS:api.picloud' clientAuth
 random servers/consul-gossip 32

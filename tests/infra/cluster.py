@@ -9,6 +9,7 @@ import os
 import secrets
 import shlex
 import subprocess
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,7 @@ SERVERS: Final = {f"server{number}": str(SUBNET[10 + number]) for number in (1, 
 CLIENTS: Final = {f"client{number}": str(SUBNET[20 + number]) for number in (1, 2)}
 API: Final = str(SUBNET[30])
 S3: Final = str(SUBNET[40])
+ROUTE_PORT: Final = 6222
 SLOTS: Final = 2
 """How many slots each client has."""
 LATE_S: Final = 120.0
@@ -48,7 +50,7 @@ class Cluster:
         self._daemon = daemon
         self.secrets = folder / "secrets"
         self._s3_keys = {name: secrets.token_hex(20) for name in ("access", "secret")}
-        self._root_token = ""
+        self._root_token = self._unseal_key = ""
         command = [str(ROOT / "packer" / "make-secrets.sh"), str(self.secrets)]
         subprocess.run(command, check=True, capture_output=True)
         daemon.docker("network", "create", "--subnet", str(SUBNET), "cluster")
@@ -156,12 +158,17 @@ class Cluster:
         until(initialize, "Vault on server1 is initialized", LATE_S)
         keys = json.loads(made[0])
         self._root_token = keys["root_token"]
+        self._unseal_key = keys["unseal_keys_b64"][0]
         for name in SERVERS:
-            unseal = f"{at(name)}; vault operator unseal {keys['unseal_keys_b64'][0]}"
-            until(lambda script=unseal: self.succeeds("server1", script), f"{name} opens", LATE_S)
+            self.unseal(name)
         until(
             lambda: self.voters() == len(SERVERS), "all servers are voters of Vault's raft", LATE_S
         )
+
+    def unseal(self, name: str) -> None:
+        """Unseal the Vault of a server, which is sealed after each start."""
+        script = f"{at(name)}; vault operator unseal {self._unseal_key}"
+        until(lambda: self.succeeds("server2", script), f"Vault on {name} opens", LATE_S)
 
     def bootstrap(self) -> str:
         """Run `picloud admin bootstrap` on the API machine; return what it printed.
@@ -203,9 +210,27 @@ class Cluster:
         """Run a Python program on the API machine to its end; return what it printed."""
         return self.result(self.begin(source))
 
+    def first_line(self, running: subprocess.Popen[str]) -> str:
+        """Wait for a program to print a line, and return it."""
+        output = running.stdout
+        assert output
+        # In a thread: a program that prints nothing must not stop the tests.
+        lines: list[str] = []
+        reading = threading.Thread(target=lambda: lines.append(output.readline()))
+        reading.start()
+        reading.join(LATE_S)
+        if not lines or not lines[0]:
+            running.kill()
+            return self.result(running)
+        return lines[0].strip()
+
     def result(self, running: subprocess.Popen[str]) -> str:
         """Wait for a program to end; return what it printed."""
-        printed, errors = running.communicate(timeout=LATE_S)
+        try:
+            printed, errors = running.communicate(timeout=LATE_S)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            printed, errors = running.communicate()
         assert running.returncode == 0, errors + self.log("api") + self.log("client1")
         return printed.strip()
 
@@ -214,6 +239,12 @@ class Cluster:
         file = "/var/lib/picloud/api/ready.json"
         until(lambda: self.succeeds("api", f"test -s {file}"), "the API runs", LATE_S)
         return str(json.loads(self.execute("api", f"cat {file}"))["key"])
+
+    def routes(self, name: str) -> int:
+        """Return how many connections the NATS of a server has with those of others."""
+        # Ports are hexadecimal there, and 01 is a connection that is established.
+        count = f"""awk '$4 == "01" && ($2 $3) ~ /:{ROUTE_PORT:04X}/' /proc/net/tcp | wc -l"""
+        return int(self.execute(name, count))
 
     def voters(self) -> int:
         """Return how many servers vote in Vault's raft."""

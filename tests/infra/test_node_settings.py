@@ -96,11 +96,18 @@ def test_a_server_finds_its_keys_and_the_others(
     ]
     seal = json.loads((machine / "vault.json").read_text())["seal"]
     assert seal == {"awskms": {"region": REGION, "kms_key_id": "key-1"}}
+    routes = json.loads((machine / "nats.json").read_text())["cluster"]["routes"]
+    assert routes == [f"nats://{own_name(each)}:6222" for each in addresses]
     assert (machine / "secrets" / "key.pem").stat().st_mode & 0o137 == 0
     assert hosts.read_text().splitlines() == [
         "127.0.0.1 localhost",
-        *(f"{each} picloud-servers # servers of PiCloud" for each in addresses),
+        *(f"{each} picloud-servers {own_name(each)} # servers of PiCloud" for each in addresses),
     ]
+
+
+def own_name(address: str) -> str:
+    """Return the name of a single server."""
+    return f"server-{address.replace('.', '-')}.picloud-servers"
 
 
 @pytest.mark.parametrize("counts", [(1, 1), (3, 3), (5, 3)])

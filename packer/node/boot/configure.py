@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SERVERS_NAME: Final = "picloud-servers"
-"""The name of all servers, in their certificate and in /etc/hosts."""
+"""The name of all servers, in their certificate and in /etc/hosts; `name_of` has that of one."""
 USER: Final = "picloud"
 SECRETS: Final = Path("etc/picloud/machine/secrets")
 _TLS: Final = ("ca.pem", "cert.pem", "key.pem")
@@ -54,6 +54,7 @@ _MOST_REPLICAS: Final = 3
 _ROUTES: Final = {"ping_interval": "5s", "connect_retries": 1_000_000}
 """A server whose machine is gone is given up after two more pings. Without retries, two servers
 that know of each other from the third, and could not connect once, would never try again."""
+_ROUTE_PORT: Final = 6222
 _HANDSHAKE_S: Final = 10
 _MAX_PAYLOAD: Final = 8 * 1024 * 1024
 _MARK: Final = "# servers of PiCloud"
@@ -101,9 +102,10 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         machine = read(chosen.settings)
-        write_hosts(chosen.root / "etc/hosts", list(machine.servers) or discover(machine))
+        servers = list(machine.servers) or discover(machine)
+        write_hosts(chosen.root / "etc/hosts", servers)
         if not chosen.hosts_only:
-            configure(machine, chosen.root)
+            configure(machine, servers, chosen.root)
     except (NotConfiguredError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -135,8 +137,13 @@ def read(file: Path) -> Machine:
     return machine
 
 
-def configure(machine: Machine, root: Path) -> None:
+def configure(machine: Machine, servers: list[str], root: Path) -> None:
     """Write the configuration of this machine.
+
+    Args:
+        machine: What it is.
+        servers: The addresses of all servers.
+        root: The directory that stands for `/`.
 
     Raises:
         NotConfiguredError: When a secret is missing.
@@ -150,7 +157,7 @@ def configure(machine: Machine, root: Path) -> None:
     if machine.kind == "servers":
         write_json(folder / "consul.json", consul(machine, own, found))
         write_json(folder / "vault.json", vault(machine, own))
-        write_json(folder / "nats.json", nats(own, found))
+        write_json(folder / "nats.json", nats(own, servers, found))
     if machine.kind != "api":
         write_json(folder / "nomad.json", nomad(machine, own, found))
     variables = environment(machine, own, found.get("nats-token", ""))
@@ -214,8 +221,13 @@ def vault(machine: Machine, own: str) -> dict[str, Any]:
     } | ({"seal": {"awskms": key}} if machine.vault_key_id else {})
 
 
-def nats(own: str, secret: Mapping[str, str]) -> dict[str, Any]:
-    """Return the settings of NATS."""
+def nats(own: str, servers: list[str], secret: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings of NATS.
+
+    Each server is a route with a name of its own. NATS opens four connections for a route, and
+    looks its name up for each: behind one name for all servers, some pairs of servers would get
+    three connections, and would lose every message that belongs on the fourth.
+    """
     folder = Path("/") / SECRETS
     tls = {
         "ca_file": str(folder / "ca.pem"),
@@ -232,9 +244,9 @@ def nats(own: str, secret: Mapping[str, str]) -> dict[str, Any]:
         "tls": tls,
         "cluster": {
             "name": "picloud",
-            "listen": f"{own}:6222",
+            "listen": f"{own}:{_ROUTE_PORT}",
             "tls": tls,
-            "routes": [f"nats://{SERVERS_NAME}:6222"],
+            "routes": [f"nats://{name_of(each)}:{_ROUTE_PORT}" for each in servers],
             **_ROUTES,
         },
         # Otherwise it acknowledges what it writes to disk two minutes later.
@@ -315,15 +327,24 @@ def discover(machine: Machine) -> list[str]:
     return sorted(each["PrivateIpAddress"] for each in instances if "PrivateIpAddress" in each)
 
 
+def name_of(address: str) -> str:
+    """Return the name of one server, which their certificate covers, and /etc/hosts has.
+
+    >>> name_of("10.0.0.11")
+    'server-10-0-0-11.picloud-servers'
+    """
+    return f"server-{address.replace('.', '-')}.{SERVERS_NAME}"
+
+
 def write_hosts(file: Path, addresses: list[str]) -> None:
-    """Give the servers their name in /etc/hosts; nothing is written if they have it.
+    """Give the servers their names in /etc/hosts; nothing is written if they have them.
 
     Raises:
         OSError: When it cannot be written.
     """
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     others = [line for line in before.splitlines() if not line.endswith(_MARK)]
-    lines = others + [f"{each} {SERVERS_NAME} {_MARK}" for each in addresses]
+    lines = others + [f"{each} {SERVERS_NAME} {name_of(each)} {_MARK}" for each in addresses]
     after = "".join(f"{line}\n" for line in lines)
     if after != before:
         # In place, as a container's file is a mount, which cannot be replaced.
