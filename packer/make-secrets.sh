@@ -54,7 +54,8 @@ random() {
 
 certificate servers "DNS:$names, DNS:*.$names, DNS:server.dc1.consul, DNS:server.global.nomad" 'serverAuth, clientAuth'
 certificate clients 'DNS:client.global.nomad' 'serverAuth, clientAuth'
-certificate api 'DNS:api.picloud' clientAuth
+# An API machine may be a client of Nomad, which then starts the API.
+certificate api 'DNS:api.picloud, DNS:client.global.nomad' 'serverAuth, clientAuth'
 random servers/consul-gossip 32
 random servers/nomad-gossip 32
 [ -e servers/nats-token ] || openssl rand -hex 20 > servers/nats-token

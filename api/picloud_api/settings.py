@@ -6,6 +6,7 @@ import argparse
 import ipaddress
 import os
 import pwd
+import re
 import socket
 import sys
 import tomllib
@@ -40,13 +41,15 @@ _MAX_PROCESSES = 64
 
 
 class NomadSlots(msgspec.Struct, frozen=True):
-    """The Python and the user with which Nomad runs slots on its machines.
+    """The Python and the user with which Nomad runs slots on its machines, and the URL they use.
 
-    The user is empty if Nomad does not run as root: then everything runs as Nomad's user.
+    The user is empty if Nomad does not run as root: then everything runs as Nomad's user. The URL
+    is empty for that of this server: a name that several API machines share outlives each of them.
     """
 
     python: str
     user: str
+    url: str = ""
 
     @property
     def is_own_user(self) -> bool:
@@ -128,6 +131,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
         nomad=NomadSlots(
             environment.get("PICLOUD_SLOT_PYTHON") or sys.executable,
             environment.get("PICLOUD_SLOT_USER", "" if os.geteuid() else "root"),
+            _slot_url(environment.get("PICLOUD_SLOT_URL", "")),
         ),
     )
 
@@ -241,6 +245,13 @@ def _networks(environment: Mapping[str, str]) -> tuple[IPNetwork, ...]:
         return tuple(map(ipaddress.ip_network, listed))
     except ValueError as error:
         sys.exit(f"{name}: {error}; give networks as 10.1.0.0/16, separated by commas.")
+
+
+def _slot_url(url: str) -> str:
+    """Check the URL at which slots reach the API: "" for that of this server."""
+    if url and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]_-]{1,255}/?", url):
+        sys.exit(f"PICLOUD_SLOT_URL is {url!r:.80}; give a URL such as http://picloud-api:8787.")
+    return url.rstrip("/")
 
 
 def _servers(environment: Mapping[str, str]) -> Addresses:

@@ -219,7 +219,7 @@ def _in_containers(settings: ServerSettings, slots: Containers, url: str) -> _No
 
 def _on_machines(settings: ServerSettings, url: str) -> _NomadSlots:
     worker = (settings.nomad.python, "-P", "-m", "picloud_worker")
-    site = SlotSite(url=url, worker=worker, user=settings.nomad.user)
+    site = SlotSite(url=settings.nomad.url or url, worker=worker, user=settings.nomad.user)
     if not settings.nomad.is_own_user:
         from picloud_driver.image.base_only import BaseOnlyImages  # noqa: PLC0415 - see `embedded`
         from picloud_driver.image.worker_packages import HERE  # noqa: PLC0415 - as above

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.infra import node_image
 from tests.polling import until
 from tests.servers.process import binary
-from tests.servers.run_dockerd import dockerd, program
+from tests.servers.run_dockerd import program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,9 @@ SUBNET: Final = ipaddress.ip_network(f"10.213.{secrets.randbelow(256)}.0/24")
 SERVERS: Final = {f"server{number}": str(SUBNET[10 + number]) for number in (1, 2, 3)}
 CLIENTS: Final = {f"client{number}": str(SUBNET[20 + number]) for number in (1, 2)}
 API: Final = str(SUBNET[30])
+API_MACHINES: Final = {"api": API, "api2": str(SUBNET[31])}
+"""The API machines of a cluster that runs the API on its Nomad."""
+API_NAME: Final = "picloud-api"
 S3: Final = str(SUBNET[40])
 ROUTE_PORT: Final = 6222
 SLOTS: Final = 2
@@ -44,10 +47,13 @@ class Cluster:
     Args:
         daemon: Where the image is.
         folder: Receives the secrets of the cluster.
+        on_nomad: Whether Nomad runs the API, once a jobspec is run.
     """
 
-    def __init__(self, daemon: Dockerd, folder: Path) -> None:
+    def __init__(self, daemon: Dockerd, folder: Path, *, on_nomad: bool = False) -> None:
         self._daemon = daemon
+        self._on_nomad = on_nomad
+        self.api_machines = API_MACHINES if on_nomad else {"api": API}
         self.secrets = folder / "secrets"
         self._s3_keys = {name: secrets.token_hex(20) for name in ("access", "secret")}
         self._root_token = self._unseal_key = ""
@@ -60,15 +66,18 @@ class Cluster:
         self.start_s3()
         for name, address in SERVERS.items():
             self.start(name, "servers", address)
-        self.start("api", "api", API, data_bucket="picloud-data")
+        shared = {"api_machines": list(API_MACHINES.values())} if self._on_nomad else {}
+        for name, address in self.api_machines.items():
+            own = {"data_bucket": "picloud-data", "on_nomad": self._on_nomad}
+            self.start(name, "api", address, **own, **shared)
         for name, address in CLIENTS.items():
-            self.start(name, "clients", address, core_type="c1", slots=SLOTS)
+            self.start(name, "clients", address, core_type="c1", slots=SLOTS, **shared)
         try:
             self.open_vault()
             self.bootstrap()
         except TimeoutError as error:
             # The machines are gone before their logs can be read.
-            for name in (*SERVERS, "api", *CLIENTS):
+            for name in (*SERVERS, *self.api_machines, *CLIENTS):
                 error.add_note(f"{name}: {self.log(name)}")
             raise
 
@@ -92,7 +101,7 @@ class Cluster:
         rights = ("--volume=/sys/fs/cgroup:/sys/fs/cgroup", "--cap-add=SYS_ADMIN")
         self._daemon.docker(
             *("create", "--name", name, "--hostname", name, "--init"),
-            *(rights if kind == "clients" else ()),
+            *(rights if kind == "clients" or more.get("on_nomad") else ()),
             *("--network", "cluster", "--ip", address),
             *("--volume", f"{self.secrets / kind}:{_ETC}/secrets:ro", node_image.IMAGE),
         )
@@ -196,11 +205,12 @@ class Cluster:
         (self.secrets / "api" / "environment").write_text(f"{tokens}\n")
         return printed[0]
 
-    def begin(self, source: str) -> subprocess.Popen[str]:
-        """Start a Python program on the API machine, which uses the API as a user would."""
-        key = f"PICLOUD_URL=http://{API}:8787 PICLOUD_API_KEY={self._key()}"
+    def begin(self, source: str, name: str = "api") -> subprocess.Popen[str]:
+        """Start a Python program on an API machine, which uses the API as a user would."""
+        host = API_NAME if self._on_nomad else API
+        key = f"PICLOUD_URL=http://{host}:8787 PICLOUD_API_KEY={self._key()}"
         script = f"export {key}; exec /opt/picloud/venv/bin/python -c {shlex.quote(source)}"
-        command = [program("docker"), "exec", "api", "sh", "-euc", script]
+        command = [program("docker"), "exec", name, "sh", "-euc", script]
         environment = {"DOCKER_HOST": self._daemon.host, "PATH": os.environ["PATH"]}
         return subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -236,9 +246,16 @@ class Cluster:
 
     def _key(self) -> str:
         """Return the first API key, as soon as the API has made it."""
-        file = "/var/lib/picloud/api/ready.json"
-        until(lambda: self.succeeds("api", f"test -s {file}"), "the API runs", LATE_S)
-        return str(json.loads(self.execute("api", f"cat {file}"))["key"])
+        found: list[str] = []
+
+        def is_ready() -> bool:
+            for name in self.api_machines:
+                with contextlib.suppress(AssertionError):
+                    found.append(self.execute(name, "grep . /var/lib/picloud/api/ready.json"))
+            return bool(found)
+
+        until(is_ready, "the API runs", LATE_S)
+        return str(json.loads(found[0])["key"])
 
     def routes(self, name: str) -> int:
         """Return how many connections the NATS of a server has with those of others."""
@@ -257,16 +274,14 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
-    """Build the image, and boot three servers, two clients, an API machine and an S3 server."""
-    with dockerd() as daemon:
-        node_image.build(daemon)
-        made = Cluster(daemon, folder)
-        try:
-            made.boot()
-            yield made
-        finally:
-            made.end()
+def cluster(daemon: Dockerd, folder: Path, *, on_nomad: bool = False) -> Iterator[Cluster]:
+    """Boot three servers, two clients, one or two API machines and an S3 server from the image."""
+    made = Cluster(daemon, folder, on_nomad=on_nomad)
+    try:
+        made.boot()
+        yield made
+    finally:
+        made.end()
 
 
 def at(name: str) -> str:

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.infra import node_image
 from tests.infra.terraform import Terraform
+from tests.servers.run_dockerd import dockerd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.servers.run_dockerd import Dockerd
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +31,11 @@ def endpoint() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def image_daemon() -> Iterator[Dockerd]:
+    """A dockerd that has built the node image."""
+    with dockerd() as daemon:
+        node_image.build(daemon)
+        yield daemon

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.infra.cluster import Cluster
+    from tests.servers.run_dockerd import Dockerd
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -84,9 +85,9 @@ print(sum(cloud.result(jids, timeout=100)), flush=True)
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(image_daemon: Dockerd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Three servers, two clients and an API machine that have booted."""
-    with machines.cluster(tmp_path_factory.mktemp("cluster")) as made:
+    with machines.cluster(image_daemon, tmp_path_factory.mktemp("cluster")) as made:
         yield made
 
 

@@ -131,6 +131,27 @@ def test_the_api_stores_queues_on_several_servers(
     assert f"export NATS_REPLICAS={replicas}\n" in environment
 
 
+def test_an_api_machine_may_be_a_client_of_nomad(tmp_path: Path, configure: Configure) -> None:
+    """It offers no slots, and slots use the name that all API machines share."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for name in ("ca.pem", "cert.pem", "key.pem", "nats-token"):
+        (kept / name).write_text("x")
+    api = {"kind": "api", "name": "api", "region": REGION, "data_bucket": "data"}
+    own = {"servers": ["10.0.0.11"], "api_machines": ["10.0.0.31"], "secrets": str(kept)}
+
+    error = configure("http://127.0.0.1:1", api | own | {"on_nomad": True, "address": "127.0.0.1"})
+
+    assert error == ""
+    machine = tmp_path / "etc/picloud/machine"
+    assert (machine / "services").read_text() == "nomad-client\n"
+    client = json.loads((machine / "nomad.json").read_text())["client"]
+    assert client["node_pool"] == "picloud-api"
+    assert "meta" not in client
+    assert "PICLOUD_SLOT_URL=http://picloud-api:8787\n" in (machine / "environment").read_text()
+    assert "10.0.0.31 picloud-api" in (tmp_path / "etc/hosts").read_text()
+
+
 def test_a_missing_secret_is_named(tmp_path: Path, endpoint: str, configure: Configure) -> None:
     """Nothing is written for a machine that could not start its servers."""
     error = configure(endpoint, SERVER | {"name": "without"})
@@ -152,6 +173,7 @@ def test_a_missing_secret_is_named(tmp_path: Path, endpoint: str, configure: Con
         (SERVER | {"kind": "clients", "core_type": "c9"}, "'c9'; give one of c1, c2, f2, m1, s1"),
         (SERVER | {"kind": "api"}, "lacks data_bucket; add it"),
         (SERVER | {"servers": ["10.0.0.1; rm"]}, "matching regex"),
+        (SERVER | {"on_nomad": True}, "has on_nomad, which is for kind api only; remove it"),
     ],
 )
 def test_a_wrong_setting_is_named(

@@ -26,6 +26,7 @@ def admin() -> None:
     Examples:
       $ picloud admin doctor
       $ picloud admin bootstrap --plan --keys /root/picloud
+      $ picloud admin jobspec --count 2
     """  # noqa: D301 - \b keeps the lines apart
 
 
@@ -118,3 +119,59 @@ def bootstrap(
     from picloud.stack.bootstrap import run  # noqa: PLC0415 - other commands do not need its imports
 
     run(keys.absolute(), plan=plan, adopt=adopt)
+
+
+@app.command()
+def jobspec(
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- COMMAND ...]",
+            help="Program that starts the API on its machine; by default that of the node image.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    count: Annotated[int, typer.Option(help="Number of machines that run the API.")] = 1,
+    canaries: Annotated[
+        int, typer.Option(help="Machines that run a new version first; 0 to upgrade in place.")
+    ] = 1,
+    port: Annotated[int, typer.Option(help="Port of the API.")] = 8787,
+    pool: Annotated[str, typer.Option(help="Node pool of the machines.")] = "picloud-api",
+    namespace: Annotated[str, typer.Option(help="Namespace of the job.")] = "default",
+    healthy: Annotated[
+        int,
+        typer.Option(
+            metavar="SECONDS",
+            help="In which a new version has to be healthy, or the old one stays.",
+        ),
+    ] = 120,
+) -> None:
+    """Print a jobspec that runs the API on Nomad.
+
+    Nomad checks the health of the API. If you run the jobspec with another command, the new version
+    has to become healthy on other machines first; then the old one ends, and if it does not become
+    healthy, the old one stays. No token is in a jobspec: the command finds them on its machine.
+
+    \b
+    Examples:
+      $ picloud admin jobspec --count 2 > api.nomad.hcl
+      $ picloud admin jobspec --count 2 -- /opt/picloud/boot/run api /opt/picloud/1.1/venv
+    """  # noqa: D301 - \b keeps the lines apart
+    from picloud_jobspecs.api import ApiService, api_jobspec  # noqa: PLC0415 - as in bootstrap
+    from picloud_model.errors import PiCloudError  # noqa: PLC0415 - as above
+
+    service = ApiService(
+        count=count,
+        canaries=canaries,
+        command=tuple(command or ()) or ApiService().command,
+        port=port,
+        pool=pool,
+        namespace=namespace,
+        healthy_s=healthy,
+    )
+    try:
+        text = api_jobspec(service)
+    except PiCloudError as error:
+        raise CloudException(error.message) from error
+    output.text(text.rstrip("\n"))

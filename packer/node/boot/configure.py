@@ -29,7 +29,7 @@ from picloud_driver.stack.addresses import Bucket, VendorServer, environment_of
 from picloud_model.core import CORE_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 SERVERS_NAME: Final = "picloud-servers"
 """The name of all servers, in their certificate and in /etc/hosts; `name_of` has that of one."""
@@ -58,6 +58,9 @@ _ROUTE_PORT: Final = 6222
 _HANDSHAKE_S: Final = 10
 _MAX_PAYLOAD: Final = 8 * 1024 * 1024
 _MARK: Final = "# servers of PiCloud"
+API_NAME: Final = "picloud-api"
+"""The name of all API machines in /etc/hosts, and their node pool."""
+_API_PORT: Final = 8787
 _FAR: Final = ("198.51.100.1", 9)
 """An address beyond this network, for which no packet is sent."""
 _GET_ADDRESS: Final = 0x8915
@@ -72,6 +75,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Servers are the instances on which the tag `join_tag` has the cluster's name, unless `servers`
     lists their addresses. Keys come from the Parameter Store, unless `secrets` names a directory.
+    Slots and programs of a machine reach the API at any of `api_machines`, if that lists addresses.
+    An API machine `on_nomad` runs a Nomad client, which starts the API as a service.
     """
 
     kind: Literal["servers", "api", "clients"]
@@ -85,6 +90,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     backup_bucket: str = ""
     data_bucket: str = ""
     servers: tuple[Address, ...] = ()
+    api_machines: tuple[Address, ...] = ()
+    on_nomad: bool = False
     address: Address | None = None
     secrets: str = ""
 
@@ -103,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         machine = read(chosen.settings)
         servers = list(machine.servers) or discover(machine)
-        write_hosts(chosen.root / "etc/hosts", servers)
+        write_hosts(chosen.root / "etc/hosts", servers, machine.api_machines)
         if not chosen.hosts_only:
             configure(machine, servers, chosen.root)
     except (NotConfiguredError, OSError) as error:
@@ -129,6 +136,8 @@ def read(file: Path) -> Machine:
     }
     if missing := [name for name, value in needed.items() if not value]:
         raise NotConfiguredError(f"{file} lacks {', '.join(missing)}; add it.")
+    if machine.on_nomad and machine.kind != "api":
+        raise NotConfiguredError(f"{file} has on_nomad, which is for kind api only; remove it.")
     if machine.core_type and machine.core_type not in CORE_TYPES:
         known = ", ".join(CORE_TYPES)
         raise NotConfiguredError(
@@ -158,12 +167,13 @@ def configure(machine: Machine, servers: list[str], root: Path) -> None:
         write_json(folder / "consul.json", consul(machine, own, found))
         write_json(folder / "vault.json", vault(machine, own))
         write_json(folder / "nats.json", nats(own, servers, found))
-    if machine.kind != "api":
+    if machine.kind != "api" or machine.on_nomad:
         write_json(folder / "nomad.json", nomad(machine, own, found))
     variables = environment(machine, own, found.get("nats-token", ""))
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
     write(folder / "environment", "".join(lines))
-    write(folder / "services", "".join(f"{name}\n" for name in _SERVICES[machine.kind]))
+    services = ("nomad-client",) if machine.on_nomad else _SERVICES[machine.kind]
+    write(folder / "services", "".join(f"{name}\n" for name in services))
 
 
 def consul(machine: Machine, own: str, secret: Mapping[str, str]) -> dict[str, Any]:
@@ -185,13 +195,15 @@ def nomad(machine: Machine, own: str, secret: Mapping[str, str]) -> dict[str, An
     if machine.kind == "servers":
         server = {"bootstrap_expect": machine.server_count, "encrypt": secret["nomad-gossip"]}
         return common | {"server": server | {"server_join": join}}
-    meta = {
-        "picloud_core_types": machine.core_type,
-        "picloud_slots": str(machine.slots or os.cpu_count() or 1),
-    }
+    if machine.on_nomad:
+        # No slot is placed in another pool than that of slots.
+        kind: dict[str, Any] = {"node_pool": API_NAME}
+    else:
+        slots = str(machine.slots or os.cpu_count() or 1)
+        kind = {"meta": {"picloud_core_types": machine.core_type, "picloud_slots": slots}}
     # Otherwise Nomad runs `ip`, which small systems do not have, to find it.
-    client = {"meta": meta, "server_join": join, "network_interface": _interface(own)}
-    return common | {"client": client}
+    client = {"server_join": join, "network_interface": _interface(own)}
+    return common | {"client": client | kind}
 
 
 def vault(machine: Machine, own: str) -> dict[str, Any]:
@@ -281,6 +293,8 @@ def environment(machine: Machine, own: str, nats_token: str) -> dict[str, str]:
             "PICLOUD_API_PROCESSES": str(min(os.cpu_count() or 1, 8)),
             "PICLOUD_SLOT_USER": "picloud-slot",
         }
+        if machine.api_machines:
+            found["PICLOUD_SLOT_URL"] = f"http://{API_NAME}:{_API_PORT}"
     return found
 
 
@@ -336,16 +350,17 @@ def name_of(address: str) -> str:
     return f"server-{address.replace('.', '-')}.{SERVERS_NAME}"
 
 
-def write_hosts(file: Path, addresses: list[str]) -> None:
-    """Give the servers their names in /etc/hosts; nothing is written if they have them.
+def write_hosts(file: Path, servers: list[str], api_machines: Sequence[str] = ()) -> None:
+    """Give machines their names in /etc/hosts; nothing is written if they have them.
 
     Raises:
         OSError: When it cannot be written.
     """
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     others = [line for line in before.splitlines() if not line.endswith(_MARK)]
-    lines = others + [f"{each} {SERVERS_NAME} {name_of(each)} {_MARK}" for each in addresses]
-    after = "".join(f"{line}\n" for line in lines)
+    named = [f"{each} {SERVERS_NAME} {name_of(each)} {_MARK}" for each in servers]
+    named += [f"{each} {API_NAME} {_MARK}" for each in api_machines]
+    after = "".join(f"{line}\n" for line in others + named)
     if after != before:
         # In place, as a container's file is a mount, which cannot be replaced.
         file.write_text(after, encoding="utf-8")

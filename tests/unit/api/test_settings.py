@@ -34,6 +34,21 @@ def test_the_hashicorp_stack_is_named_by_the_environment() -> None:
     assert (settings.nomad.python, settings.nomad.user) == ("/opt/python", "worker")
 
 
+def test_slots_may_use_a_name_that_several_machines_share() -> None:
+    """Without it they use the address of the server that starts them."""
+    shared = {"PICLOUD_SLOT_URL": "http://picloud-api:8787/"}
+
+    assert read(HASHICORP, SERVERS.environment()).nomad.url == ""
+    assert read(HASHICORP, SERVERS.environment() | shared).nomad.url == "http://picloud-api:8787"
+
+
+@pytest.mark.parametrize("url", ["picloud-api:8787", "ftp://api", "http://", "http://a/${b}"])
+def test_a_url_of_slots_is_one(url: str) -> None:
+    """Nothing starts whose slots would end at once."""
+    with pytest.raises(SystemExit, match=r"PICLOUD_SLOT_URL is .*; give a URL such as"):
+        read(HASHICORP, SERVERS.environment() | {"PICLOUD_SLOT_URL": url})
+
+
 def test_slots_run_in_our_own_python_by_default() -> None:
     """They run in the interpreter of the server, which has the same packages."""
     assert read(HASHICORP, SERVERS.environment()).nomad.python == sys.executable
