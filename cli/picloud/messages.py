@@ -76,6 +76,14 @@ _BEFORE: Final = frozenset(
 """Options of `picloud` itself."""
 
 
+_NEGATIVE: Final = re.compile(r"-[\d.]")
+"""How a negative value begins, and no option does."""
+_NUMBERS: Final = frozenset(
+    {"DOLLARS", "JID", "JIDS", "JIDS...", "PORT", "PORT[:LOCAL]", "SECONDS", "VERSION"}
+)
+"""Arguments of commands that are numbers."""
+
+
 def interruption(command: str, stop: BaseException) -> str:
     """Return what Ctrl-C means for a command.
 
@@ -161,6 +169,16 @@ def plain(text: str) -> str:
     return text
 
 
+def _of_negative(command: Any, option: str) -> str:
+    """Return what to say of a negative value, which is read as an option that does not exist."""
+    arguments = [each.metavar for each in command.params if each.param_type_name == "argument"]
+    numbers = [each for each in arguments if each in _NUMBERS]
+    if numbers:
+        return f"{' and '.join(numbers).replace('...', '')} cannot be negative"
+    text = f"No such option: {option}"
+    return f"{text}. If it is a value, write -- in front of it" if arguments else text
+
+
 def usage_error(error: Any, command: str = "picloud") -> str:
     """Return what typer says of a command line, in one line that names the command's help.
 
@@ -173,6 +191,8 @@ def usage_error(error: Any, command: str = "picloud") -> str:
         text = f"No such option: {option}. It precedes the command: picloud {option} ..."
     if option == "--json" and " " not in where:
         text = "No such option: --json. It follows the command; before it, write -o json"
+    if _NEGATIVE.match(option):
+        text = _of_negative(error.ctx.command, option)
     if text.startswith("No such option: --slots") and where.endswith(" up"):
         text = "No such option: --slots. Did you mean --workers?"  # which is not spelt like it
     text = text if text.endswith(("?", "...")) else f"{text.rstrip('.')}."

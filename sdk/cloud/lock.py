@@ -53,16 +53,17 @@ def list() -> builtins.list[dict[str, Any]]:  # noqa: A001 - users write cloud.l
 def break_lock(name: str) -> None:
     """Take a lock away from all of its holders, so that the next one gets it.
 
-    The holders go on, and find out when they release it or check it. A lock that is not held is
-    not an error.
+    The holders go on, and find out when they release it or check it.
 
     Args:
         name: The name of the lock, semaphore or leader.
 
     Raises:
-        CloudException: When the name is not allowed.
+        CloudException: When the name is not allowed, or the lock is not held.
 
     >>> cloud.lock.break_lock("report")
+    Traceback (most recent call last):
+    cloud.CloudException: No lock 'report' is held in your account; `picloud lock list` shows those.
     """
     LockClient(client().transport).break_lock(checked_name(name))
 

@@ -141,7 +141,7 @@ def delete(name: str) -> None:
     """Forget a notebook that does not run; its files stay in the volume `notebook-NAME`.
 
     Raises:
-        CloudException: When the notebook runs.
+        CloudException: When there is no such notebook, or it runs.
     """
     checked = _session().checked_name(name)
     _session().notebooks().delete(checked)

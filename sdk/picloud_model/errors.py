@@ -315,6 +315,23 @@ def every_error() -> dict[str, type[PiCloudError]]:
     return errors
 
 
+def missing_name(what: str, name: str, known: Iterable[str], cure: str = ".") -> str:
+    """Return what to say of a name that an account has nothing of.
+
+    Args:
+        what: The kind of thing that the name is of.
+        name: The name, which may be as long as a request.
+        known: The names that there are; one of them is proposed if it is similar.
+        cure: The end of the text if none is similar.
+
+    >>> missing_name("secret", "dbb", ["db"])
+    "There is no secret 'dbb' in your account; did you mean 'db'?"
+    """
+    near = nearest_name(name, known)
+    hint = f"; did you mean {near!r}?" if near else cure
+    return f"There is no {what} {name[:40]!r} in your account{hint}"
+
+
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that a misspelt one most likely means, for the text of an error.
 

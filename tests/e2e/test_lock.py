@@ -128,3 +128,5 @@ def test_a_broken_lock_is_noticed(name: str, picloud: Callable[..., Exited]) -> 
     with cloud.Lock(name), pytest.raises(CloudException, match="was lost while it was held here"):
         lock.release()
     assert name not in picloud("lock", "list").out
+    again = picloud("lock", "break", name)
+    assert (again.code, f"No lock {name!r} is held" in again.err) == (1, True)

@@ -90,3 +90,5 @@ def test_a_notebook_from_its_start_to_the_next_one(
         notebook.delete("primer")
         with pytest.raises(CloudException, match="no notebook 'primer'"):
             notebook.stop("primer")
+        with pytest.raises(CloudException, match="no notebook 'primer'"):
+            notebook.delete("primer")

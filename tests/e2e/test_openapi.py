@@ -245,6 +245,7 @@ def use_lock(lock: LockClient) -> None:
     assert lock.renew([HeldLock("a", hold), HeldLock("a", uuid4().hex)]) == {1}
     assert "a" in [each.name for each in lock.list()]
     lock.release("a", hold)
+    assert lock.acquire("a", hold, 1, 0.0) is not None
     lock.break_lock("a")
 
 

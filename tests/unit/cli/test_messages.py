@@ -58,6 +58,26 @@ def test_the_number_of_slots_is_that_of_workers() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("budget", "set", "-5"), "DOLLARS cannot be negative."),
+        (("budget", "set", "-.5", "--per", "day"), "DOLLARS cannot be negative."),
+        (("status", "-7"), "JIDS cannot be negative."),
+        (("wait-for", "port", "-1", "22"), "JID and PORT cannot be negative."),
+        (("queue", "push", "q", "-1"), "No such option: -1. If it is a value, write -- in front"),
+        (("jobs", "-3"), "No such option: -3. Try"),
+    ],
+)
+def test_a_negative_value_is_not_called_an_option_only(
+    arguments: tuple[str, ...], said: str
+) -> None:
+    """Where a number is expected, what is wrong with it; elsewhere, how a value is written."""
+    refused = invoke(*arguments)
+
+    assert (refused.exit_code, refused.stderr.startswith(f"error: {said}")) == (2, True)
+
+
+@pytest.mark.parametrize(
     ("command", "stop", "said"),
     [
         (

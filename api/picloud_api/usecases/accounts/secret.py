@@ -15,7 +15,7 @@ from picloud_model.errors import (
     RequestRefused,
     SecretNotFound,
     TooLarge,
-    nearest_name,
+    missing_name,
 )
 from picloud_model.page import PAGE_JOBS
 from picloud_model.wire.secret import (
@@ -211,6 +211,4 @@ def _check(request: SetSecretRequest) -> None:
 async def _missing(view: View, account: str, name: str, cure: str = ".") -> str:
     prefix = secret_key(account)
     names = [key.removeprefix(prefix) for key in await view.scan(prefix)]
-    near = nearest_name(name, names)
-    hint = f"; did you mean {near!r}?" if near else cure
-    return f"There is no secret {name[:40]!r} in your account{hint}"
+    return missing_name("secret", name, names, cure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
-from picloud_model.errors import EnvironmentNotFound, nearest_name
+from picloud_model.errors import EnvironmentNotFound, missing_name
 from picloud_model.wire.environment import StoredVersion
 
 from picloud_api.store.records import NamedRecord
@@ -105,9 +105,7 @@ async def _unknown(view: View, account: str, path: str) -> str:
         return f"There is no public environment {path[:100]!r}."
     prefix = environment_key(account)
     names = [key.removeprefix(prefix) for key in await view.scan(prefix)]
-    near = nearest_name(path, names)
-    hint = f"; did you mean {near!r}?" if near else "."
-    return f"There is no environment {path[:40]!r} in your account{hint}"
+    return missing_name("environment", path, names)
 
 
 def taken(name: str) -> str:

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from msgspec.structs import replace
-from picloud_model.errors import NotFound, RequestConflict
+from picloud_model.errors import NotFound, RequestConflict, missing_name
 from picloud_model.job import State
 from picloud_model.page import Flag
 from picloud_model.wire.notebook import MAX_NOTEBOOKS, Notebook, NotebooksListed
@@ -90,7 +90,7 @@ class Notebooks:
         """
         record: NotebookRecord | None = await self._commits.view.fresh(_key(account, name))
         if record is None:
-            raise NotFound(_unknown(name), field="name")
+            raise await self._unknown(account, name)
         listed = await self._listed(account, name, record)
         token = "" if listed.ended else self._token(account, record.jid)
         return replace(listed, token=token, hash=record.hash)
@@ -117,15 +117,16 @@ class Notebooks:
         async def plan(draft: Draft) -> None:
             before: NotebookRecord | None = await draft.fresh(key)
             if before is None:
-                raise NotFound(_unknown(request.name), field="name")
+                raise await self._unknown(account, request.name)
             draft.put(key, replace(before, hash=request.hash))
 
         await self._commits.run(plan)
 
     async def delete(self, account: str, name: str) -> None:
-        """Forget a notebook, if it exists.
+        """Forget a notebook.
 
         Raises:
+            NotFound: When the account has no such notebook.
             RequestConflict: When a job runs it.
         """
         key = _key(account, name)
@@ -133,7 +134,7 @@ class Notebooks:
         async def plan(draft: Draft) -> None:
             before: NotebookRecord | None = await draft.fresh(key)
             if before is None:
-                return
+                raise await self._unknown(account, name)
             if not await self._has_ended(account, before.jid):
                 raise RequestConflict(_running(name, before.jid), field="name")
             draft.delete(key)
@@ -157,6 +158,12 @@ class Notebooks:
                 return True
         return False
 
+    async def _unknown(self, account: str, name: str) -> NotFound:
+        prefix = _key(account, "")
+        names = [key.removeprefix(prefix) for key in await self._commits.view.scan(prefix)]
+        cure = "; `picloud notebook start` makes one."
+        return NotFound(missing_name("notebook", name, names, cure), field="name")
+
     def _token(self, account: str, jid: int) -> str:
         text = f"{account}-notebook-{jid}".encode()
         return blake2b(text, key=self._key, digest_size=_TOKEN_BYTES).hexdigest()
@@ -164,10 +171,6 @@ class Notebooks:
 
 def _key(account: str, name: str) -> str:
     return f"{NotebookRecord.prefix}{account}/{name}"
-
-
-def _unknown(name: str) -> str:
-    return f"There is no notebook {name!r} in your account; `picloud notebook start` makes one."
 
 
 def _running(name: str, jid: int) -> str:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
-from picloud_model.errors import RequestConflict, TokenRefused
+from picloud_model.errors import NotFound, RequestConflict, TokenRefused, nearest_name
 from picloud_model.token import JobToken
 from picloud_model.wire.lock import (
     MAX_LOCKS,
@@ -205,19 +205,29 @@ class Locks:
         await self._remove(account, request.name, request.hold)
 
     async def break_lock(self, account: str, name: str) -> None:
-        """Take a lock away from all of its holders, which find out when they next renew it."""
-        await self._remove(account, name)
+        """Take a lock away from all of its holders, which find out when they next renew it.
 
-    async def _remove(self, account: str, name: str, hold: str = "") -> None:
+        Raises:
+            NotFound: When it is not held; the message names one with a similar name.
+        """
+        if not await self._remove(account, name):
+            held = [each.name for each in (await self.list(account)).locks]
+            near = nearest_name(name, held)
+            hint = f"did you mean {near!r}?" if near else "`picloud lock list` shows those."
+            raise NotFound(f"No lock {name!r} is held in your account; {hint}", field="name")
+
+    async def _remove(self, account: str, name: str, hold: str = "") -> bool:
+        """Take a lock away from one of its holders, or from all; return whether it was held."""
         key, counter_key = _key(account, name), f"{FenceCounter.prefix}{account}"
 
-        async def plan(draft: Draft) -> None:
+        async def plan(draft: Draft) -> bool:
             record: LockRecord | None = await draft.fresh(key)
             if record is None:
-                return
+                return False
+            was_held = bool(await self._alive(account, record))
             kept = [each for each in record.holds if hold and each.id != hold]
             if len(kept) == len(record.holds):
-                return
+                return was_held
             if kept:
                 draft.put(key, LockRecord(record.tokens, kept))
             else:
@@ -225,8 +235,9 @@ class Locks:
                 draft.put(counter_key, FenceCounter(counter.fence, max(counter.locks - 1, 0)))
                 draft.delete(key)
             draft.emit(Event(EventKind.KEY, account, key))
+            return was_held
 
-        await self._commits.run(plan)
+        return await self._commits.run(plan)
 
     async def list(self, account: str) -> LocksListed:
         """Return the locks of an account that are held."""

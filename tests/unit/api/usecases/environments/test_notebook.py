@@ -90,16 +90,19 @@ async def test_notebooks_of_another_account_are_not_there(api: ApiHarness) -> No
     await run(api, jid)
     change = wire.NotebookPasswordRequest(name="a", hash=HASH)
 
-    for refused in (notebooks.get(OTHER, "a"), notebooks.set_password(OTHER, change)):
+    for refused in (
+        notebooks.get(OTHER, "a"),
+        notebooks.set_password(OTHER, change),
+        notebooks.delete(OTHER, "a"),
+    ):
         with pytest.raises(NotFound, match="no notebook 'a'"):
             await refused
-    await notebooks.delete(OTHER, "a")
     assert (await notebooks.list(OTHER)).notebooks == []
     assert (await notebooks.get(ACCOUNT, "a")).hash is None
 
 
 async def test_a_notebook_is_forgotten_once_it_has_ended(api: ApiHarness) -> None:
-    """Deleting one that runs is refused; deleting it twice is not an error."""
+    """Deleting one that runs is refused, and so is one that is not there, with the nearest name."""
     notebooks = api.use_cases.environments.notebooks
     [jid] = await api.submit(1)
     await run(api, jid)
@@ -107,10 +110,12 @@ async def test_a_notebook_is_forgotten_once_it_has_ended(api: ApiHarness) -> Non
     with pytest.raises(RequestConflict, match="already running"):
         await notebooks.delete(ACCOUNT, "a")
     await end(api, jid)
-    for _ in range(2):
+    await run(api, *await api.submit(1), name="sales")
+    await notebooks.delete(ACCOUNT, "a")
+    with pytest.raises(NotFound, match="no notebook 'a' in your account; `picloud notebook start`"):
         await notebooks.delete(ACCOUNT, "a")
-    with pytest.raises(NotFound):
-        await notebooks.get(ACCOUNT, "a")
+    with pytest.raises(NotFound, match="no notebook 'slaes' in your account; did you mean 'sales'"):
+        await notebooks.get(ACCOUNT, "slaes")
 
 
 async def test_an_account_has_a_limited_number_of_notebooks(api: ApiHarness) -> None:

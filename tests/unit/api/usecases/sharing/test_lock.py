@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from picloud_api.usecases.accounts.account import Caller
 from picloud_api.usecases.sharing.lock import HELD_S, FenceCounter
-from picloud_model.errors import RequestConflict, TokenRefused
+from picloud_model.errors import NotFound, RequestConflict, TokenRefused
 from picloud_model.token import JobToken
 from picloud_model.wire.lock import (
     MAX_LOCKS,
@@ -75,6 +75,19 @@ async def test_a_semaphore_has_as_many_holders_as_tokens(api: ApiHarness) -> Non
     await locks.break_lock(ACCOUNT, "db")
     assert (await locks.renew(ACCOUNT, held(*taken))).lost == [0, 1, 2]
     assert await fence(api, asked()) == 4
+
+
+async def test_only_what_is_held_can_be_broken(api: ApiHarness) -> None:
+    """Another name is refused with the nearest one; a holder that has died holds nothing."""
+    locks = api.use_cases.sharing.locks
+    await fence(api, asked())
+
+    with pytest.raises(NotFound, match="No lock 'dbb' is held in your account; did you mean 'db'"):
+        await locks.break_lock(ACCOUNT, "dbb")
+    api.now += HELD_S
+    with pytest.raises(NotFound, match="'db' is held in your account; `picloud lock list` shows"):
+        await locks.break_lock(ACCOUNT, "db")
+    assert await fence(api, asked()) == 2
 
 
 async def test_requests_wait_in_line_until_it_is_free(api: ApiHarness) -> None:
