@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,17 @@ def test_a_long_job_is_killed_when_its_budget_is_spent(client: Client, stack: St
         assert spent >= 0.00001
         (row,) = cloud.usage(by="label")
         assert row.cost >= 0.00001
+
+
+def test_a_map_is_refused_before_its_arguments_are_sent(client: Client, stack: Stack) -> None:
+    """None of them is stored, however many there are."""
+    key = client.keys.create_account("of a budget that is reached").key
+    with contextlib.closing(stack.client(key)) as own, current_client(own):
+        cloud.budget.set(0, label="large")
+        with pytest.raises(CloudException, match="for the label 'large' is reached"):
+            cloud.map(len, [os.urandom(900_000) for _ in range(20)], _label="large")
+
+        assert own.usage().blobs.size < 900_000
 
 
 def _is_refused() -> bool:

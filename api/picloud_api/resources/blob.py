@@ -35,6 +35,7 @@ class BlobResource:
         self._accounts = use_cases.accounts.accounts
         self._slots = use_cases.slots.slots
         self._blobs = use_cases.storage.blobs
+        self._quota = use_cases.accounts.quota
 
     async def _account(self, request: Request) -> str:
         return await authenticate(request, self._account_of)
@@ -54,6 +55,7 @@ class BlobResource:
         """Return which blobs are not stored."""
         account = await self._account(request)
         body = await read_body(request, wire.MissingBlobsRequest)
+        await self._quota.check_budgets(account, body.jobs)
         await write_body(request, response, await self._blobs.missing(account, body))
 
     async def on_post_read(self, request: Request, response: Response) -> None:

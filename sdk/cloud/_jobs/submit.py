@@ -253,7 +253,7 @@ class Submitter:
                 self._upload(batch)
             if batch.inline_bytes > REQUEST_BYTES:
                 self._upload(batch)
-                stage = wire.StageRequest(submit_id=batch.submit_id, parts=batch.parts)
+                stage = wire.StageRequest(batch.submit_id, batch.parts, batch.jobs)
                 self._send("/v1/jobs/staged", wire.encode(stage), wire.Answer)
                 batch.drop_parts()
         if not batch.count:
@@ -261,18 +261,20 @@ class Submitter:
         self._upload(batch)
         bundle = self._bundle(batch)
         request = batch.request(self._packer.envelope, bundle, self._dependencies(batch))
-        answer = self._submit(request, batch.sources(bundle))
+        answer = self._submit(request, batch.sources(bundle), batch.jobs)
         if answer.notice:
             self._warn(answer.notice)
         return range(answer.first, answer.first + answer.count)
 
     def _upload(self, batch: _BatchBuilder) -> None:
         if batch.pending:
-            self._blobs.ensure(batch.pending, anew=True)
+            self._blobs.ensure(batch.pending, anew=True, jobs=batch.jobs)
             batch.drop_pending()
 
-    def _submit(self, request: wire.SubmitRequest, sources: Mapping[str, bytes]) -> wire.Submitted:
-        self._blobs.ensure(sources)
+    def _submit(
+        self, request: wire.SubmitRequest, sources: Mapping[str, bytes], jobs: wire.PricedJobs
+    ) -> wire.Submitted:
+        self._blobs.ensure(sources, jobs=jobs)
         data = wire.encode(request)
         try:
             return self._send("/v1/jobs", data, wire.Submitted)
@@ -327,6 +329,12 @@ class _BatchBuilder:
             self._sent.add(content.digest)
             self.pending[content.digest] = packed.blob
             self.pending_bytes += content.size
+
+    @property
+    def jobs(self) -> wire.PricedJobs:
+        """What decides whether a budget refuses the batch."""
+        options = self.options.options
+        return wire.PricedJobs(options.core_type, options.label)
 
     def drop_pending(self) -> None:
         """Forget the blobs, which have been uploaded."""

@@ -43,17 +43,24 @@ class BlobClient:
         self._transport = transport
         self._confirmed: set[str] = set()
 
-    def ensure(self, sources: Mapping[str, bytes], *, anew: bool = False) -> None:
+    def ensure(
+        self,
+        sources: Mapping[str, bytes],
+        *,
+        anew: bool = False,
+        jobs: wire.PricedJobs | None = None,
+    ) -> None:
         """Make sure that the server holds these blobs.
 
         Args:
             sources: The blobs by their digests.
             anew: Ask about all of them, also those confirmed before; they may have been deleted.
+            jobs: The jobs that they are for, which a budget may refuse before anything is sent.
         """
         unknown = [digest for digest in sources if anew or digest not in self._confirmed]
         for digests in portions((len(sources[digest]), digest) for digest in unknown):
             sizes = [len(sources[digest]) for digest in digests]
-            needed = wire.MissingBlobsRequest(digests=digests, sizes=sizes)
+            needed = wire.MissingBlobsRequest(digests=digests, sizes=sizes, jobs=jobs)
             answer = self._transport.post("/v1/blobs/missing", needed, wire.BlobsMissing)
             sized = [(len(sources[upload.digest]), upload) for upload in answer.uploads]
             for group in grouped(sized):

@@ -17,6 +17,7 @@ from picloud_model.wire.blob import (
     Manifest,
     MissingBlobsRequest,
     Module,
+    PricedJobs,
     ReadBlobsRequest,
     StoreBlobsRequest,
     Upload,

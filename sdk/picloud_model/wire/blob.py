@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from picloud_model.errors import RequestRefused
 from picloud_model.wire.body import Answer, Digest, Request
-from picloud_model.wire.limits import MAX_BLOBS
+from picloud_model.wire.limits import MAX_BLOBS, MAX_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,14 +39,23 @@ class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
     data: bytes | None = None
 
 
+class PricedJobs(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What decides which budgets are for some jobs, and what they cost."""
+
+    core_type: str
+    label: Annotated[str, Meta(max_length=MAX_LABEL)] | None = None
+
+
 class MissingBlobsRequest(Request, frozen=True):
     """Ask which blobs the server lacks: `POST /v1/blobs/missing`.
 
     With their `sizes` in bytes, in the same order, large ones can go to the blob store directly.
+    If they are for `jobs`, the answer is an error when a budget refuses these: before the upload.
     """
 
     digests: _Digests
     sizes: Annotated[list[Annotated[int, Meta(ge=0)]], Meta(max_length=MAX_BLOBS)] = []
+    jobs: PricedJobs | None = None
 
 
 class Upload(msgspec.Struct, frozen=True, array_like=True):

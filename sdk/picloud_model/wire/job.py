@@ -10,7 +10,7 @@ from msgspec import Meta
 from picloud_model.core import DEFAULT_CORE_TYPE
 from picloud_model.job import Status
 from picloud_model.pack import Envelope
-from picloud_model.wire.blob import Content
+from picloud_model.wire.blob import Content, PricedJobs
 from picloud_model.wire.body import (
     Answer,
     DependencyErrors,
@@ -141,10 +141,14 @@ class SubmitRequest(Request, frozen=True, omit_defaults=True):
 
 
 class StageRequest(Request, frozen=True):
-    """Send packs of a large map ahead: `POST /v1/jobs/staged`; forgotten if no submit follows."""
+    """Send packs of a large map ahead: `POST /v1/jobs/staged`; forgotten if no submit follows.
+
+    With `jobs`, they are refused if a budget refuses these.
+    """
 
     submit_id: SubmitId
     parts: _Parts
+    jobs: PricedJobs | None = None
 
 
 class Submitted(Answer, frozen=True):

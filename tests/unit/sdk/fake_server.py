@@ -36,6 +36,7 @@ class FakeServer:
         self.first: dict[str, int] = {}
         self.bytes_of: dict[str, bytes] = {}
         self.staged: dict[str, list[wire.PackPart]] = {}
+        self.uploads_for: list[wire.PricedJobs | None] = []
         self.blobs: dict[str, bytes] = {}
         self.ended: dict[int, wire.Outcome] = {}
         self.killed: list[Any] = []
@@ -126,6 +127,7 @@ class FakeServer:
 
     def _jobs_staged(self, body: bytes) -> wire.Answer:
         request = wire.decode(body, wire.StageRequest)
+        self.uploads_for.append(request.jobs)
         parts = self.staged.setdefault(request.submit_id, [])
         parts.extend(part for part in request.parts if part not in parts)
         return wire.Answer()
@@ -209,8 +211,9 @@ class FakeServer:
         return wire.BatchesListed(batches=chosen, more=more, slots=2)
 
     def _blobs_missing(self, body: bytes) -> wire.BlobsMissing:
-        digests = wire.decode(body, wire.MissingBlobsRequest).digests
-        lacking = [digest for digest in digests if digest not in self.blobs]
+        request = wire.decode(body, wire.MissingBlobsRequest)
+        self.uploads_for.append(request.jobs)
+        lacking = [digest for digest in request.digests if digest not in self.blobs]
         return wire.BlobsMissing(
             uploads=[wire.Upload(digest, f"/v1/blobs/{digest}") for digest in lacking]
         )

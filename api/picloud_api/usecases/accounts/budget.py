@@ -32,7 +32,7 @@ from picloud_api.usecases.accounts.account import check_administrator
 from picloud_api.usecases.accounts.spending import BudgetRecord, Spending
 
 if TYPE_CHECKING:
-    from picloud_model.wire import Options
+    from picloud_model.wire import Options, PricedJobs
     from picloud_model.wire.budget import (
         BudgetPeriod,
         RemoveBudgetRequest,
@@ -175,12 +175,12 @@ class Budgets:
         """Whether an account has budgets."""
         return account in self._spending
 
-    async def check(self, account: str, options: Options) -> str:
+    async def check(self, account: str, jobs: Options | PricedJobs) -> str:
         """Refuse jobs for which nothing is left.
 
         Args:
             account: An account that has budgets.
-            options: Of the jobs.
+            jobs: Their label and core type.
 
         Returns:
             What their user should know of budgets of which little is left; "" if there are none.
@@ -190,10 +190,10 @@ class Budgets:
         """
         spending = await self._current(account)
         verdicts = self._verdicts.setdefault(account, {})
-        asked = (options.label, options.core_type)
+        asked = (jobs.label, jobs.core_type)
         verdict = verdicts.get(asked)
         if verdict is None:
-            verdict = verdicts[asked] = self._verdict(spending, options)
+            verdict = verdicts[asked] = self._verdict(spending, jobs)
         if verdict.refusal:
             raise BudgetReached(verdict.refusal)
         return verdict.notice
@@ -238,19 +238,19 @@ class Budgets:
             for batch, jids in spending.overdrawn().items()
         ]
 
-    def _verdict(self, spending: Spending, options: Options) -> _Verdict:
-        """Return what holds for jobs with these options until more of what was spent is read."""
-        price = self._latest.price(options.core_type, self._clock())
+    def _verdict(self, spending: Spending, jobs: Options | PricedJobs) -> _Verdict:
+        """Return what holds for such jobs until more of what was spent is read."""
+        price = self._latest.price(jobs.core_type, self._clock())
         least: ListedBudget | None = None
         for key, record in spending.budgets.items():
-            if record.label not in (None, options.label):
+            if record.label not in (None, jobs.label):
                 continue
             shown = self._shown(spending, key)
             if record.action != "warn" and shown.is_reached:
                 return _Verdict(refusal=_reached(shown))
             if record.action != "warn" and price is None:
                 return _Verdict(
-                    refusal=f"Jobs on {options.core_type} have no price, so {_named(shown)} cannot "
+                    refusal=f"Jobs on {jobs.core_type} have no price, so {_named(shown)} cannot "
                     "count them: choose another core type, or ask the operator for a price."
                 )
             if shown.is_nearly_reached and (least is None or shown.left < least.left):

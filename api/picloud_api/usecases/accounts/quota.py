@@ -15,7 +15,7 @@ from picloud_api.store import layout
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from picloud_model.wire import Options, PackPart
+    from picloud_model.wire import Options, PackPart, PricedJobs
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.records import Ready, Staged
@@ -115,16 +115,29 @@ class AccountQuota:
             if not self._waits[account]:
                 del self._waits[account]
 
+    async def check_budgets(self, account: str, jobs: Options | PricedJobs | None) -> str:
+        """Refuse jobs for which nothing is left of a budget; without jobs, nothing is refused.
+
+        Returns:
+            What the user should know of budgets of which little is left, or "".
+
+        Raises:
+            BudgetReached: When nothing is left.
+        """
+        if jobs is None or not self._budgets.limits(account):
+            return ""
+        return await self._budgets.check(account, jobs)
+
     @asynccontextmanager
     async def admit(
-        self, account: str, amount: Amount, jobs: Options | None = None
+        self, account: str, amount: Amount, jobs: Options | PricedJobs | None = None
     ) -> AsyncIterator[str]:
         """Let an account store something in an `async with` block.
 
         Args:
             account: The account.
             amount: How much of what it stores.
-            jobs: The options of jobs, which have to be within its budgets.
+            jobs: What budgets need to know of jobs, which have to be within them.
 
         Yields:
             What the user should know of budgets of which little is left, or "".
@@ -133,9 +146,7 @@ class AccountQuota:
             AccountBusy: When it would have too much; the message says of what.
             BudgetReached: When nothing is left of a budget for the jobs.
         """
-        notice = ""
-        if jobs is not None and self._budgets.limits(account):
-            notice = await self._budgets.check(account, jobs)
+        notice = await self.check_budgets(account, jobs)
         use = self._uses.setdefault(account, _Use())
         if self._excess(use, amount):
             async with use.counting:

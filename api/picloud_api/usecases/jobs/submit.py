@@ -75,17 +75,18 @@ class SubmitJobs:
             RequestRefused: When packs are not as declared.
             BlobMissing: When it names blobs that are not stored.
             AccountBusy: When the account has too many bytes of unfinished jobs.
+            BudgetReached: When it is sent for jobs for which nothing is left of a budget.
         """
         check_packs(request.parts)
         await self._check_blobs(account, [part.content for part in request.parts])
-        async with self._quota.admit(account, Amount(stored_bytes=size_of(request.parts))):
+        amount = Amount(stored_bytes=size_of(request.parts))
+        async with self._quota.admit(account, amount, request.jobs):
             await self._stage(account, request)
 
     async def _stage(self, account: str, request: StageRequest) -> None:
         await self._mark(account, request.submit_id)
         await self._write_packs(account, request.submit_id, request.parts)
-        name = layout.staged(account, request.submit_id)
-        now = self._clock()
+        name, now = layout.staged(account, request.submit_id), self._clock()
 
         async def plan(draft: Draft) -> None:
             staged: Staged = await draft.get(name) or Staged([], now)
@@ -97,10 +98,9 @@ class SubmitJobs:
 
     async def _mark(self, account: str, batch: str) -> None:
         """Record that a submit is stored ahead, so that it is deleted if it never comes."""
-        name = layout.staged(account, batch)
+        name, now = layout.staged(account, batch), self._clock()
         if self._commits.view.peek(name) is not None:
             return
-        now = self._clock()
 
         async def plan(draft: Draft) -> None:
             if await draft.get(name) is None:

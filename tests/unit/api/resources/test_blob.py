@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from picloud_model import wire
 
+from tests.unit.api.budgets import put
+
 if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
     from tests.unit.api.http_api import HttpApi
@@ -50,6 +52,28 @@ async def test_a_slot_reads_blobs_of_its_account(api: ApiHarness, http: HttpApi)
 
     assert read.content == DATA
     assert forged.status_code == 401
+
+
+async def test_a_reached_budget_refuses_arguments_before_they_are_sent(
+    api: ApiHarness, http: HttpApi
+) -> None:
+    """Those of jobs that it is for; blobs for anything else are stored."""
+    await put(api, 0.0, label="train")
+    (part,) = api.request(1).parts
+
+    for label, code in (("train", "budget.reached"), ("other", None), (None, None)):
+        jobs = wire.PricedJobs("c1", label)
+        asked = wire.MissingBlobsRequest(digests=[DIGEST], jobs=jobs)
+        staged = wire.StageRequest(submit_id=f"{len(label or ''):032x}", parts=[part], jobs=jobs)
+        if code:
+            assert await http.refusal("/v1/blobs/missing", asked) == (403, code)
+            assert await http.refusal("/v1/jobs/staged", staged) == (403, code)
+        else:
+            assert (await http.post("/v1/blobs/missing", asked, wire.BlobsMissing)).uploads
+            await http.post("/v1/jobs/staged", staged, wire.Answer)
+    assert await http.post(
+        "/v1/blobs/missing", wire.MissingBlobsRequest(digests=[DIGEST]), wire.BlobsMissing
+    )
 
 
 async def test_a_missing_blob_is_an_error(http: HttpApi) -> None:

@@ -14,6 +14,7 @@ from cloud._packing import Packer
 from cloud._resources.blob import REQUEST_BYTES, BlobClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from picloud_model import wire
 from picloud_model.errors import AccountBusy, BlobMissing, SubmitChanged
 
 from tests.unit.sdk.fake_server import FakeServer, client_for, problem, transport_for
@@ -177,6 +178,19 @@ def test_a_large_map_is_staged_as_its_arguments_come(server: FakeServer, client:
     assert seen[-1] > 0
     assert "POST /v1/jobs/staged" in server.paths()
     assert len(server.arguments()) == 60
+
+
+def test_uploads_name_the_jobs_that_they_are_for(server: FakeServer) -> None:
+    """A budget that is reached refuses these, before anything is sent."""
+    config = Config()
+    config.max_transmit_data = 16_000_000
+    client = client_for(server, config)
+    client.map(len, (number.to_bytes(2) * 50_000 for number in range(60)), _label="train")
+    client.map(len, [b"x" * 8_000_000] * 2, _label="train")
+
+    assert "POST /v1/jobs/staged" in server.paths()
+    assert "POST /v1/blobs/missing" in server.paths()
+    assert set(server.uploads_for) == {wire.PricedJobs("c1", "train")}
 
 
 def test_a_staged_map_whose_answers_were_lost_is_the_same_map(
