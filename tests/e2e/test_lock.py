@@ -55,7 +55,10 @@ def test_jobs_and_programs_take_turns(name: str) -> None:
 
 
 def test_what_dies_holds_nothing(name: str, client: Client) -> None:
-    """Seconds after kill -9 of a program its lock is free, and at once after any end of a job."""
+    """Seconds after kill -9 of a program its lock is free, and at once after any end of a job.
+
+    A program that is killed while it waits for the lock does not delay the next one.
+    """
 
     def keeps(name: str) -> bool:
         return cloud.Lock(name).acquire()
@@ -65,6 +68,7 @@ def test_what_dies_holds_nothing(name: str, client: Client) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     source = f"import cloud; cloud.Lock({name!r}).acquire(); print('held', flush=True); input()"
+    waits = f"import cloud; print('waits', flush=True); cloud.Lock({name!r}).acquire()"
     environment = {
         **os.environ, "PICLOUD_URL": client.address.url, "PICLOUD_API_KEY": client.address.key
     }  # fmt: skip
@@ -75,11 +79,17 @@ def test_what_dies_holds_nothing(name: str, client: Client) -> None:
         assert program.stdout is not None
         assert program.stdout.readline() == "held\n"
         assert not cloud.Lock(name).acquire(blocking=False)
+        with subprocess.Popen(
+            [sys.executable, "-c", waits], env=environment, stdout=subprocess.PIPE, text=True
+        ) as waiter:
+            assert waiter.stdout is not None
+            assert waiter.stdout.readline() == "waits\n"
+            of_job = f"{name}-job"
+            assert cloud.result(cloud.call(keeps, of_job)) is True
+            waiter.kill()
         program.kill()
     died_at = time.monotonic()
 
-    of_job = f"{name}-job"
-    assert cloud.result(cloud.call(keeps, of_job)) is True
     with pytest.raises(CloudException):
         cloud.result(cloud.call(dies, of_job))
     for each in (of_job, name):
