@@ -63,6 +63,28 @@ class SecurityHeaders:
             response.set_header("Cache-Control", "no-store")
 
 
+class HeadRequests:
+    """Serves a HEAD request as a GET request, whose body falcon then leaves out.
+
+    A link to sign in is excepted: it is used up when it is opened.
+    """
+
+    async def process_request(self, request: Any, response: object) -> None:
+        """Find the page that a GET request would."""
+        del response
+        if request.method == "HEAD" and not request.path.startswith("/sign-in/"):
+            request.context.is_head = True
+            request.method = "GET"
+
+    async def process_response(
+        self, request: Any, response: object, resource: object, succeeded: bool
+    ) -> None:
+        """Let falcon send the headers alone."""
+        del response, resource, succeeded
+        if getattr(request.context, "is_head", False):
+            request.method = "HEAD"
+
+
 def site(use_cases: UseCases) -> App:
     """Return the application of all pages."""
     static = StaticFiles()
@@ -70,7 +92,11 @@ def site(use_cases: UseCases) -> App:
     visitors = Visitors(use_cases.accounts.sessions)
     most = use_cases.accounts.quota.quotas.requests
     app: App = falcon.asgi.App(
-        middleware=[SecurityHeaders(), RequestsInFlight(most, use_cases.turns)]
+        middleware=[
+            HeadRequests(),
+            SecurityHeaders(),
+            RequestsInFlight(most, use_cases.turns),
+        ]
     )
     app.req_options.strip_url_path_trailing_slash = True
     app.add_route("/static/{name}", static)

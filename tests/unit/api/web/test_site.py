@@ -35,6 +35,20 @@ async def test_every_reply_has_the_security_headers(api: ApiHarness) -> None:
     assert "unsafe" not in SECURITY_HEADERS["Content-Security-Policy"]
 
 
+async def test_head_has_the_headers_of_get(api: ApiHarness) -> None:
+    """And no body; a link to sign in is not used up by it."""
+    browser = await WebPages(api).open()
+
+    for path in ("/", "/jobs", "/jobs/7", "/nothing", "/sign-in", "/static/pages.css"):
+        read, head = await browser.send("GET", path), await browser.send("HEAD", path)
+        assert (head.status, head.text) == (read.status, "")
+        assert head.headers["content-length"] == str(len(read.text.encode()))
+    holder = await api.use_cases.accounts.accounts.holder(api.server.key)
+    link = await api.use_cases.accounts.sessions.create_link(holder)
+    assert (await browser.send("HEAD", link.path)).status == 405
+    assert (await browser.send("GET", link.path)).status == 303
+
+
 def test_the_server_passes_requests_for_each_page_on() -> None:
     """The pages that every page links to are there for browsers."""
     assert {address.split("/")[1] for address, _ in NAVIGATION} <= PAGES
