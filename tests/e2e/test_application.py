@@ -43,6 +43,8 @@ def shop() -> Any:
             response.content_type = "video/x"
             response.data = b"x" * SIZE
 
+        on_head_large = on_get_large
+
         async def on_get_broken(self, request: Any, response: Any) -> None:
             raise falcon.HTTPForbidden
 
@@ -99,6 +101,9 @@ def test_an_application_answers_below_its_url(client: Client, send: Caller) -> N
     reply = send("GET", f"{url}/large")
     assert (reply.status, reply.headers["Content-Type"]) == (200, "video/x")
     assert (reply.headers["Content-Length"], reply.data) == (str(SIZE), b"x" * SIZE)
+    reply = send("HEAD", f"{url}/large")
+    assert (reply.status, reply.headers["Content-Type"], reply.data) == (200, "video/x", b"")
+    assert reply.headers["Content-Length"] == str(SIZE)
     with current_client(client):
         assert cloud.jobs(label="shop-requests")
         rest.remove("shop")
@@ -119,7 +124,9 @@ def test_an_application_has_versions_and_is_listed(
             "QUERY_STRING": "a=%20",
             "HTTP_AUTHORIZATION": None,
         }
-        assert send("HEAD", f"{url}/x").status == 200
+        reply = send("HEAD", f"{url}/x")
+        assert (reply.status, reply.data) == (200, b"")
+        assert int(reply.headers["Content-Length"]) > 100
         assert send("OPTIONS", f"{url}/x").headers["Allow"] == "GET, POST, OPTIONS"
         rest.publish_app(shop, "site")
         assert send("GET", f"{url}/large").status == 200

@@ -14,6 +14,8 @@ from picloud_api.resources.body import read_bytes
 from picloud_api.usecases.rest.call_result import CallResult
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from falcon.asgi import Request, Response
 
     from picloud_api.usecases.rest.application import AppResponse
@@ -22,6 +24,7 @@ _OWN_COOKIES: Final = "picloud_"
 """What the names of the cookies of this server's web pages begin with."""
 _KEY_NAME: Final = re.compile(r"(?:pk_)?r?[0-9a-f]{12}")
 """The id of an API key, or of a key of an endpoint."""
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _TOKEN: Final = re.compile(r"p[a-z]_")
 """What keys and tokens of this server begin with."""
 _OF_A_CONNECTION: Final = frozenset((
@@ -101,11 +104,18 @@ def _received(request: Request) -> list[tuple[str, str]]:
     return found
 
 
-def write_response(response: Response, root: str, answer: AppResponse) -> None:
+def write_response(response: Response, root: str, answer: AppResponse, *, is_head: bool) -> None:
     """Reply with the response of an application.
 
     Its cookies are sent to the endpoint only, and its pages share nothing with other pages of this
     server.
+
+    Args:
+        response: The reply.
+        root: The path of the endpoint.
+        answer: The response.
+        is_head: Whether the request has the method HEAD: then the application names the length of
+            a body that it leaves out.
     """
     response.status = answer.head.status
     response.content_type = answer.body.content_type
@@ -121,10 +131,31 @@ def write_response(response: Response, root: str, answer: AppResponse) -> None:
     response.append_header("Content-Security-Policy", _SANDBOX)
     response.set_header("X-Content-Type-Options", "nosniff")
     body = answer.body
-    if isinstance(body, CallResult):
+    if is_head:
+        _write_length(response, answer)
+    elif isinstance(body, CallResult):
         response.data = body.data
     else:
         response.set_stream(body.pieces, body.size or 0)
+
+
+def _write_length(response: Response, answer: AppResponse) -> None:
+    """Reply without a body, with the length that it would have if that is known."""
+    body = answer.body
+    size = len(body.data) if isinstance(body, CallResult) else body.size
+    named = [value for name, value in answer.head.headers if name.lower() == "content-length"]
+    if named and _NUMBER.fullmatch(named[0]):
+        response.set_header("Content-Length", named[0])
+    elif size:
+        response.set_header("Content-Length", str(size))
+    else:
+        response.stream = _nothing()  # or Falcon would say that the body has no bytes
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    """Yield no bytes."""
+    return
+    yield b""
 
 
 def own_cookie(value: str, root: str) -> str:

@@ -236,7 +236,7 @@ class EndpointCallResource:
         answer = await self._response(request, caller, jid)
         await reauthenticate(request)
         if answer is not None:
-            write_response(response, root, answer)
+            write_response(response, root, answer, is_head=request.method == "HEAD")
             return None
         await self._kill(account, [(jid, jid)])
         errors.answer(request, response, InvokedJobFailed(_TOO_LONG.format(jid=jid)))

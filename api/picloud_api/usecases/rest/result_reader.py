@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import BlobMissing, InvokedJobFailed, NotFound, RequestRefused
 from picloud_model.pack import DIGEST_BYTES
-from picloud_model.wire import JSON
+from picloud_model.wire import JSON, MAX_RESULT_BYTES
 
 from picloud_api.usecases.jobs.plain_result import MAX_PARCEL
 from picloud_api.usecases.rest.application import app_response, large_app_response
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from picloud_api.usecases.rest.application import AppResponse
     from picloud_api.usecases.storage.blob import Blobs, StoredBlob
 
+_NOT_JSON: Final = (
+    "out_encoding='raw' if it returns bytes or text, else with 'pickle': results have up to "
+    f"{MAX_RESULT_BYTES // 2**20} MiB then"
+)
+"""What takes results that JSON does not."""
 _PIECES: Final = 3
 """How many pieces of a large result are in memory: one is read, one waits, one is sent."""
 
@@ -57,8 +62,7 @@ class ResultReader:
         """Return the result of a function that was published as a record says."""
         try:
             if record.out_encoding == "json":
-                data = await self._results.read(account, jid, hold, wait_s)
-                return CallResult(data, JSON, is_value=True)
+                return await self._value(account, jid, hold, wait_s)
             outcome = await self._results.outcome(account, jid, hold, wait_s)
             blob = await self._large(account, outcome, hold)
             if blob is None:
@@ -73,6 +77,17 @@ class ResultReader:
             pieces = slice_of(blob, DIGEST_BYTES, blob.size)
             return LargeCallResult(pieces, blob.size - DIGEST_BYTES, PICKLE)
         return large_raw_result(jid, blob, record.content_type)
+
+    async def _value(
+        self, account: str, jid: int, hold: Callable[[int], Awaitable[Held]], wait_s: float
+    ) -> CallResult:
+        """Return a result as JSON."""
+        try:
+            data = await self._results.read(account, jid, hold, wait_s)
+        except RequestRefused as error:
+            reason = error.message.removesuffix(".")
+            raise InvokedJobFailed(f"{reason}, or publish the function with {_NOT_JSON}.") from None
+        return CallResult(data, JSON, is_value=True)
 
     async def response(
         self, account: str, jid: int, hold: Callable[[int], Awaitable[Held]], wait_s: float

@@ -119,6 +119,18 @@ async def test_a_large_result_is_sent_piece_by_piece(
     assert 0 < large.held < SIZE
 
 
+async def test_a_result_that_is_too_large_for_json(large: LargeResults) -> None:
+    """The error names the job, how to read its result, and the encodings that take it."""
+    with pytest.raises(InvokedJobFailed) as refused:
+        await large.read("x" * SIZE, "json")
+
+    assert refused.value.message == (
+        "The result of job 1 is larger than 4 MiB; read it with cloud.result(1) or "
+        "`picloud result 1`, or publish the function with out_encoding='raw' if it returns bytes "
+        "or text, else with 'pickle': results have up to 128 MiB then."
+    )
+
+
 async def test_a_damaged_result_is_not_whole(large: LargeResults) -> None:
     """Its end is missing, so that the receiver notices."""
     found = await large.read(b"x" * SIZE, "raw", damaged=True)
