@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import pytest
 from picloud_api import wiring
 from picloud_api.engine.jobs.fence import Blame
-from picloud_api.store.records import Ready
+from picloud_api.store.records import CronRecord, Ready
 from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_driver.bucket.directory import DirectoryBuckets
 from picloud_driver.consul.gateway import ConsulAccess
@@ -23,14 +23,19 @@ from picloud_driver.state.consul import ConsulState
 from picloud_driver.webhook.direct import DirectWebhooks
 from picloud_driver.webhook.network_policy import NetworkPolicy
 from picloud_model import wire
-from picloud_model.errors import JobDeleted
+from picloud_model.errors import JobDeleted, Unavailable
+from picloud_model.wire.cron import CronSchedule, RegisterCronRequest
 
+from tests.polling import eventually
 from tests.servers import running
 from tests.unit.api.api_harness import ACCOUNT, ApiHarness, RecordingScheduler, report_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
+
+    from picloud_api.usecases.crons.cron import Crons
+    from picloud_driver.state import Operation
 
 SOON_S = 10.0
 
@@ -66,6 +71,59 @@ class Shared(ApiHarness):
         await super().start()
         await self.server.background.start()
         return self
+
+
+class MortalState(ConsulState):
+    """Consul as a process sees it that may die while it starts a cron job.
+
+    Attributes:
+        dies: When it dies: before a change of a cron job is stored, or right after.
+        has_died: Set then; from there on none of its changes is stored.
+    """
+
+    dies: Literal["", "before", "after"] = ""
+
+    def __init__(self, access: ConsulAccess, *, prefix: str) -> None:
+        super().__init__(access, prefix=prefix)
+        self.has_died = asyncio.Event()
+
+    async def commit(self, operations: Sequence[Operation]) -> dict[str, int]:
+        """Store changes, or die."""
+        if self.has_died.is_set():
+            raise Unavailable("The process is dead.")
+        starts = any(each.key.startswith(CronRecord.prefix) for each in operations)
+        if starts and self.dies == "after":
+            await super().commit(operations)
+        if starts and self.dies:
+            self.has_died.set()
+            raise Unavailable("The process died.")
+        return await super().commit(operations)
+
+
+class Mortal(Shared):
+    """A server process that may die, and whose clock a test sets forward."""
+
+    def __init__(
+        self,
+        root: Path,
+        consul: running.Consul,
+        scheduler: RecordingScheduler,
+        ahead_s: list[float],
+    ) -> None:
+        super().__init__(root, consul, scheduler)
+        self._ahead_s = ahead_s
+
+    def ports(self) -> wiring.Ports:
+        self.mortal = MortalState(ConsulAccess(self._consul.address), prefix=f"{self.root.name}/")
+        return msgspec.structs.replace(super().ports(), state=self.mortal)
+
+    def clock(self) -> float:
+        return time.time() + sum(self._ahead_s)
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the leader."""
+        return self.server.background.leader.is_leader
 
 
 @pytest.fixture(scope="module")
@@ -333,3 +391,43 @@ async def test_a_job_deleted_at_the_other_is_gone(pair: tuple[Shared, Shared]) -
     with pytest.raises(JobDeleted):
         await two.statuses(jids)
     assert await two.statuses(jids[:1]) == ["done"]
+
+
+async def test_a_leader_that_dies_at_each_due_time(tmp_path: Path, consul: running.Consul) -> None:
+    """There is one job for each due time, whether the leader died before it was stored or right
+    after: the other process leads then, and a new one takes its place.
+    """
+    scheduler, ahead_s = RecordingScheduler(), list[float]()
+    processes = [await Mortal(tmp_path, consul, scheduler, ahead_s).start() for _ in range(2)]
+    job = msgspec.structs.replace(processes[0].request(1), kind="call")
+    schedule = CronSchedule(schedule="0 * * * *")
+    request = RegisterCronRequest(label="hourly", schedule=schedule, job=job)
+    due_at = (await processes[0].use_cases.crons.crons.register(ACCOUNT, request)).next_at[0]
+    due: list[float] = []
+
+    for dies in ("before", "after"):
+        leader = await eventually(
+            lambda: next((each for each in processes if each.leads), None), "a process leads"
+        )
+        assert leader is not None
+        processes.remove(leader)
+        leader.mortal.dies = dies  # type: ignore[assignment]
+        due.append(due_at)
+        ahead_s.append(due_at - leader.clock())
+        await leader.mortal.has_died.wait()
+        await leader.stop()
+        crons = processes[0].use_cases.crons.crons
+
+        async def is_run(crons: Crons = crons) -> bool:
+            return (await crons.info(ACCOUNT, "hourly")).last_due_at == due[-1]
+
+        await eventually(is_run, "the job of the due time is submitted")
+        due_at += 3600
+        processes.append(await Mortal(tmp_path, consul, scheduler, ahead_s).start())
+
+    known = await processes[0].use_cases.crons.crons.info(ACCOUNT, "hourly")
+    assert (known.last_jid, known.missed, known.problem) == (len(due), 0, "")
+    listed = await processes[0].use_cases.jobs.listing.list(ACCOUNT, wire.ListRequest())
+    assert [each.jid for each in listed.jobs] == [2, 1]
+    for each in processes:
+        await each.stop()
