@@ -140,6 +140,10 @@ _PLAIN: Final = tuple(
             "must consist of 1 to {} letters, digits, hyphens and underscores",
         ),
         (
+            r"Expected `str` matching regex '\^a\[0-9a-z\].*'",
+            "must be the id of an account, such as a0000001",
+        ),
+        (
             r"Expected `str` matching regex '(.+)'",
             "has a length or characters that are not allowed",
         ),
@@ -205,6 +209,8 @@ def plain(message: str) -> str:
     'must be 12 hexadecimal digits'
     >>> plain("Expected `str` matching regex '^[A-Za-z0-9_-]{1,64}$'")
     'must consist of 1 to 64 letters, digits, hyphens and underscores'
+    >>> plain("Expected `str` matching regex '^a[0-9a-z]{1,30}$'")
+    'must be the id of an account, such as a0000001'
     """
     for pattern, sentence in _PLAIN:
         if matched := pattern.fullmatch(message):

@@ -17,6 +17,12 @@ def _unquoted(matched: re.Match[str]) -> str:
     return f"Invalid value for {' / '.join(filter(None, matched.groups()))}:"
 
 
+def _missing(matched: re.Match[str]) -> str:
+    """Return the beginning of a usage error that names what a command lacks, without quotes."""
+    kind, *names = matched.groups()
+    return f"Missing {kind} {' / '.join(filter(None, names))}".removesuffix("...")
+
+
 def _other_kind(matched: re.Match[str]) -> str:
     """Return the end of a usage error of a path that names something else than it has to."""
     kind = {"file": "directory", "directory": "file"}[matched[2]]
@@ -55,6 +61,7 @@ _PLAIN: Final = tuple(
         (r"^Got unexpected extra argument\(s\) \((.*)\)", r"Unexpected argument: \1"),
         (r"^Option '(\S+)' requires an argument\b", r"\1 needs a value"),
         (r"^Invalid value for '(\S+)'(?: / '(\S+)')?:", _unquoted),
+        (r"^Missing (argument|option) '([^']+)'(?: / '([^']+)')?", _missing),
     )
 )
 """What typer says of values, and how we say it."""
@@ -76,6 +83,17 @@ _BEFORE: Final = frozenset(
 """Options of `picloud` itself."""
 
 
+_UNKNOWN: Final = re.compile(r"No such command '([\w-]+)'")
+_SYNONYMS: Final = (
+    frozenset({"delete", "remove", "rm", "del", "deregister", "unregister", "unpublish", "unset"}),
+    frozenset({"list", "ls", "show", "get", "ps", "jobs"}),
+    frozenset({"create", "new", "add", "set", "register", "publish", "put"}),
+    frozenset({"release", "unlock", "break", "free"}),
+    frozenset({"start", "run", "exec", "submit", "launch"}),
+    frozenset({"kill", "cancel", "abort", "stop", "end"}),
+    frozenset({"down", "shutdown", "stop", "halt"}),
+)
+"""Names of commands that mean about the same, here or in other programs."""
 _NEGATIVE: Final = re.compile(r"-[\d.]")
 """How a negative value begins, and no option does."""
 _NUMBERS: Final = frozenset(
@@ -169,6 +187,12 @@ def plain(text: str) -> str:
     return text
 
 
+def _same(context: Any, name: str) -> list[str]:
+    """Return the commands of a group that mean the same as one that it does not have."""
+    known = context.command.list_commands(context) if context else []
+    return [each for each in known if any(name in words and each in words for words in _SYNONYMS)]
+
+
 def _of_negative(command: Any, option: str) -> str:
     """Return what to say of a negative value, which is read as an option that does not exist."""
     arguments = [each.metavar for each in command.params if each.param_type_name == "argument"]
@@ -191,6 +215,8 @@ def usage_error(error: Any, command: str = "picloud") -> str:
         text = f"No such option: {option}. It precedes the command: picloud {option} ..."
     if option == "--json" and " " not in where:
         text = "No such option: --json. It follows the command; before it, write -o json"
+    if (unknown := _UNKNOWN.match(text)) and (same := _same(error.ctx, unknown[1])):
+        text = f"No such command {unknown[1]!r}. Did you mean {' or '.join(map(repr, same))}?"
     if _NEGATIVE.match(option):
         text = _of_negative(error.ctx.command, option)
     if text.startswith("No such option: --slots") and where.endswith(" up"):

@@ -63,7 +63,7 @@ def break_lock(name: str) -> None:
 
     >>> cloud.lock.break_lock("report")
     Traceback (most recent call last):
-    cloud.CloudException: No lock 'report' is held in your account; `picloud lock list` shows those.
+    cloud.CloudException: No lock 'report' is held in your account: see `picloud lock list`.
     """
     LockClient(client().transport).break_lock(checked_name(name))
 

@@ -9,13 +9,13 @@ import typer
 from cloud import budget
 from cloud._costs.usage import usage
 from picloud_model.errors import nearest_name
-from picloud_model.wire.budget import words
+from picloud_model.wire.budget import BUDGET_ACTIONS, words
 from picloud_model.wire.usage import money
 
 from picloud import output, tables, units
 from picloud.completion import values
 from picloud.help_pages import HelpfulGroup
-from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
+from picloud.options.arguments import AsJson, choice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +93,8 @@ def set_budget(
       $ picloud budget set 1.50 --label training --action kill
       $ picloud budget set 100 --per month --account a1b2c3d4
     """  # noqa: D301 - \b keeps the lines apart
-    found = budget.set(dollars, per, label=label, action=action, account=account)
+    choice(action, BUDGET_ACTIONS, "an action", "--action")
+    found = budget.set(dollars, _period(per), label=label, action=action, account=account)
     if json:
         output.as_json(_fields(found))
     else:
@@ -145,7 +146,12 @@ def remove_budget(*, per: Per = None, label: Label = None, account: Account = No
       $ picloud budget remove --per month
       $ picloud budget remove --label training
     """  # noqa: D301 - \b keeps the lines apart
-    budget.remove(per, label=label, account=account)
+    budget.remove(_period(per), label=label, account=account)
+
+
+def _period(per: str | None) -> str | None:
+    """Return a period that exists, or None."""
+    return None if per is None else choice(per, values.budget_periods(""), "a period", "--per")
 
 
 def _check_label(label: str) -> None:

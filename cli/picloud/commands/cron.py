@@ -12,7 +12,7 @@ from picloud_model.wire.cron import MissedRuns, Overlap
 from picloud import output, results, tables, units
 from picloud.completion import crons
 from picloud.help_pages import HelpfulGroup
-from picloud.options.arguments import AsJson, Words  # noqa: TC001 - typer reads annotations when it runs
+from picloud.options.arguments import AsJson, Words, without_options
 from picloud.options.job import JobOptions, takes_job_options
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def register(
       $ picloud cron register -t f2 --timezone Europe/Berlin work '0 9 * * mon-fri' make
       $ picloud cron register --overlap skip --missed run sync '*/5 * * * *' ./sync
     """  # noqa: D301 - \b keeps the lines apart
-    checked = options.command(command, {})
+    checked = options.command(without_options(command), {})
     shell.register_cron(
         checked,
         cron_label,

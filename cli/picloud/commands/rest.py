@@ -14,7 +14,7 @@ from picloud import output, results, tables, units
 from picloud.completion import endpoints
 from picloud.help_pages import HelpfulGroup
 from picloud.options import arguments
-from picloud.options.arguments import AsJson, Words  # noqa: TC001 - typer reads annotations when it runs
+from picloud.options.arguments import AsJson, Words, without_options
 from picloud.options.job import JobOptions, takes_job_options
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
@@ -91,7 +91,7 @@ def publish(
     from cloud._endpoints.access import checked_access  # noqa: PLC0415 - this command alone
     from cloud._endpoints.encoding import checked_encoding  # noqa: PLC0415
 
-    checked = options.command(command, {}, None)
+    checked = options.command(without_options(command), {}, None)
     chosen = options.call_options()
     encoding = checked_encoding("raw", content_type)
     access = checked_access(public, calls_per_minute, origin or [], warm)

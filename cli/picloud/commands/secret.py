@@ -20,6 +20,8 @@ app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
 _STANDARD_INPUT: Final = "-"
 _VALUES: Final = "VARIABLE=VALUE"
+_FROM_FILE: Final = "--from-file"
+
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="Name of a secret.", autocompletion=secrets)
 ]
@@ -82,9 +84,10 @@ def set_secret(
       $ vault read -field=env app | picloud secret set db
       $ picloud secret set tls --as-file --from-file TLS_KEY=key.pem
     """  # noqa: D301 - \b keeps the lines apart
-    assigned = _assigned([*(values or ()), *(from_file or ())])
-    for each in from_file or ():
-        variable, _, path = each.partition("=")
+    assigned = _assigned(values or [], _VALUES)
+    for variable, path in _assigned(from_file or [], _FROM_FILE).items():
+        if variable in assigned:
+            raise typer.BadParameter(f"{variable} is given twice.", param_hint=_FROM_FILE)
         assigned[variable] = _contents(path)
     if assigned and from_env_file:
         raise typer.BadParameter("give values or --from-env-file, not both.")
@@ -135,16 +138,16 @@ def remove(name: Name) -> None:
     secret.remove(name)
 
 
-def _assigned(texts: list[str]) -> dict[str, str]:
+def _assigned(texts: list[str], hint: str) -> dict[str, str]:
     """Return the values of assignments by name; an error has no value in it."""
     values: dict[str, str] = {}
     for number, text in enumerate(texts, 1):
         name, equals, value = text.partition("=")
         if not equals or not name:
-            message = f"value {number} is not of the form VARIABLE=VALUE."
-            raise typer.BadParameter(message, param_hint=_VALUES)
+            form = "VARIABLE=PATH" if hint == _FROM_FILE else "VARIABLE=VALUE"
+            raise typer.BadParameter(f"value {number} is not of the form {form}.", param_hint=hint)
         if name in values:
-            raise typer.BadParameter(f"{name} is given twice.", param_hint=_VALUES)
+            raise typer.BadParameter(f"{name} is given twice.", param_hint=hint)
         values[name] = value
     return values
 
@@ -153,9 +156,11 @@ def _contents(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise typer.BadParameter(f"{path} cannot be read: {error.strerror}.") from None
+        message = f"{path} cannot be read: {error.strerror}."
+        raise typer.BadParameter(message, param_hint=_FROM_FILE) from None
     except UnicodeDecodeError:
-        raise typer.BadParameter(f"{path} is not a text in UTF-8.") from None
+        message = f"{path} is not a text in UTF-8."
+        raise typer.BadParameter(message, param_hint=_FROM_FILE) from None
 
 
 def _from_standard_input() -> dict[str, str]:

@@ -106,6 +106,44 @@ def statuses(text: str, param_hint: str) -> list[str]:
     return names
 
 
+def without_options(words: list[str]) -> list[str]:
+    """Return the words of a command that follows other arguments, if no option is among these.
+
+    Raises:
+        typer.BadParameter: When the first word is an option, which would be run as a program.
+
+    >>> without_options(["echo", "-n", "hello"])
+    ['echo', '-n', 'hello']
+    """
+    if words[0].startswith("-"):
+        raise typer.BadParameter(
+            f"it begins with {words[0]!r}: options precede all arguments.", param_hint="COMMAND"
+        )
+    return words
+
+
+def choice(text: str, known: Sequence[str], what: str, param_hint: str) -> str:
+    """Return a text that has to be one of some names.
+
+    Args:
+        text: The text.
+        known: The names.
+        what: What each of them is the name of, with its article.
+        param_hint: The option.
+
+    Raises:
+        typer.BadParameter: When it is another one.
+
+    >>> choice("day", ["day", "month"], "a period", "--per")
+    'day'
+    """
+    if text not in known:
+        raise typer.BadParameter(
+            f"{text!r} is not {what}: write {one_of(known)}.", param_hint=param_hint
+        )
+    return text
+
+
 def age(text: str, param_hint: str) -> int:
     """Return an age in seconds.
 

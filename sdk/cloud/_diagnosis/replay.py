@@ -23,7 +23,7 @@ from cloud._jobs.pack_parts import pack_parts
 from cloud._jobs.submit import INLINE_FUNCTION_BYTES, random_id
 from cloud._packing import PackingError
 from cloud._packing.bundle_tree import fetched
-from cloud.errors import CloudException
+from cloud.errors import CloudException, CommandFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,6 +96,8 @@ class Replay:
         while trace is not None and trace.tb_frame.f_code is not Replay.run.__code__:
             trace = trace.tb_next
         trace = trace.tb_next if trace is not None else error.__traceback__
+        if isinstance(error, CommandFailed):  # its frames are ours
+            trace = None
         lines = traceback.format_exception(type(error), error, trace)
         return code.TREES.shown_text("".join(lines)).rstrip()
 

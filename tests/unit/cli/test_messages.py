@@ -58,6 +58,45 @@ def test_the_number_of_slots_is_that_of_workers() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("secret", "delete", "db"), "'rm'"),
+        (("rest", "unpublish", "area"), "'remove'"),
+        (("lock", "release", "db"), "'break'"),
+        (("run", "ls"), "'exec'"),
+        (("cancel", "7"), "'kill'"),
+        (("stop",), "'down' or 'kill'"),
+        (("cron", "regster", "x"), "'register'"),
+    ],
+)
+def test_a_command_of_another_name_is_proposed(arguments: tuple[str, ...], meant: str) -> None:
+    """One that other programs have for the same, or that is misspelt."""
+    assert f"Did you mean {meant}" in invoke(*arguments).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("budget", "set"), "Missing argument DOLLARS."),
+        (("exec",), "Missing argument COMMAND. Try"),
+        (("env", "build", "x"), "Missing option --file / -f."),
+        (("budget", "set", "5", "--per", "week"), "Invalid value for --per: 'week' is not a "),
+        (("budget", "set", "5", "--action", "kil"), "Invalid value for --action: 'kil' is not an "),
+        (("secret", "set", "db", "--from-file", "X"), "Invalid value for --from-file: value 1 is"),
+        (("rest", "publish", "lab", "--warm", "1", "true"), "Invalid value for COMMAND: it begins"),
+        (("cron", "register", "a", "@daily", "--overlap", "skip"), "Invalid value for COMMAND: it"),
+    ],
+)
+def test_a_mistake_is_named_in_words_of_the_command_line(
+    arguments: tuple[str, ...], said: str
+) -> None:
+    """Options by their names, and where they go."""
+    refused = invoke(*arguments)
+
+    assert (refused.exit_code, refused.stderr[: len(said) + 7]) == (2, f"error: {said}")
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("budget", "set", "-5"), "DOLLARS cannot be negative."),

@@ -213,8 +213,8 @@ class Locks:
         if not await self._remove(account, name):
             held = [each.name for each in (await self.list(account)).locks]
             near = nearest_name(name, held)
-            hint = f"did you mean {near!r}?" if near else "`picloud lock list` shows those."
-            raise NotFound(f"No lock {name!r} is held in your account; {hint}", field="name")
+            hint = f"; did you mean {near!r}?" if near else ": see `picloud lock list`."
+            raise NotFound(f"No lock {name!r} is held in your account{hint}", field="name")
 
     async def _remove(self, account: str, name: str, hold: str = "") -> bool:
         """Take a lock away from one of its holders, or from all; return whether it was held."""

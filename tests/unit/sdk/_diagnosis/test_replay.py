@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cloud import CloudException
-from cloud._diagnosis.replay import _differences, submit_again
+from cloud._diagnosis.replay import Replay, _differences, submit_again
+from cloud.errors import CommandFailed
 from picloud_model import pack, wire
 
 from tests.unit.sdk.fake_server import FakeServer, client_for
@@ -74,3 +75,18 @@ def test_options_without_effect_are_named() -> None:
         "its random numbers came from _seed, here they do not",
         "it ran in /no/such/place, which is not a directory here",
     ]
+
+
+def test_a_shell_command_that_fails_has_no_frames_of_ours() -> None:
+    """Its frames are those of the module that runs it; what it printed says more."""
+    with pytest.raises(CommandFailed) as failed:
+        _fail()
+
+    shown = Replay.trace_of(cast("Replay", None), failed.value)
+
+    assert "File" not in shown
+    assert shown.endswith("CommandFailed: it ended with 2\nno such file")
+
+
+def _fail() -> None:
+    raise CommandFailed("it ended with 2", 2, "no such file")

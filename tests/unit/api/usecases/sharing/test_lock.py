@@ -85,7 +85,7 @@ async def test_only_what_is_held_can_be_broken(api: ApiHarness) -> None:
     with pytest.raises(NotFound, match="No lock 'dbb' is held in your account; did you mean 'db'"):
         await locks.break_lock(ACCOUNT, "dbb")
     api.now += HELD_S
-    with pytest.raises(NotFound, match="'db' is held in your account; `picloud lock list` shows"):
+    with pytest.raises(NotFound, match="'db' is held in your account: see `picloud lock list`"):
         await locks.break_lock(ACCOUNT, "db")
     assert await fence(api, asked()) == 2
 
