@@ -157,6 +157,7 @@ COMMANDS: Final = (
     ),
     CommandRow("env", "env:app", "Build the environments that jobs run in."),
     CommandRow("secret", "secret:app", "Keep passwords and keys that only your jobs may see."),
+    CommandRow("dict", "dictionary:app", "Share small values between jobs and programs."),
     CommandRow("lock", "lock:app", "Show which locks your jobs and programs hold."),
     CommandRow(
         "key", "key:app", "Create, list, activate and deactivate the API keys of your account."

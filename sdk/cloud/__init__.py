@@ -43,6 +43,7 @@ __all__ = [
 ]
 __all__ += _functions.__all__
 _LATER = {
+    "Dict": "cloud._sharing.dictionary",
     "Executor": "cloud._futures.executor",
     "Leader": "cloud._sharing.lock",
     "Lock": "cloud._sharing.lock",
@@ -62,7 +63,7 @@ _LATER = {
     "wait": "cloud._futures.completed",
 }
 """Members that are imported when a script first names them, and their modules."""
-__all__ += ["Executor", "Leader", "Lock", "Pool", "RetryPolicy", "Semaphore"]  # noqa: F405 - they come from `__getattr__`
+__all__ += ["Dict", "Executor", "Leader", "Lock", "Pool", "RetryPolicy", "Semaphore"]  # noqa: F405 - they come from `__getattr__`
 __all__ += ["as_completed", "connect"]  # noqa: F405 - as above
 __all__ += ["estimate", "explain", "job", "prices", "progress", "register_joblib"]  # noqa: F405 - as above
 __all__ += ["stream", "usage", "wait"]  # noqa: F405 - as above

@@ -27,6 +27,7 @@ from cloud._resources.attachment import AttachmentClient
 from cloud._resources.bucket import BucketClient
 from cloud._resources.budget import BudgetClient
 from cloud._resources.cron import CronClient
+from cloud._resources.dictionary import DictClient, list_dicts
 from cloud._resources.environment import EnvironmentClient
 from cloud._resources.lock import LockClient
 from cloud._resources.notebook import NotebookClient
@@ -213,8 +214,7 @@ def use(client: Client) -> None:
     use_volume(VolumeClient(transport))
     use_environment(EnvironmentClient(transport), SetupMachineClient(transport))
     use_secret(SecretClient(transport))
-    use_lock(LockClient(transport))
-    use_stream(client)
+    use_shared(client)
     use_notebook(NotebookClient(transport), client)
     use_cron(CronClient(transport), client)
     use_endpoint(EndpointClient(transport), client)
@@ -237,6 +237,13 @@ def use_bucket(bucket: BucketClient, transport: Transport) -> None:
     bucket.remove(["small", "whole", "parts"])
 
 
+def use_shared(client: Client) -> None:
+    """Use what jobs and programs have in common while they run."""
+    use_lock(LockClient(client.transport))
+    use_dictionary(client)
+    use_stream(client)
+
+
 def use_lock(lock: LockClient) -> None:
     """Use everything that a client can request of locks."""
     hold = uuid4().hex
@@ -247,6 +254,16 @@ def use_lock(lock: LockClient) -> None:
     lock.release("a", hold)
     assert lock.acquire("a", hold, 1, 0.0) is not None
     lock.break_lock("a")
+
+
+def use_dictionary(client: Client) -> None:
+    """Use everything that a client can request of dictionaries."""
+    shared = DictClient(client.transport, "d")
+    version = shared.set("k", client.packer.pickle(1, "v"), client.packer.envelope, 0, None).version
+    assert shared.get("k", 0).version == version
+    assert [each.key for each in shared.entries(with_values=True)] == ["k"]
+    assert "d" in [each.name for each in list_dicts(client.transport)]
+    shared.remove("k", version)
 
 
 def use_stream(client: Client) -> None:

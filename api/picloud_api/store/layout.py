@@ -30,6 +30,8 @@ warm_slots/<account>/<label>         WarmRecord
 webhooks/<account>/<batch>           WebhookRecord, until it is delivered or given up
 failed_webhooks/<account>/<batch>    FailedWebhookRecord, for a month
 webhook_secrets/<account>            WebhookSecretRecord
+dicts/<account>/<name>/<digest>      EntryRecord
+dict_versions/<account>              EntryCounter
 streams/<account>/<jid>              StreamRecord
 chunks/<account>/<jid>/<first>       values of a stream, until they are read
 signin/<account>/<digest>            SignInRecord, until it is used

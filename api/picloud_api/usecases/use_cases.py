@@ -54,6 +54,7 @@ from picloud_api.usecases.rest.endpoint_key import EndpointKeys
 from picloud_api.usecases.rest.rest import Endpoints
 from picloud_api.usecases.rest.result_reader import ResultReader
 from picloud_api.usecases.rest.warm_slots import WarmPools
+from picloud_api.usecases.sharing.dictionary import Dicts
 from picloud_api.usecases.sharing.lock import Locks
 from picloud_api.usecases.sharing.stream import Streams
 from picloud_api.usecases.slots.heartbeat import SlotHeartbeat
@@ -221,6 +222,7 @@ class SharingRoom:
 
     def __init__(self, base: Foundation, accounts: AccountsRoom, storage: StorageRoom) -> None:
         self.locks = Locks(base.context, accounts.job_tokens, accounts.quota)
+        self.dicts = Dicts(base.context, self.locks, accounts.quota)
         self.streams = Streams(base.context, storage.known_blobs, accounts.quota)
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from picloud_model.wire.lock import MAX_LOCK_NAME, MAX_TOKENS
+from picloud_model.wire.lock import MAX_LOCK_NAME, MAX_TOKENS, HeldLock
 
 from cloud._arguments.option_values import real, whole
 from cloud._client.current import client
@@ -253,15 +253,29 @@ class Leader(Lock):
         return self.held
 
 
-def checked_name(name: Any) -> str:
-    """Return the name of a lock.
+def holding_of(lock: Any) -> HeldLock | None:
+    """Return which holding of a lock a request is to depend on; None for no lock.
+
+    Raises:
+        CloudException: When it is not held here, or not a lock.
+    """
+    if lock is None:
+        return None
+    if not isinstance(lock, Semaphore):
+        raise CloudTypeError(f"lock must be a cloud.Lock that is held, not {lock!r:.80}.")
+    held = lock._mine()  # noqa: SLF001 - of this module
+    return HeldLock(held.name, held.hold)
+
+
+def checked_name(name: Any, noun: str = "lock") -> str:
+    """Return the name of a lock, or of another noun.
 
     Raises:
         CloudException: When it is not allowed.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise CloudValueError(
-            f"{name!r:.80} is not a valid name of a lock: use 1 to {MAX_LOCK_NAME} letters, "
+            f"{name!r:.80} is not a valid name of a {noun}: use 1 to {MAX_LOCK_NAME} letters, "
             "digits, dots, hyphens and underscores."
         )
     return name

@@ -20,6 +20,7 @@ MEMBERS = [
     "CloudTimeoutError",
     "CloudTypeError",
     "CloudValueError",
+    "Dict",
     "Executor",
     "Job",
     "Jobs",

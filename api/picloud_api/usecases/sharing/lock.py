@@ -175,6 +175,23 @@ class Locks:
                 count += record is not None
         return count
 
+    async def require(self, draft: Draft, account: str, lock: HeldLock) -> None:
+        """Let what a draft writes depend on a lock: it is refused unless the lock is held.
+
+        Raises:
+            RequestConflict: When the lock was released, or another one has taken it.
+        """
+        key = _key(account, lock.name)
+        record: LockRecord | None = await draft.fresh(key)
+        if record is None or all(each.id != lock.hold for each in record.holds):
+            raise RequestConflict(
+                f"The lock {lock.name!r} is no longer held by the program or job that writes: "
+                "take it again, and read what was written meanwhile.",
+                field="lock",
+            )
+        # It is written as it is: so the commit fails if another one takes the lock meanwhile.
+        draft.put(key, record)
+
     async def renew(self, account: str, request: RenewLocksRequest) -> LocksRenewed:
         """Hold locks for longer; return which of them are no longer held."""
         held = await asyncio.gather(

@@ -1,0 +1,254 @@
+"""Dictionaries: small values that jobs and programs of an account share, by name and key.
+
+Each change gives its entry a new version, from a counter of the account, so that none is used
+twice. What is written with a lock is stored in one transaction with the record of the lock: it is
+refused once another holder has taken that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from picloud_model.errors import RequestConflict
+from picloud_model.pack import Envelope
+from picloud_model.wire.dictionary import (
+    MAX_ENTRIES,
+    MAX_ENTRY_BYTES,
+    MAX_PAGE_BYTES,
+    DictsListed,
+    EntriesListed,
+    EntryRead,
+    EntrySet,
+    ListedDict,
+    ListedEntry,
+)
+
+from picloud_api.store.records import Event, EventKind, NamedRecord, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picloud_model.wire.dictionary import (
+        EntriesRequest,
+        EntryRequest,
+        RemoveEntryRequest,
+        SetEntryRequest,
+    )
+
+    from picloud_api.engine.process.context import Context
+    from picloud_api.store.draft import Draft
+    from picloud_api.usecases.accounts.quota import AccountQuota
+    from picloud_api.usecases.sharing.lock import Locks
+
+LOOK_S: Final = 2.0
+"""How often a request that waits looks for what it was not woken for."""
+REMEMBERED: Final = 8
+"""Changes of an entry that are known if they are sent again."""
+_AT_ONCE: Final = 16
+"""Entries of a dictionary that are removed in one transaction."""
+
+
+class EntryChange(Record, frozen=True):
+    """A change of an entry, and the version that it gave it."""
+
+    id: str
+    version: int
+
+
+class EntryRecord(NamedRecord, frozen=True, kw_only=True):
+    """An entry, under the key `dicts/<account>/<name>/<digest of its key>`; empty without value."""
+
+    prefix: ClassVar[str] = "dicts/"
+
+    key: str
+    version: int
+    changes: list[EntryChange]
+    envelope: Envelope
+    value: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """How many bytes its value has."""
+        return len(self.value or b"")
+
+
+class EntryCounter(NamedRecord, frozen=True):
+    """The last version in an account, and how many entries it has with how many bytes."""
+
+    prefix: ClassVar[str] = "dict_versions/"
+
+    version: int = 0
+    entries: int = 0
+    size: int = 0
+
+
+class Dicts:
+    """The dictionaries of all accounts."""
+
+    def __init__(self, context: Context, locks: Locks, quota: AccountQuota) -> None:
+        self._commits = context.commits
+        self._view = context.commits.view
+        self._watchers = context.batch_watchers
+        self._clock = context.clock
+        self._locks = locks
+        self._quota = quota
+
+    async def set(self, account: str, request: SetEntryRequest) -> EntrySet:
+        """Store a value, if the entry has the version that the request names.
+
+        Raises:
+            RequestConflict: When the lock is not held, or the account has too many entries.
+        """
+        return await self._commits.run(partial(self._set, account=account, request=request))
+
+    async def _set(self, draft: Draft, account: str, request: SetEntryRequest) -> EntrySet:
+        key = _key(account, request.name, request.key)
+        before: EntryRecord | None = await draft.fresh(key)
+        changes = before.changes if before is not None else []
+        for change in changes:
+            if change.id == request.change:
+                return EntrySet(version=change.version)
+        if request.version not in (None, version := _version(before)):
+            return EntrySet(version=version, is_set=False)
+        if request.lock is not None:
+            await self._locks.require(draft, account, request.lock)
+        counter = await self._counted(draft, account, before, len(request.value or b""))
+        entry = EntryRecord(
+            key=request.key,
+            version=counter.version,
+            changes=[*changes, EntryChange(request.change, counter.version)][-REMEMBERED:],
+            envelope=request.envelope,
+            value=request.value,
+        )
+        draft.put(key, entry)
+        draft.emit(Event(EventKind.KEY, account, key))
+        return EntrySet(version=counter.version)
+
+    async def _counted(
+        self, draft: Draft, account: str, before: EntryRecord | None, size: int
+    ) -> EntryCounter:
+        """Count a change of an entry; refuse one that is too much."""
+        key = f"{EntryCounter.prefix}{account}"
+        last: EntryCounter = await draft.get(key) or EntryCounter()
+        entries = last.entries + (before is None)
+        total = last.size + size - (before.size if before is not None else 0)
+        if entries > MAX_ENTRIES or (total > MAX_ENTRY_BYTES and total > last.size):
+            raise RequestConflict(
+                f"The dictionaries of an account have {MAX_ENTRIES:,} entries and "
+                f"{MAX_ENTRY_BYTES:,} bytes of values at most: remove some first, or use your "
+                "bucket (cloud.bucket)."
+            )
+        counter = EntryCounter(last.version + 1, entries, total)
+        draft.put(key, counter)
+        return counter
+
+    async def get(self, account: str, request: EntryRequest) -> EntryRead:
+        """Return an entry; wait until it has another version than the request names.
+
+        Raises:
+            AccountBusy: When too many requests of the account wait.
+        """
+        key, deadline = _key(account, request.name, request.key), self._clock() + request.timeout_s
+        if request.version is None:
+            return _read(await self._view.fresh(key))
+        with self._quota.waiting(account), self._watchers.watch({key}) as watch:
+            while True:
+                watch.changed()
+                read = _read(await self._view.fresh(key))
+                left_s = deadline - self._clock()
+                if read.version != request.version or left_s <= 0 or self._watchers.closed:
+                    return read
+                await watch.wait_for_change(min(left_s, LOOK_S))
+
+    async def entries(self, account: str, request: EntriesRequest) -> EntriesListed:
+        """Return the entries of a dictionary, those after a point, until the reply is large."""
+        prefix = _prefix(account, request.name)
+        found: dict[str, EntryRecord] = await self._view.scan(prefix)
+        listed: list[ListedEntry] = []
+        room = MAX_PAGE_BYTES
+        for key in sorted(found):
+            entry = found[key]
+            if key.removeprefix(prefix) <= request.after or entry.value is None:
+                continue
+            listed.append(_listed(entry, with_value=request.with_values))
+            room -= entry.size if request.with_values else 0
+            if room <= 0:
+                return EntriesListed(entries=listed, after=key.removeprefix(prefix))
+        return EntriesListed(entries=listed)
+
+    async def list(self, account: str) -> DictsListed:
+        """Return the dictionaries of an account that have entries."""
+        prefix = f"{EntryRecord.prefix}{account}/"
+        counts, sizes = Counter[str](), Counter[str]()
+        for key, entry in (await self._view.scan(prefix)).items():
+            if entry.value is not None:
+                name = key.removeprefix(prefix).partition("/")[0]
+                counts[name] += 1
+                sizes[name] += entry.size
+        return DictsListed(
+            dicts=[
+                ListedDict(name=name, entries=counts[name], size=sizes[name])
+                for name in sorted(counts)
+            ]
+        )
+
+    async def remove(self, account: str, request: RemoveEntryRequest) -> None:
+        """Remove an entry, or all of a dictionary.
+
+        Raises:
+            RequestConflict: When the lock is not held.
+        """
+        if request.key is not None:
+            keys = [_key(account, request.name, request.key)]
+        else:
+            keys = sorted(await self._view.scan(_prefix(account, request.name)))
+        for start in range(0, len(keys), _AT_ONCE):
+            plan = partial(
+                self._remove, account=account, keys=keys[start : start + _AT_ONCE], request=request
+            )
+            await self._commits.run(plan)
+
+    async def _remove(
+        self, draft: Draft, account: str, keys: Sequence[str], request: RemoveEntryRequest
+    ) -> None:
+        if request.lock is not None:
+            await self._locks.require(draft, account, request.lock)
+        counter_key = f"{EntryCounter.prefix}{account}"
+        for key in keys:
+            entry: EntryRecord | None = await draft.fresh(key)
+            if entry is None or request.version not in (None, entry.version):
+                continue
+            counter: EntryCounter = await draft.get(counter_key) or EntryCounter()
+            left = EntryCounter(counter.version, counter.entries - 1, counter.size - entry.size)
+            draft.put(counter_key, left)
+            draft.delete(key)
+            draft.emit(Event(EventKind.KEY, account, key))
+
+
+def _prefix(account: str, name: str) -> str:
+    return f"{EntryRecord.prefix}{account}/{name}/"
+
+
+def _key(account: str, name: str, key: str) -> str:
+    # Keys of users may have any characters, and stores allow only some.
+    return f"{_prefix(account, name)}{sha256(key.encode()).hexdigest()}"
+
+
+def _version(entry: EntryRecord | None) -> int:
+    return entry.version if entry is not None and entry.value is not None else 0
+
+
+def _read(entry: EntryRecord | None) -> EntryRead:
+    if entry is None or entry.value is None:
+        return EntryRead()
+    return EntryRead(version=entry.version, value=entry.value, envelope=entry.envelope)
+
+
+def _listed(entry: EntryRecord, *, with_value: bool) -> ListedEntry:
+    value, envelope = (entry.value, entry.envelope) if with_value else (None, None)
+    return ListedEntry(
+        key=entry.key, version=entry.version, size=entry.size, value=value, envelope=envelope
+    )

@@ -1,0 +1,244 @@
+"""Dictionaries: versions that are used once, changes that are made once, and locks that fence."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+from picloud_api.store import layout
+from picloud_api.store.commits import Commits
+from picloud_api.store.view import View
+from picloud_api.usecases.accounts.account import Caller
+from picloud_api.usecases.sharing.dictionary import EntryCounter
+from picloud_api.usecases.sharing.lock import LockHold, LockRecord
+from picloud_model.errors import RequestConflict
+from picloud_model.wire.dictionary import (
+    MAX_ENTRIES,
+    MAX_ENTRY_BYTES,
+    MAX_VALUE_BYTES,
+    EntriesRequest,
+    EntryRequest,
+    EntrySet,
+    RemoveEntryRequest,
+    SetEntryRequest,
+)
+from picloud_model.wire.lock import AcquireLockRequest, HeldLock, ReleaseLockRequest
+
+from tests.unit.api.api_harness import ACCOUNT, ENVELOPE
+from tests.unit.api.recording_state import SharedRecordingState
+
+if TYPE_CHECKING:
+    from picloud_api.store.draft import Draft
+    from picloud_api.usecases.sharing.dictionary import Dicts
+    from picloud_model.wire.dictionary import EntryRead
+
+    from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
+
+OTHER = "a0000002"
+
+
+@pytest.fixture
+def dicts(api: ApiHarness) -> Dicts:
+    """The use case."""
+    return api.use_cases.sharing.dicts
+
+
+def put(
+    key: str,
+    value: bytes | None,
+    version: int | None = None,
+    *,
+    lock: HeldLock | None = None,
+    name: str = "d",
+) -> SetEntryRequest:
+    """Return a request for a change of its own."""
+    return SetEntryRequest(
+        name=name, key=key, change=uuid4().hex, envelope=ENVELOPE, value=value, version=version,
+        lock=lock,
+    )  # fmt: skip
+
+
+def wanted(key: str, version: int | None = None, timeout_s: float = 0.0) -> EntryRequest:
+    """Return a request for an entry."""
+    return EntryRequest(name="d", key=key, version=version, timeout_s=timeout_s)
+
+
+async def keys_of(dicts: Dicts, *, with_values: bool = False) -> list[str]:
+    """Return the keys of the dictionary, from as many replies as they take."""
+    keys: list[str] = []
+    after = ""
+    while True:
+        request = EntriesRequest(name="d", with_values=with_values, after=after)
+        page = await dicts.entries(ACCOUNT, request)
+        keys += [each.key for each in page.entries]
+        if not (after := page.after):
+            return sorted(keys)
+
+
+async def locked(api: ApiHarness, name: str = "l") -> HeldLock:
+    """Take a lock."""
+    request = AcquireLockRequest(name=name, hold=uuid4().hex)
+    assert (await api.use_cases.sharing.locks.acquire(Caller(ACCOUNT), request)).fence
+    return HeldLock(name, request.hold)
+
+
+async def test_versions_grow_and_are_compared(dicts: Dicts) -> None:
+    """Also over a removal: a version that was seen once never returns."""
+    assert await dicts.set(ACCOUNT, put("a", b"1")) == EntrySet(version=1)
+    assert await dicts.set(ACCOUNT, put("b", b"2", 0)) == EntrySet(version=2)
+    assert await dicts.set(ACCOUNT, put("a", b"3", 2)) == EntrySet(version=1, is_set=False)
+    assert await dicts.set(ACCOUNT, put("a", b"3", 1)) == EntrySet(version=3)
+    assert (await dicts.get(ACCOUNT, wanted("a"))).value == b"3"
+
+    await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", key="a", version=1))
+    assert (await dicts.get(ACCOUNT, wanted("a"))).version == 3
+    for _ in range(2):
+        await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", key="a", version=3))
+    assert (await dicts.get(ACCOUNT, wanted("a"))).version == 0
+    assert await dicts.set(ACCOUNT, put("a", b"4", 0)) == EntrySet(version=4)
+
+
+async def test_a_change_that_is_sent_twice_is_made_once(dicts: Dicts) -> None:
+    """Its second reply is that of the first, though another change has followed."""
+    request = put("a", b"1", 0)
+    first = await dicts.set(ACCOUNT, request)
+    await dicts.set(ACCOUNT, put("a", b"2"))
+
+    assert await dicts.set(ACCOUNT, request) == first
+    assert (await dicts.get(ACCOUNT, wanted("a"))).value == b"2"
+
+
+async def test_an_empty_entry_does_not_exist(dicts: Dicts) -> None:
+    """It only says which of several took the value, until it is removed."""
+    await dicts.set(ACCOUNT, put("a", b"1"))
+    mine, other = put("a", None, 1), put("a", None, 1)
+    assert await dicts.set(ACCOUNT, mine) == EntrySet(version=2)
+    assert await dicts.set(ACCOUNT, other) == EntrySet(version=0, is_set=False)
+
+    assert (await dicts.get(ACCOUNT, wanted("a"))).version == 0
+    assert await keys_of(dicts) == []
+    assert (await dicts.list(ACCOUNT)).dicts == []
+    assert (await dicts.set(ACCOUNT, put("a", b"3", 0))).is_set
+
+
+async def test_entries_arrive_in_parts_and_go_together(api: ApiHarness, dicts: Dicts) -> None:
+    """Large values end a reply; a dictionary is removed in several transactions."""
+    keys = [f"k{number:02}" for number in range(40)]
+    for key in keys:
+        await dicts.set(ACCOUNT, put(key, bytes(MAX_VALUE_BYTES)))
+    await dicts.set(ACCOUNT, put("x", b"1", name="other"))
+
+    first = await dicts.entries(ACCOUNT, EntriesRequest(name="d", with_values=True))
+    assert 0 < len(first.entries) < len(keys)
+    assert await keys_of(dicts, with_values=True) == await keys_of(dicts) == keys
+    listed = [(each.name, each.entries, each.size) for each in (await dicts.list(ACCOUNT)).dicts]
+    assert listed == [("d", 40, 40 * MAX_VALUE_BYTES), ("other", 1, 1)]
+    await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d"))
+    assert [each.name for each in (await dicts.list(ACCOUNT)).dicts] == ["other"]
+    counter: EntryCounter = await api.server.context.commits.view.get(f"dict_versions/{ACCOUNT}")
+    assert (counter.entries, counter.size) == (1, 1)
+
+
+async def test_accounts_see_their_own_dictionaries_only(dicts: Dicts) -> None:
+    """The same name and key are another entry in another account."""
+    await dicts.set(ACCOUNT, put("a", b"mine"))
+    await dicts.remove(OTHER, RemoveEntryRequest(name="d"))
+
+    assert (await dicts.get(OTHER, wanted("a"))).version == 0
+    assert (await dicts.list(OTHER)).dicts == []
+    assert (await dicts.set(OTHER, put("a", b"theirs", 0))).is_set
+    assert (await dicts.get(ACCOUNT, wanted("a"))).value == b"mine"
+
+
+async def test_a_wait_ends_with_a_change(api: ApiHarness, dicts: Dicts) -> None:
+    """Of that key: when it is set, set again, and removed; else with its timeout."""
+
+    async def waiting(version: int) -> asyncio.Task[EntryRead]:
+        task = asyncio.create_task(dicts.get(ACCOUNT, wanted("a", version, 20)))
+        await asyncio.sleep(0)
+        assert not task.done()
+        return task
+
+    task = await waiting(0)
+    await dicts.set(ACCOUNT, put("b", b"other"))
+    await dicts.set(ACCOUNT, put("a", b"1"))
+    read = await task
+    assert (read.value, read.envelope) == (b"1", ENVELOPE)
+    task = await waiting(read.version)
+    await dicts.set(ACCOUNT, put("a", b"2"))
+    version = (await task).version
+    task = await waiting(version)
+    await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", key="a"))
+    assert (await task).version == 0
+
+    task = await waiting(0)
+    api.now += 30
+    api.server.context.batch_watchers.wake_all()
+    assert (await task).version == 0
+
+
+async def test_a_write_needs_its_lock(api: ApiHarness, dicts: Dicts) -> None:
+    """Released, broken, taken by another one, or never held: then nothing is written."""
+    locks = api.use_cases.sharing.locks
+    lock = await locked(api)
+    assert (await dicts.set(ACCOUNT, put("a", b"1", lock=lock))).is_set
+    await locks.release(ACCOUNT, ReleaseLockRequest(name=lock.name, hold=lock.hold))
+    later = await locked(api)
+
+    for stale in (lock, HeldLock("never", lock.hold)):
+        with pytest.raises(RequestConflict, match="is no longer held by the program or job"):
+            await dicts.set(ACCOUNT, put("a", b"stale", lock=stale))
+        with pytest.raises(RequestConflict, match="is no longer held"):
+            await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", key="a", lock=stale))
+    assert (await dicts.get(ACCOUNT, wanted("a"))).value == b"1"
+    await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", key="a", lock=later))
+    assert (await dicts.get(ACCOUNT, wanted("a"))).version == 0
+
+
+async def test_a_lock_that_is_taken_during_the_commit_fences(start_api: StartApi) -> None:
+    """The record of the lock is part of the transaction, also if another process writes it."""
+    api = await start_api(SharedRecordingState)
+    dicts, lock = api.use_cases.sharing.dicts, await locked(api)
+    other = Commits(View(api.state), "two")
+
+    async def taken(draft: Draft) -> None:
+        key = f"{LockRecord.prefix}{ACCOUNT}/{lock.name}"
+        await draft.get(key)
+        draft.put(key, LockRecord(1, [LockHold(uuid4().hex, 2, 0.0, api.now + 6)]))
+
+    async def take() -> None:
+        api.state.before_commit = None
+        await other.run(taken)
+
+    api.state.before_commit = take
+    with pytest.raises(RequestConflict, match="is no longer held"):
+        await dicts.set(ACCOUNT, put("a", b"stale", lock=lock))
+    assert (await dicts.get(ACCOUNT, wanted("a"))).version == 0
+
+
+async def test_an_account_has_so_many_entries(api: ApiHarness, dicts: Dicts) -> None:
+    """What is there can be changed, made smaller and removed."""
+    await dicts.set(ACCOUNT, put("a", b"12"))
+    for counter in (EntryCounter(7, MAX_ENTRIES, 2), EntryCounter(8, 1, MAX_ENTRY_BYTES)):
+
+        async def count(draft: Draft, counter: EntryCounter = counter) -> None:
+            draft.put(f"{EntryCounter.prefix}{ACCOUNT}", counter)
+
+        await api.server.context.commits.run(count)
+        with pytest.raises(RequestConflict, match="10,000 entries and 16,777,216 bytes"):
+            await dicts.set(ACCOUNT, put("b", b"1"))
+        assert (await dicts.set(ACCOUNT, put("a", b"1"))).is_set
+        await dicts.set(ACCOUNT, put("a", b"12"))
+
+
+async def test_keys_have_any_characters(dicts: Dicts) -> None:
+    """A key of the store has none of them."""
+    for key in ("../x", "a/b", "ü", "*", "a b", "x" * 200):
+        await dicts.set(ACCOUNT, put(key, key.encode()))
+        assert (await dicts.get(ACCOUNT, wanted(key))).value == key.encode()
+
+    assert "ü" in await keys_of(dicts)
+    assert layout.encode(EntryCounter())
