@@ -54,6 +54,12 @@ variable "memory" {
   default     = 1000
 }
 
+variable "revision" {
+  description = "Any text; another one starts the API again, as an upgrade does."
+  type        = string
+  default     = ""
+}
+
 variable "healthy_s" {
   description = "Seconds in which a new version has to be healthy; after that, Nomad goes back to the last one."
   type        = number
@@ -66,6 +72,10 @@ job "picloud-api" {
   node_pool   = var.pool
   datacenters = ["*"]
   priority    = 80 # before slots, where they share machines
+
+  meta {
+    revision = var.revision
+  }
 
   group "api" {
     count = var.count

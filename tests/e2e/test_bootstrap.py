@@ -7,7 +7,9 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import pytest
+import requests
 from picloud_driver.nomad.administrator import NomadAdministrator
 from picloud_driver.nomad.bootstrap import POLICY
 from picloud_driver.s3.gateway import S3Gateway
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
 
 MADE: Final = {"consul": 3, "vault": 6, "s3": 2, "nomad": 3, "nats": 0}
 """How many things each bare server lacks."""
+API_TOKENS: Final = {
+    "consul": ("CONSUL_HTTP_ADDR", "X-Consul-Token", "acl/tokens"),
+    "vault": ("VAULT_ADDR", "X-Vault-Token", "auth/token/lookup-self"),
+    "nomad": ("NOMAD_ADDR", "X-Nomad-Token", "acl/token/self"),
+}
+"""Where the API has a token, and what tells whether it is valid."""
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +174,66 @@ def test_a_policy_that_was_changed_is_set_again(bare: dict[str, str], cluster: P
     assert needed(bare, cluster) == 0
 
 
+def test_tokens_are_replaced_and_the_old_ones_end(
+    bare: dict[str, str], cluster: Path, tmp_path: Path
+) -> None:
+    """All are valid until the old ones are revoked, also those of an interrupted call."""
+    user = UserHome(tmp_path, bare)
+    list(begun(bare, cluster).revoke_old_tokens())  # of other tests
+    before, servers = KeyFile(cluster).now, managed(bare, cluster)
+    rotate = (PICLOUD, "admin", "rotate", "--keys", str(cluster))
+
+    printed = user.run(*rotate)
+    first = KeyFile(cluster).now
+    still = {name: accepted(servers, name, getattr(before, name)) for name in API_TOKENS}
+    assert list(begun(bare, cluster).new_tokens()) == list(API_TOKENS)
+    revoked = user.run(*rotate, "--revoke")
+
+    now = KeyFile(cluster).now
+    assert printed.count("a new token of the API") == len(API_TOKENS)
+    assert still == dict.fromkeys(API_TOKENS, True)
+    assert revoked.count("  2 revoked") == len(API_TOKENS)
+    for name in API_TOKENS:
+        tokens = [getattr(keys, name) for keys in (before, first, now)]
+        assert len(set(tokens)) == 3, name
+        assert [accepted(servers, name, token) for token in tokens] == [False, False, True], name
+        assert f"{getattr(first, name)}" not in printed
+    assert now.consul_management == before.consul_management
+    assert needed(bare, cluster) == 0
+    assert user.run(*rotate, "--revoke").count("  0 revoked") == len(API_TOKENS)
+    begun(bare, cluster).write_environment()
+
+
+def accepted(variables: dict[str, str], name: str, token: str) -> bool:
+    """Whether a token is one of a server's.
+
+    That of Consul is looked up in the list of all: its agents accept it for half a minute more.
+    """
+    address, header, path = API_TOKENS[name]
+    sent = variables["CONSUL_HTTP_TOKEN"] if name == "consul" else token
+    url = f"{variables[address]}/v1/{path}"
+    answer = requests.get(url, headers={header: sent}, timeout=30)
+    assert answer.status_code in (200, 403), answer.text
+    if name == "consul":
+        return token in [each["SecretID"] for each in answer.json()]
+    return answer.status_code == 200
+
+
+def test_tokens_of_servers_without_bootstrap_are_not_replaced(
+    bare: dict[str, str], cluster: Path, tmp_path: Path
+) -> None:
+    """Nothing is revoked where the newest token is not known, or no server is named."""
+    keys = KeyFile(tmp_path)
+    keys.store(**{**msgspec.structs.asdict(KeyFile(cluster).now), "vault": "hvs.unknown"})
+
+    with pytest.raises(StackFault, match=r"vault lacks a token .*: run picloud admin bootstrap"):
+        list(begun(bare, tmp_path).revoke_old_tokens())
+    s3_only = {name: value for name, value in bare.items() if name.startswith(("PICLOUD", "AWS"))}
+    with pytest.raises(StackFault, match="No server with a token of the API is named"):
+        list(begun(s3_only, tmp_path).new_tokens())
+    assert needed(bare, cluster) == 0, "nothing was revoked"
+
+
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
@@ -207,6 +275,16 @@ def test_without_servers_there_is_nothing_to_do(tmp_path: Path) -> None:
     )
 
     assert printed.startswith("error: No server is named: set CONSUL_HTTP_ADDR,")
+
+
+def test_a_directory_without_keys_is_named(tmp_path: Path) -> None:
+    """A wrong directory is not made, and no token is."""
+    keys = tmp_path / "wrong"
+
+    printed = UserHome(tmp_path).run(PICLOUD, "admin", "rotate", "--keys", str(keys), status=1)
+
+    assert f"{keys}/keys.json does not exist: name the directory that" in printed
+    assert not keys.exists()
 
 
 @pytest.mark.parametrize("name", ["CONSUL_HTTP_ADDR", "NOMAD_ADDR"])

@@ -184,6 +184,21 @@ class Cluster:
 
         The API finds its tokens in its secrets afterwards.
         """
+        printed: list[str] = []
+
+        def made() -> bool:
+            with contextlib.suppress(AssertionError):
+                printed.append(self.admin("bootstrap"))
+            return bool(printed)
+
+        until(made, "the servers are ready for bootstrap", LATE_S)
+        return printed[0]
+
+    def admin(self, *words: str) -> str:
+        """Run a command of `picloud admin` that uses the cluster's keys; return what it printed.
+
+        The API machines find the tokens that it has written.
+        """
         keys = self._s3_keys
         variables = {
             "VAULT_TOKEN": self._root_token,
@@ -192,18 +207,11 @@ class Cluster:
             "AWS_SECRET_ACCESS_KEY": keys["secret"],
         }
         named = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
-        command = f"{named} picloud admin bootstrap --keys /root/picloud"
-        printed: list[str] = []
-
-        def made() -> bool:
-            with contextlib.suppress(AssertionError):
-                printed.append(self.execute("api", command))
-            return bool(printed)
-
-        until(made, "the servers are ready for bootstrap", LATE_S)
+        command = shlex.join(("picloud", "admin", *words, "--keys", "/root/picloud"))
+        printed = self.execute("api", f"{named} {command}")
         tokens = self.execute("api", "cat /root/picloud/environment")
         (self.secrets / "api" / "environment").write_text(f"{tokens}\n")
-        return printed[0]
+        return printed
 
     def begin(self, source: str, name: str = "api") -> subprocess.Popen[str]:
         """Start a Python program on an API machine, which uses the API as a user would."""

@@ -52,6 +52,19 @@ assert popped == list(range(rounds)), (rounds, popped)
 print("all", flush=True)
 """
 """Maps and messages, one after the other, until the file exists; it ends with the first error."""
+WAIT: Final = """
+import cloud, time
+
+def square(number):
+    time.sleep(0.2)
+    return number * number
+
+jids = cloud.map(square, range(200))
+cloud.result(jids[0], timeout=90)
+print("running", flush=True)
+print(sum(cloud.result(jids, timeout=110)), flush=True)
+"""
+"""A map that was acknowledged, and the wait for it."""
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +82,13 @@ def nomad(cluster: Cluster, command: str) -> str:
     return cluster.execute("api", f"export NOMAD_TOKEN={keys['nomad_management']}; nomad {command}")
 
 
-def run_job(cluster: Cluster, *command: str, healthy_s: int = 60) -> int:
+def run_job(cluster: Cluster, *command: str, healthy_s: int = 60, revision: str = "") -> int:
     """Run the jobspec; return the version of the job."""
     words = shlex.join(("--", *command)) if command else ""
     file = "/root/api.nomad.hcl"
     cluster.execute("api", f"picloud admin jobspec --healthy {healthy_s} {words} > {file}")
     nomad(cluster, f"job validate {file}")
-    nomad(cluster, f"job run -detach {file}")
+    nomad(cluster, f"job run -detach -var revision={revision} {file}")
     return int(json.loads(nomad(cluster, "job inspect picloud-api"))["Job"]["Version"])
 
 
@@ -102,17 +115,17 @@ def serving(cluster: Cluster, at: str = "api") -> dict[str, str]:
     return found
 
 
-def begin(cluster: Cluster, at: str = "api") -> subprocess.Popen[str]:
+def begin(cluster: Cluster) -> subprocess.Popen[str]:
     """Start a program that uses the platform all the time, and wait until it does."""
-    cluster.execute(at, f"rm -f {ENDED}")
-    working = cluster.begin(WORK, at)
+    cluster.execute("api", f"rm -f {ENDED}")
+    working = cluster.begin(WORK)
     assert cluster.first_line(working) == "running"
     return working
 
 
-def end(cluster: Cluster, working: subprocess.Popen[str], at: str = "api") -> str:
+def end(cluster: Cluster, working: subprocess.Popen[str]) -> str:
     """Let the program end; return the rest of what it printed."""
-    cluster.execute(at, f"touch {ENDED}")
+    cluster.execute("api", f"touch {ENDED}")
     return cluster.result(working)
 
 
@@ -157,15 +170,36 @@ def test_a_version_that_does_not_start_is_taken_back(cluster: Cluster) -> None:
     assert serving(cluster) == before
 
 
+def test_the_tokens_of_the_api_are_replaced_under_a_map(cluster: Cluster) -> None:
+    """New tokens, the API is started again with them, the old ones end; no program notices."""
+    before = serving(cluster)
+    working = begin(cluster)
+
+    cluster.admin("rotate")
+    version = run_job(cluster, revision="2")
+    await_end(cluster, version, "successful")
+    others = list(API_MACHINES.keys() - before)
+    until(lambda: list(serving(cluster)) == others, "only the new one serves", LATE_S)
+    revoked = cluster.admin("rotate", "--revoke")
+
+    assert revoked.count("  1 revoked") == 3
+    assert cluster.python("import cloud; print(cloud.result(cloud.call(pow, 2, 9)))") == "512"
+    assert end(cluster, working) == "all"
+
+
 def test_another_machine_takes_over(cluster: Cluster) -> None:
-    """The machine that runs the API is lost; Nomad starts it on the other one."""
+    """The machine that runs the API is lost; Nomad starts it on the other one.
+
+    No API answers until Nomad has noticed that. What was acknowledged is done, and waits go on.
+    """
     (lost,) = serving(cluster)
     (other,) = API_MACHINES.keys() - {lost}
-    working = begin(cluster, other)
+    waiting = cluster.begin(WAIT, other)
+    assert cluster.first_line(waiting) == "running"
 
     cluster.kill(lost)
     try:
         until(lambda: other in serving(cluster, other), "the API runs on the other", LATE_S)
-        assert end(cluster, working, other) == "all"
+        assert cluster.result(waiting) == str(sum(number * number for number in range(200)))
     finally:
         cluster.restart(lost)

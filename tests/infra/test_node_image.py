@@ -25,6 +25,29 @@ pytestmark = pytest.mark.timeout(900)
 
 CONNECTIONS: Final = 4
 """How many of them each pair of NATS servers has."""
+FORBIDDEN: Final = (
+    "consul kv get another/key",
+    "consul kv put another/key value",
+    "consul acl token list",
+    "consul acl policy list",
+    "vault kv list picloud/",
+    "vault policy list",
+    "vault policy write picloud-api /dev/null",
+    "vault token create",
+    "vault secrets list",
+    "vault secrets disable picloud",
+    "vault write picloud-ssh/roles/job key_type=ca allow_host_certificates=true",
+    "vault operator raft list-peers",
+    "vault operator seal",
+    "nomad acl token list",
+    "nomad acl policy delete picloud-api",
+    "nomad var purge another/path",
+    "nomad namespace apply another",
+    "nomad system gc",
+    "nomad operator snapshot save /tmp/snapshot",
+    "nomad node eligibility -disable $(nomad node status -filter 'Name == \"client1\"' -quiet)",
+)
+"""What administrators may do, and the API may not."""
 AT_ONCE: Final = f"""
 import cloud, os, pwd, socket, time
 
@@ -138,6 +161,15 @@ def test_servers_are_one_cluster(cluster: Cluster) -> None:
             f"NATS on {name} is connected with all others",
         )
     assert cluster.python(QUEUE) == "[1, 2]"
+
+
+@pytest.mark.parametrize("command", FORBIDDEN)
+def test_the_tokens_of_the_api_allow_nothing_else(cluster: Cluster, command: str) -> None:
+    """The server refuses them, though they come with a certificate of the API machine."""
+    own = "/etc/picloud/machine/secrets/environment"
+    refused = "grep -qiE 'permission denied|code: 403' /tmp/refused || { cat /tmp/refused; false; }"
+
+    cluster.execute("api", f". {own}; ! {command} > /tmp/refused 2>&1 && {{ {refused}; }}")
 
 
 def test_a_map_outlives_the_loss_of_a_server(cluster: Cluster) -> None:

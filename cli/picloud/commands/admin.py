@@ -26,6 +26,7 @@ def admin() -> None:
     Examples:
       $ picloud admin doctor
       $ picloud admin bootstrap --plan --keys /root/picloud
+      $ picloud admin rotate --keys /root/picloud
       $ picloud admin jobspec --count 2
     """  # noqa: D301 - \b keeps the lines apart
 
@@ -119,6 +120,35 @@ def bootstrap(
     from picloud.stack.bootstrap import run  # noqa: PLC0415 - other commands do not need its imports
 
     run(keys.absolute(), plan=plan, adopt=adopt)
+
+
+@app.command()
+def rotate(
+    *,
+    keys: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Directory of the cluster's keys.", file_okay=False),
+    ],
+    revoke: Annotated[
+        bool, typer.Option("--revoke", help="End the tokens that were replaced; make none.")
+    ] = False,
+) -> None:
+    """Replace the API's tokens in Consul, Vault and Nomad.
+
+    The servers are named as for `picloud admin bootstrap`, which has made the present tokens. The
+    old ones stay valid, so nothing is interrupted: start every API again with the new file of
+    variables, then end the old ones with --revoke. Both can be repeated.
+
+    \b
+    Examples:
+      $ picloud admin rotate --keys /root/picloud
+      $ picloud admin rotate --keys /root/picloud --revoke
+    """  # noqa: D301 - \b keeps the lines apart
+    if sys.platform == "win32":
+        raise CloudException("A server cannot run on Windows; use one on another machine.")
+    from picloud.stack.bootstrap import rotate as run  # noqa: PLC0415 - as in bootstrap
+
+    run(keys.absolute(), revoke=revoke)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from cloud import CloudException
 from cloud._config.settings import environment
 from picloud_driver.stack import records
 
@@ -56,6 +57,39 @@ def run(directory: Path, *, plan: bool, adopt: bool) -> None:
     output.text(f"  . {shlex.quote(str(file))} && picloud up --stack hashicorp")
     if len(bootstrap.servers) < _SERVERS:
         output.hint("`picloud up` starts the servers that the environment does not name.")
+
+
+def rotate(directory: Path, *, revoke: bool) -> None:
+    """Replace the API's tokens in the servers that the environment names.
+
+    Args:
+        directory: Holds the keys of the cluster.
+        revoke: Whether to end those that were replaced before; no others are made then.
+
+    Raises:
+        CloudException: When a server cannot be used; what was made before stays.
+    """
+    with needed_packages():
+        from picloud_driver.stack.bootstrap.keys import KeyFile  # noqa: PLC0415 - see `hashicorp`
+        from picloud_driver.stack.bootstrap.servers import Bootstrap  # noqa: PLC0415 - as above
+
+    path = KeyFile(directory).path
+    if not path.exists():
+        raise CloudException(
+            f"{path} does not exist: name the directory that picloud admin bootstrap has written."
+        )
+    with stack_errors(), records.exclusive(directory):
+        bootstrap = Bootstrap(environment(), KeyFile(directory), adopt=False)
+        if revoke:
+            for name, count in bootstrap.revoke_old_tokens():
+                output.text(f"{name:<7}  {count} revoked")
+            return
+        for name in bootstrap.new_tokens():
+            output.text(f"{name:<7}  a new token of the API")
+        file = bootstrap.write_environment()
+    output.text(f"The API's variables are in {file}; its old tokens are valid still.")
+    output.text("Start every API again with these variables, then end the old tokens with:")
+    output.text(f"  picloud admin rotate --keys {shlex.quote(str(directory))} --revoke")
 
 
 def _show(name: str, address: str) -> None:

@@ -28,6 +28,12 @@ class ConsulPolicy(msgspec.Struct, frozen=True, rename="pascal"):
     description: str = ""
 
 
+class _Token(msgspec.Struct, frozen=True, rename="pascal"):
+    accessor_id: str = msgspec.field(name="AccessorID")
+    secret_id: str = msgspec.field(name="SecretID", default="")
+    policies: list[dict[str, str]] | None = None
+
+
 class _Config(msgspec.Struct, frozen=True, rename="pascal"):
     version: str
 
@@ -124,3 +130,22 @@ class ConsulAdministrator(contextlib.AbstractContextManager["ConsulAdministrator
         """
         body = {"SecretID": secret, "Policies": [{"Name": policy}]}
         self._gateway.request("PUT", "/v1/acl/token", body, passes=_IN_USE)
+
+    def revoke_tokens(self, policy: str, kept: str) -> int:
+        """Delete the tokens that have one policy and no other, except for one; return how many.
+
+        Args:
+            policy: The name of the policy.
+            kept: The secret of the token that stays.
+        """
+        _, text = self._gateway.request("GET", "/v1/acl/tokens")
+        found = msgspec.json.decode(text, type=list[_Token])
+        others = [
+            each
+            for each in found
+            if [one.get("Name") for one in each.policies or ()] == [policy]
+            and each.secret_id != kept
+        ]
+        for each in others:
+            self._gateway.request("DELETE", f"/v1/acl/token/{each.accessor_id}")
+        return len(others)

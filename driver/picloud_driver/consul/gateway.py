@@ -239,7 +239,7 @@ class ConsulGateway:
         """Send a request of an administrator; return the status and the text of the answer.
 
         Args:
-            method: "GET" or "PUT".
+            method: "GET", "PUT" or "DELETE", which has no body.
             path: The path with its version.
             body: What is sent as JSON.
             passes: An error whose text contains this is none.
@@ -250,13 +250,15 @@ class ConsulGateway:
         http, headers = self._client.http, self._client.prepare_headers(token or None)
         # Not `client.acl`: it encodes the rules of a policy twice.
         with self._explained():
-            answer: Response = (
-                http.get(lambda answer: answer, path, headers=headers)
-                if method == "GET"
-                else http.put(
-                    lambda answer: answer, path, data=_ENCODER.encode(body), headers=headers
-                )
-            )
+            answer: Response
+            match method:
+                case "GET":
+                    answer = http.get(_whole, path, headers=headers)
+                case "DELETE":
+                    answer = http.delete(_whole, path, headers=headers)
+                case _:
+                    data = _ENCODER.encode(body)
+                    answer = http.put(_whole, path, data=data, headers=headers)
         text = answer.body if isinstance(answer.body, str) else answer.body.decode()
         accepted = answer.code == _OK or refusable or bool(passes and passes in text)
         # Versions of Consul differ in how they say that nothing is there.
@@ -337,3 +339,8 @@ def _pool(access: ConsulAccess, connections: int) -> urllib3.HTTPConnectionPool:
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(_Transaction)
+
+
+def _whole(answer: Response) -> Response:
+    """Return an answer as it is, for requests whose answers are read here."""
+    return answer

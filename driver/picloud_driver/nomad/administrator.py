@@ -120,21 +120,33 @@ class NomadAdministrator(contextlib.AbstractContextManager["NomadAdministrator"]
         with self._explained():
             self._send("policy", name, body=body)
 
-    def token_of(self, policy: str) -> NomadToken | None:
-        """Return the token that `create_token` has made for a policy; None if there is none."""
+    def tokens_of(self, policy: str) -> list[NomadToken]:
+        """Return the tokens that `create_token` has made for a policy, with their secrets."""
         with self._explained():
-            for found in self._client.ask(self._acl, "tokens", answer=list[NomadToken]):
-                if (found.name, found.type, found.policies) == (policy, "client", [policy]):
-                    return self._client.ask(
-                        self._acl, "token", found.accessor_id, answer=NomadToken
-                    )
-        return None
+            return [
+                self._client.ask(self._acl, "token", found.accessor_id, answer=NomadToken)
+                for found in self._client.ask(self._acl, "tokens", answer=list[NomadToken])
+                if (found.name, found.type, found.policies) == (policy, "client", [policy])
+            ]
 
     def create_token(self, policy: str) -> NomadToken:
         """Make a token with one policy, which is its name, too."""
         body = {"Name": policy, "Type": "client", "Policies": [policy]}
         with self._explained():
             return self._client.ask(self._acl, "token", answer=NomadToken, method="post", json=body)
+
+    def revoke_tokens(self, policy: str, kept: str) -> int:
+        """Delete those tokens, except for one; return how many.
+
+        Args:
+            policy: The policy that they have.
+            kept: The secret of the token that stays.
+        """
+        others = [each for each in self.tokens_of(policy) if each.secret_id != kept]
+        with self._explained(), self._client.explained():
+            for each in others:
+                self._client.send(self._acl, "token", each.accessor_id, method="delete")
+        return len(others)
 
     def _send(self, *path: str, body: Any) -> None:
         with self._client.explained():

@@ -39,4 +39,5 @@ def bootstrap(administrator: NomadAccess) -> str:
     """
     with NomadAdministrator(administrator) as nomad:
         nomad.set_policy(POLICY, rules(administrator.namespace))
-        return (nomad.token_of(POLICY) or nomad.create_token(POLICY)).secret_id
+        found = nomad.tokens_of(POLICY) or [nomad.create_token(POLICY)]
+        return found[0].secret_id

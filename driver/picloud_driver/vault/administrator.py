@@ -144,6 +144,27 @@ class VaultAdministrator(contextlib.AbstractContextManager["VaultAdministrator"]
             client.adapter.close()
         return bool(found["policies"] == [policy])
 
+    def revoke_tokens(self, policy: str, kept: str) -> int:
+        """Revoke the tokens that have one policy and no other, except for one; return how many.
+
+        Args:
+            policy: The name of the policy.
+            kept: The token that stays.
+        """
+        tokens = self._client.auth.token
+        count = 0
+        with self._explained():
+            own = tokens.lookup(kept)["data"]["accessor"]
+            for accessor in tokens.list_accessors()["data"]["keys"]:
+                try:
+                    found = tokens.lookup_accessor(accessor)["data"]
+                except (Forbidden, InvalidPath):
+                    continue  # it has expired meanwhile
+                if found["policies"] == [policy] and accessor != own:
+                    tokens.revoke_accessor(accessor)
+                    count += 1
+        return count
+
     def _await_upgrade(self, path: str) -> None:
         """Wait until a mount can be used, as Vault prepares it in the background."""
         deadline = time.monotonic() + _READY_S

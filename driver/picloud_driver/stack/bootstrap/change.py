@@ -25,6 +25,16 @@ class Change(msgspec.Struct, frozen=True):
     make: Callable[[], object]
 
 
+class TokenChange(msgspec.Struct, frozen=True):
+    """How the API's token of a server is replaced.
+
+    `make` makes another one, and stores it; `revoke` ends all others, and returns how many.
+    """
+
+    make: Callable[[], None]
+    revoke: Callable[[], int]
+
+
 class AccessSteps(msgspec.Struct, frozen=True):
     """What gives the API its access to a server with ACLs, in order."""
 

@@ -13,6 +13,7 @@ from picloud_driver.policies import policy
 from picloud_driver.stack.bootstrap.change import (
     Change,
     Found,
+    TokenChange,
     access_steps,
     require_own,
     require_version,
@@ -79,6 +80,24 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
         has_policy = found and (found.rules, found.description) == (rules, keys.mark)
         has_token = keys.now.consul and consul.knows(keys.now.consul)
     return steps.missing(has_policy=bool(has_policy), has_token=bool(has_token))
+
+
+def tokens(server: VendorServer, keys: KeyFile) -> TokenChange:
+    """Return how the API's token in Consul is replaced."""
+    token = server.token or keys.now.consul_management
+    managed = access(msgspec.structs.replace(server, token=token))
+
+    def make() -> None:
+        made = str(uuid.uuid4())
+        with ConsulAdministrator(managed) as consul:
+            consul.create_token(made, POLICY)
+        keys.store(consul=made)
+
+    def revoke() -> int:
+        with ConsulAdministrator(managed) as consul:
+            return consul.revoke_tokens(POLICY, keys.now.consul)
+
+    return TokenChange(make, revoke)
 
 
 def _require_closed(server: VendorServer, where: str) -> None:

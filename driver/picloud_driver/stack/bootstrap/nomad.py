@@ -13,6 +13,7 @@ from picloud_driver.nomad.bootstrap import POLICY, rules
 from picloud_driver.stack.bootstrap.change import (
     Change,
     Found,
+    TokenChange,
     access_steps,
     require_own,
     require_version,
@@ -40,8 +41,8 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
     def make_token() -> None:
         with NomadAdministrator(access(managed)) as nomad:
             # Nomad chooses it. One that was made and not stored is found again.
-            made = nomad.token_of(POLICY) or nomad.create_token(POLICY)
-        keys.store(nomad=made.secret_id)
+            made = nomad.tokens_of(POLICY) or [nomad.create_token(POLICY)]
+        keys.store(nomad=made[0].secret_id)
 
     steps = access_steps(
         keys.path,
@@ -63,6 +64,21 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
         owner = found.description if found else None
         require_own(where, Found(owner, data), keys.mark, adopt=adopt)
         has_policy = found and (found.rules, found.description) == (wanted, keys.mark)
-        own = nomad.token_of(POLICY)
-        has_token = own is not None and own.secret_id == keys.now.nomad
+        has_token = keys.now.nomad in [each.secret_id for each in nomad.tokens_of(POLICY)]
     return steps.missing(has_policy=bool(has_policy), has_token=bool(has_token))
+
+
+def tokens(server: VendorServer, keys: KeyFile) -> TokenChange:
+    """Return how the API's token in Nomad is replaced."""
+    token = server.token or keys.now.nomad_management
+    managed = access(msgspec.structs.replace(server, token=token))
+
+    def make() -> None:
+        with NomadAdministrator(managed) as nomad:
+            keys.store(nomad=nomad.create_token(POLICY).secret_id)
+
+    def revoke() -> int:
+        with NomadAdministrator(managed) as nomad:
+            return nomad.revoke_tokens(POLICY, keys.now.nomad)
+
+    return TokenChange(make, revoke)

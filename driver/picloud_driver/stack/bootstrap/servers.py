@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from picloud_driver.stack.bootstrap.change import Change
+    from picloud_driver.stack.bootstrap.change import Change, TokenChange
     from picloud_driver.stack.bootstrap.keys import KeyFile
 
 _READERS: Final = {
@@ -33,6 +33,12 @@ _READERS: Final = {
     "nomad": nomad_of,
     "nats": nats_of,
 }
+_TOKENS: Final[dict[str, Callable[..., TokenChange]]] = {
+    "consul": consul.tokens,
+    "vault": vault.tokens,
+    "nomad": nomad.tokens,
+}
+"""The servers in which the API has a token that bootstrap has made."""
 _CHANGES: Final[dict[str, Callable[..., list[Change]]]] = {
     "consul": consul.changes,
     "vault": vault.changes,
@@ -97,6 +103,50 @@ class Bootstrap:
                 raise StackFault(error.message) from error
             previous = change.text
             yield change.text
+
+    def new_tokens(self) -> Iterator[str]:
+        """Give the API other tokens; yield the name of each server once it has one.
+
+        Those that they replace stay valid until `revoke_old_tokens`.
+
+        Raises:
+            StackFault: When a server lacks what bootstrap makes, or cannot be used.
+        """
+        for name, change in self._token_changes().items():
+            try:
+                change.make()
+            except PiCloudError as error:
+                raise StackFault(error.message) from error
+            yield name
+
+    def revoke_old_tokens(self) -> Iterator[tuple[str, int]]:
+        """End all tokens of the API but the newest; yield servers, and how many each had.
+
+        Raises:
+            StackFault: When a server does not know the newest token, or cannot be used.
+        """
+        for name, change in self._token_changes().items():
+            try:
+                yield name, change.revoke()
+            except PiCloudError as error:
+                raise StackFault(error.message) from error
+
+    def _token_changes(self) -> dict[str, TokenChange]:
+        """Return how tokens are replaced, if all servers have what they need."""
+        found = {}
+        for name, tokens in _TOKENS.items():
+            if name in self.servers:
+                if lacking := self.plan(name):
+                    raise StackFault(
+                        f"{name} lacks {lacking[0].text}: run picloud admin bootstrap first."
+                    )
+                found[name] = tokens(self.servers[name], self._keys)
+        if not found:
+            raise StackFault(
+                "No server with a token of the API is named: set CONSUL_HTTP_ADDR, VAULT_ADDR or "
+                "NOMAD_ADDR."
+            )
+        return found
 
     def write_environment(self) -> Path:
         """Write the variables that name these servers, with the API's tokens; return the file.

@@ -5,7 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from picloud_driver.stack.bootstrap.change import Change, Found, require_own, require_version
+from picloud_driver.stack.bootstrap.change import (
+    Change,
+    Found,
+    TokenChange,
+    require_own,
+    require_version,
+)
 from picloud_driver.stack.faults import StackFault
 from picloud_driver.stack.servers.vault import Vault, access
 from picloud_driver.vault.administrator import VaultAdministrator, is_mounted
@@ -33,6 +39,21 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
         owner = found.description if found else None
         require_own(where, Found(owner, data), keys.mark, adopt=adopt)
         return [*_engines(server, keys, vault), *_access(server, keys, vault)]
+
+
+def tokens(server: VendorServer, keys: KeyFile) -> TokenChange:
+    """Return how the API's token in Vault is replaced."""
+    name = policy_name(access(server).mount)
+
+    def make() -> None:
+        with VaultAdministrator(access(server)) as vault:
+            keys.store(vault=vault.create_token(name))
+
+    def revoke() -> int:
+        with VaultAdministrator(access(server)) as vault:
+            return vault.revoke_tokens(name, keys.now.vault)
+
+    return TokenChange(make, revoke)
 
 
 def _engines(server: VendorServer, keys: KeyFile, vault: VaultAdministrator) -> Iterator[Change]:
