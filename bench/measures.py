@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench import clients, queues
+from bench import clients, queues, services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,12 +31,16 @@ class Row(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """What fills some rows; `ours` if peers have no equivalent, `queues` if they need queues."""
+    """What fills some rows; `ours` if peers have no equivalent.
+
+    `queues` and `services` if contenders need them.
+    """
 
     rows: Sequence[str]
     run: Run
     ours: bool = False
     queues: bool = False
+    services: bool = False
 
 
 def identity(argument: Any) -> Any:
@@ -181,6 +185,11 @@ ROWS: dict[str, Row] = {
     "stream_value": Row("one value, yielded to read", "ms", "lower", _goals(5, 5)),
     "executor": Row("Executor, submit to result, in calls", "x", "lower", _goals(1.1, 1.1)),
     "bar": Row("client of a map that shows its bar", "x", "lower", _goals(1.02, 1.02)),
+    "invoke": Row("warm call of a published no-op, p50", "ms", "lower", {}),
+    "invoke_calls": Row("the same, in plain calls", "x", "lower", _goals(1.3, 1.3)),
+    "requests": Row("8 connections to a published no-op", "1/s", "higher", {}),
+    "cron_share": Row("1,000 idle cron jobs, of a core", "%", "lower", _goals(2, 2)),
+    "cron_late": Row("1,000 cron jobs due at once, p99", "s", "lower", _goals(1, 1)),
     "map1m": Row("no-op map of 1,000,000", "jobs/s", "higher", {}),
     "client1m": Row("client memory, 1M map", "MB", "lower", {}),
     "server1m": Row("API memory, 1M map", "MB", "lower", {}),
@@ -202,9 +211,12 @@ MEASURES: dict[str, Measure] = {
     "streams": Measure(("stream", "stream_value"), clients.streams, ours=True),
     "executor": Measure(("executor",), clients.executor, ours=True),
     "bar": Measure(("bar",), clients.bar, ours=True),
+    "invoke": Measure(("invoke", "invoke_calls"), services.invoke, ours=True),
+    "requests": Measure(("requests",), services.requests, services=True),
+    "crons": Measure(("cron_share", "cron_late"), services.crons, ours=True),
     "map1m": Measure(("map1m", "client1m", "server1m"), map1m, ours=True),
 }
 """Every measure by its key."""
 
-USUAL = [key for key in MEASURES if key != "map1m"]
+USUAL = [key for key in MEASURES if key not in {"map1m", "crons"}]
 """The measures that run by default."""

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+
+class Service(NamedTuple):
+    """Where a published function is called: by POST, with a user name and a password if any."""
+
+    url: str
+    login: str = ""
 
 
 class Contender(ABC):
@@ -21,6 +28,8 @@ class Contender(ABC):
     lacks: ClassVar[dict[str, str]] = {}
     has_queues: ClassVar[bool] = False
     """Whether it has queues of messages that handlers wait for."""
+    has_services: ClassVar[bool] = False
+    """Whether it gives functions a URL."""
 
     @abstractmethod
     def start(self) -> None:
@@ -43,6 +52,10 @@ class Contender(ABC):
         from bench.measures import identity
 
         return self.map(identity, messages)
+
+    def publish(self, function: Callable[[], Any]) -> Service:
+        """Give a function a URL, with slots or replicas that are warm."""
+        raise NotImplementedError
 
     @abstractmethod
     def stop(self) -> None:

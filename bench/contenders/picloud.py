@@ -11,7 +11,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.contenders.contender import Contender
+from bench.contenders.contender import Contender, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +28,7 @@ class PiCloud(Contender):
     """
 
     has_queues = True
+    has_services = True
     stack: ClassVar[str]
 
     def __init__(self, slots: int = 2) -> None:
@@ -68,6 +69,11 @@ class PiCloud(Contender):
         while len(arrived) < len(messages):
             arrived += target.pop(1000, timeout=60)
         return arrived
+
+    def publish(self, function: Callable[[], Any]) -> Service:
+        url = self.cloud.rest.publish(function, "nothing", warm=self.slots)
+        _, name, secret = os.environ["PICLOUD_API_KEY"].split("_", 2)
+        return Service(url, f"{name}:{secret}")
 
     def stop(self) -> None:
         if "cloud" in sys.modules:

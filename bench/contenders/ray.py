@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from bench.contenders.contender import Contender
+from bench.contenders.contender import Contender, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+
+_PORT: Final = 18_473
+"""Where Ray Serve listens."""
 
 
 class Ray(Contender):
     """A head with two CPUs, on loopback."""
 
     lacks: ClassVar[dict[str, str]] = {"cold": "workers start with the head"}
+    has_services = True
 
     def start(self) -> None:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -43,6 +48,18 @@ class Ray(Contender):
     def share(self, function: Callable[..., Any], argument: Any, jobs: int) -> list[Any]:
         kept = self._ray.put(argument)
         return self.map(function, [kept] * jobs)
+
+    def publish(self, function: Callable[[], Any]) -> Service:
+        from ray import serve
+
+        class Replica:
+            async def __call__(self, request: Any) -> Any:
+                del request
+                return function()
+
+        serve.start(http_options={"host": "127.0.0.1", "port": _PORT})
+        serve.run(serve.deployment(num_replicas=1)(Replica).bind(), route_prefix="/")
+        return Service(f"http://127.0.0.1:{_PORT}/")
 
     def stop(self) -> None:
         self._ray.shutdown()
