@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
     from cloud._sharing.lock import Semaphore
 
-_NONE: Final = object()
+
+class _NoDefault:
+    """In place of a default that was not given; `help` and the reference show how it prints."""
+
+    def __repr__(self) -> str:
+        return "<no default>"
+
+
+_NONE: Final = _NoDefault()
 _ABSENT: Final = object()
 
 
