@@ -15,7 +15,7 @@ import cloud
 import pytest
 import typer
 from picloud.app import app
-from picloud.completion import crons, keys, objects, queues, volumes
+from picloud.completion import crons, keys, names, objects, volumes
 from typer.main import get_command
 
 from tests.current_client import current_client
@@ -131,7 +131,7 @@ def test_jids_and_labels_complete(stack: Stack, client: Client, tmp_path: Path) 
 def test_what_is_stored_completes(
     stack: Stack, client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Queues, keys of objects up to the next /, volumes, cron jobs, ids of keys."""
+    """Queues, dictionaries, keys of objects up to the next /, volumes, cron jobs, ids of keys."""
     name = f"complete-{uuid.uuid4().hex[:12]}"
     monkeypatch.setenv("PICLOUD_CONFIG_DIR", str(tmp_path))
     place = {"PICLOUD_URL": stack.url, "PICLOUD_API_KEY": stack.key}
@@ -144,10 +144,17 @@ def test_what_is_stored_completes(
         cloud.bucket.putf("", f"{name}/$(b)")
         cloud.volume.create(name, "/data")
         cloud.cron.register(dict, name, "@yearly")
+        cloud.Dict(name).update({"a b": 1, "$(b)": 2})
+        assert names.locks(context, name) == []
+        with cloud.Lock(name):
+            assert names.locks(context, name[:-1]) == [name]
+    in_dictionary = typer.Context(get_command(app))
+    in_dictionary.params["name"] = name
     in_folder = typer.Context(get_command(app))
     in_folder.params["prefix"] = name
 
-    assert queues.names(context, name) == [name]
+    assert names.queues(context, name) == names.dictionaries(context, name) == [name]
+    assert names.dictionary_keys(in_dictionary, "") == ["a b"], "none that a shell would run"
     assert objects.keys(context, name) == [f"{name}/"]
     assert objects.keys(context, f"{name}/") == [f"{name}/a.csv"], "none that a shell would run"
     assert objects.keys(in_folder, "a") == ["a.csv"]
@@ -162,6 +169,7 @@ def test_what_is_stored_completes(
         cloud.bucket.remove_prefix(name)
         cloud.volume.delete(name)
         cloud.cron.deregister(name)
+        cloud.Dict(name).clear()
 
 
 def test_no_jids_without_a_server(tmp_path: Path) -> None:

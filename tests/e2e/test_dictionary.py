@@ -101,8 +101,7 @@ def test_dictionaries_from_the_shell(picloud: Callable[..., Exited], name: str) 
     assert shared["depth"] == [1, None]
     listed = picloud("dict", "list", name, "--json")
     assert json.loads(listed.out) == {"colour": "red", "depth": [1, None]}
-    assert picloud("dict", "get", name, "depth").out == "[1, null]\n"
-    picloud("dict", "remove", name)
+    shared.clear()
     unknown = picloud("dict", "get", name, "depth")
     assert (unknown.code, unknown.out) == (1, "")
     assert unknown.err == f"error: The dictionary '{name}' has no key 'depth'.\n"

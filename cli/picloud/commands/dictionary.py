@@ -10,13 +10,24 @@ from cloud import CloudException
 from cloud._sharing.dictionary import Dict
 
 from picloud import output, tables
+from picloud.completion import names as completion
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the dictionary.")]
-Key = Annotated[str, typer.Argument(metavar="KEY", help="Key in the dictionary.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="Name of the dictionary.", autocompletion=completion.dictionaries
+    ),
+]
+Key = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY", help="Key in the dictionary.", autocompletion=completion.dictionary_keys
+    ),
+]
 
 
 @app.callback()
@@ -34,7 +45,11 @@ def dictionaries() -> None:
 def list_keys(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="Name of a dictionary; by default all are listed."),
+        typer.Argument(
+            metavar="NAME",
+            help="Name of a dictionary; by default all are listed.",
+            autocompletion=completion.dictionaries,
+        ),
     ] = None,
     *,
     json: AsJson = False,
@@ -117,7 +132,11 @@ def remove(
     name: Name,
     key: Annotated[
         str | None,
-        typer.Argument(metavar="KEY", help="Key to remove; without it all of the dictionary."),
+        typer.Argument(
+            metavar="KEY",
+            help="Key to remove; without it all of the dictionary.",
+            autocompletion=completion.dictionary_keys,
+        ),
     ] = None,
 ) -> None:
     """Remove a key, or a dictionary; one that does not exist is not an error.

@@ -9,6 +9,7 @@ import typer
 from cloud import lock
 
 from picloud import output, tables, units
+from picloud.completion import names
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
@@ -58,7 +59,12 @@ def list_locks(*, json: AsJson = False) -> None:
 
 @app.command("break")
 def break_lock(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a lock that is held.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="Name of a lock that is held.", autocompletion=names.locks
+        ),
+    ],
 ) -> None:
     """Take a lock away from its holders, which go on and find out later.
 

@@ -13,7 +13,7 @@ import typer
 from cloud import CloudException, CloudValueError, queue
 
 from picloud import output, tables, units
-from picloud.completion import queues
+from picloud.completion import names
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson, Timeout, Words  # noqa: TC001 - Typer reads it
 from picloud.options.handler import (  # noqa: TC001 - Typer reads it
@@ -27,7 +27,7 @@ app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
 NewName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a queue.")]
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="Name of a queue.", autocompletion=queues.names)
+    str, typer.Argument(metavar="NAME", help="Name of a queue.", autocompletion=names.queues)
 ]
 
 
@@ -193,13 +193,13 @@ def attach(
             "-o",
             metavar="NAME",
             help="Output queue (repeatable).",
-            autocompletion=queues.names,
+            autocompletion=names.queues,
         ),
     ] = None,
     error_queue: Annotated[
         str | None,
         typer.Option(
-            "--errors", metavar="NAME", help="Queue for failures.", autocompletion=queues.names
+            "--errors", metavar="NAME", help="Queue for failures.", autocompletion=names.queues
         ),
     ] = None,
     max_parallel_jobs: MaxJobs = 1,

@@ -64,11 +64,23 @@ class DictClient:
             if not (after := page.after):
                 return
 
-    def remove(
-        self, key: str | None, version: int | None = None, lock: HeldLock | None = None
-    ) -> None:
-        """Remove an entry, or all; with a version only if it has that."""
-        body = wire.RemoveEntryRequest(name=self._name, key=key, version=version, lock=lock)
+    def empty(
+        self, key: str, envelope: Envelope, version: int | None, lock: HeldLock | None
+    ) -> wire.EntrySet:
+        """Make an entry empty, and delete it."""
+        done = self.set(key, None, envelope, version, lock)
+        if done.is_set and done.version:
+            self._delete(done.version, key)
+        return done
+
+    def clear(self) -> None:
+        """Delete all entries that there are now."""
+        versions = [each.version for each in self.entries(with_values=False)]
+        if versions:
+            self._delete(max(versions))
+
+    def _delete(self, version: int, key: str | None = None) -> None:
+        body = wire.RemoveEntryRequest(name=self._name, version=version, key=key)
         self._transport.post("/v1/dicts/remove", body, Answer)
 
 

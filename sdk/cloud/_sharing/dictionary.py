@@ -92,8 +92,8 @@ class Dict(MutableMapping[str, Any]):
 
     @of_users
     def __delitem__(self, key: str) -> None:
-        self._read(key)
-        self._client().remove(key)
+        if not self._empty(key, None, None).version:
+            raise KeyError(key)
 
     @of_users
     def __contains__(self, key: object) -> bool:
@@ -130,7 +130,7 @@ class Dict(MutableMapping[str, Any]):
     @of_users
     def clear(self) -> None:
         """Remove all entries, and so the dictionary."""
-        self._client().remove(None)
+        self._client().clear()
 
     @of_users
     def read(self, key: str) -> VersionedValue:
@@ -224,10 +224,7 @@ class Dict(MutableMapping[str, Any]):
             found = self._read(key, default)
             if not found.version:
                 return found.value
-            # An empty entry says who took it, should the request be repeated; then it goes, too.
-            taken = self._empty(key, found.version, None)
-            if taken.is_set:
-                self._client().remove(key, taken.version)
+            if self._empty(key, found.version, None).is_set:
                 return found.value
 
     @of_users
@@ -252,14 +249,9 @@ class Dict(MutableMapping[str, Any]):
         Raises:
             CloudException: When the entry has another version, or the lock is not held.
         """
-        held, wanted = holding_of(lock), _version(version)
-        if wanted is None:
-            self._client().remove(_checked(key), lock=held)
-            return
-        done = self._empty(key, wanted, lock)
+        done = self._empty(key, _version(version), lock)
         if not done.is_set:
             raise self._changed(key, version, done.version)
-        self._client().remove(key, done.version)
 
     @of_users
     def wait(self, key: str, version: int = 0, timeout: float | None = None) -> VersionedValue:
@@ -283,7 +275,7 @@ class Dict(MutableMapping[str, Any]):
         'now'
         >>> stages.clear()
         """
-        known, timeout_s, used = _version(version), seconds(timeout), self._client()
+        known, timeout_s, used = _version(version) or 0, seconds(timeout), self._client()
         found = used.get(_checked(key), known)
 
         def attempt(hold_s: float) -> bool:
@@ -332,9 +324,9 @@ class Dict(MutableMapping[str, Any]):
             )
         return self._client().set(_checked(key), data, packer.envelope, version, holding_of(lock))
 
-    def _empty(self, key: str, version: int, lock: Semaphore | None) -> EntrySet:
+    def _empty(self, key: str, version: int | None, lock: Semaphore | None) -> EntrySet:
         envelope = client().packer.envelope
-        return self._client().set(_checked(key), None, envelope, version, holding_of(lock))
+        return self._client().empty(_checked(key), envelope, version, holding_of(lock))
 
     def _value(self, key: str, data: bytes | None, envelope: Envelope | None) -> Any:
         assert data is not None

@@ -37,7 +37,8 @@ class SetEntryRequest(Request, frozen=True):
     """Store a value under a key: `POST /v1/dicts`.
 
     With `version` only if the entry has that version. With `lock` only if that is still held when
-    the value is stored. Without `value` the entry is empty, as if it did not exist.
+    the value is stored. Without `value` the entry is empty, as if it did not exist: that is how a
+    key is removed, and a request for its new version then deletes the entry.
     """
 
     name: DictName
@@ -50,7 +51,7 @@ class SetEntryRequest(Request, frozen=True):
 
 
 class EntrySet(Answer, frozen=True):
-    """The version of an entry; `is_set` says whether this request gave it to it."""
+    """The version of an entry, 0 if there is none; without `is_set` it was not the expected one."""
 
     version: int
     is_set: bool = True
@@ -105,15 +106,14 @@ class EntriesListed(Answer, frozen=True):
 
 
 class RemoveEntryRequest(Request, frozen=True):
-    """Remove an entry, or all of a dictionary without `key`: `POST /v1/dicts/remove`.
+    """Delete an entry, if it has a version: `POST /v1/dicts/remove`.
 
-    With `version` only if the entry has that version. One that does not exist is not an error.
+    Without `key` all entries of the dictionary are deleted that have that version or a lower one.
     """
 
     name: DictName
+    version: Version
     key: DictKey | None = None
-    version: Version | None = None
-    lock: HeldLock | None = None
 
 
 class DictsRequest(Request, frozen=True):

@@ -2,7 +2,11 @@
 
 Each change gives its entry a new version, from a counter of the account, so that none is used
 twice. What is written with a lock is stored in one transaction with the record of the lock: it is
-refused once another holder has taken that.
+refused once that is no longer held.
+
+A key is removed in two steps: its entry is emptied by a change like any other, so that a repeated
+request finds that it was made, and then deleted. An empty entry that a client has left behind is
+deleted when the account has no room for another one.
 """
 
 from __future__ import annotations
@@ -45,8 +49,10 @@ if TYPE_CHECKING:
 
 LOOK_S: Final = 2.0
 """How often a request that waits looks for what it was not woken for."""
-REMEMBERED: Final = 8
-"""Changes of an entry that are known if they are sent again."""
+REMEMBERED: Final = 64
+"""Most changes of an entry that are known if they are sent again."""
+REMEMBERED_S: Final = 300.0
+"""How long they are known: longer than a client repeats a request."""
 _AT_ONCE: Final = 16
 """Entries of a dictionary that are removed in one transaction."""
 
@@ -56,6 +62,7 @@ class EntryChange(Record, frozen=True):
 
     id: str
     version: int
+    at: float = 0.0
 
 
 class EntryRecord(NamedRecord, frozen=True, kw_only=True):
@@ -73,6 +80,10 @@ class EntryRecord(NamedRecord, frozen=True, kw_only=True):
     def size(self) -> int:
         """How many bytes its value has."""
         return len(self.value or b"")
+
+    def is_left_behind(self, now: float) -> bool:
+        """Whether it is empty, and no client will ask any more who emptied it."""
+        return self.value is None and self.changes[-1].at < now - REMEMBERED_S
 
 
 class EntryCounter(NamedRecord, frozen=True):
@@ -111,15 +122,21 @@ class Dicts:
         for change in changes:
             if change.id == request.change:
                 return EntrySet(version=change.version)
-        if request.version not in (None, version := _version(before)):
+        version = _version(before)
+        if request.version not in (None, version):
             return EntrySet(version=version, is_set=False)
         if request.lock is not None:
             await self._locks.require(draft, account, request.lock)
+        if request.value is None and not version:
+            return EntrySet(version=0)
         counter = await self._counted(draft, account, before, len(request.value or b""))
+        now = self._clock()
+        known = [each for each in changes if each.at >= now - REMEMBERED_S]
+        known.append(EntryChange(request.change, counter.version, now))
         entry = EntryRecord(
             key=request.key,
             version=counter.version,
-            changes=[*changes, EntryChange(request.change, counter.version)][-REMEMBERED:],
+            changes=known[-REMEMBERED:],
             envelope=request.envelope,
             value=request.value,
         )
@@ -133,6 +150,8 @@ class Dicts:
         """Count a change of an entry; refuse one that is too much."""
         key = f"{EntryCounter.prefix}{account}"
         last: EntryCounter = await draft.get(key) or EntryCounter()
+        if before is None and last.entries >= MAX_ENTRIES:
+            last = await self._without_empty(draft, account, last)
         entries = last.entries + (before is None)
         total = last.size + size - (before.size if before is not None else 0)
         if entries > MAX_ENTRIES or (total > MAX_ENTRY_BYTES and total > last.size):
@@ -144,6 +163,19 @@ class Dicts:
         counter = EntryCounter(last.version + 1, entries, total)
         draft.put(key, counter)
         return counter
+
+    async def _without_empty(
+        self, draft: Draft, account: str, counter: EntryCounter
+    ) -> EntryCounter:
+        """Delete some of the empty entries that were left behind; return the count without them."""
+        now, deleted = self._clock(), 0
+        found: dict[str, EntryRecord] = await self._view.scan(f"{EntryRecord.prefix}{account}/")
+        for key in [key for key, entry in found.items() if entry.is_left_behind(now)][:_AT_ONCE]:
+            entry: EntryRecord | None = await draft.get(key)
+            if entry is not None and entry.is_left_behind(now):
+                draft.delete(key)
+                deleted += 1
+        return EntryCounter(counter.version, counter.entries - deleted, counter.size)
 
     async def get(self, account: str, request: EntryRequest) -> EntryRead:
         """Return an entry; wait until it has another version than the request names.
@@ -196,11 +228,7 @@ class Dicts:
         )
 
     async def remove(self, account: str, request: RemoveEntryRequest) -> None:
-        """Remove an entry, or all of a dictionary.
-
-        Raises:
-            RequestConflict: When the lock is not held.
-        """
+        """Delete an entry of a version, or all of a dictionary up to a version."""
         if request.key is not None:
             keys = [_key(account, request.name, request.key)]
         else:
@@ -214,18 +242,23 @@ class Dicts:
     async def _remove(
         self, draft: Draft, account: str, keys: Sequence[str], request: RemoveEntryRequest
     ) -> None:
-        if request.lock is not None:
-            await self._locks.require(draft, account, request.lock)
         counter_key = f"{EntryCounter.prefix}{account}"
         for key in keys:
             entry: EntryRecord | None = await draft.fresh(key)
-            if entry is None or request.version not in (None, entry.version):
+            if entry is None or not self._is_meant(entry, request):
                 continue
             counter: EntryCounter = await draft.get(counter_key) or EntryCounter()
             left = EntryCounter(counter.version, counter.entries - 1, counter.size - entry.size)
             draft.put(counter_key, left)
             draft.delete(key)
             draft.emit(Event(EventKind.KEY, account, key))
+
+    def _is_meant(self, entry: EntryRecord, request: RemoveEntryRequest) -> bool:
+        if request.key is not None:
+            return entry.version == request.version
+        # Who emptied an entry may yet ask whether that was its request.
+        is_empty = entry.value is None and not entry.is_left_behind(self._clock())
+        return entry.version <= request.version and not is_empty
 
 
 def _prefix(account: str, name: str) -> str:

@@ -179,11 +179,14 @@ class Locks:
         """Let what a draft writes depend on a lock: it is refused unless the lock is held.
 
         Raises:
-            RequestConflict: When the lock was released, or another one has taken it.
+            RequestConflict: When it was released, broken, not renewed in time, or is held by a job
+                that has ended.
         """
         key = _key(account, lock.name)
         record: LockRecord | None = await draft.fresh(key)
-        if record is None or all(each.id != lock.hold for each in record.holds):
+        if record is None or all(
+            each.id != lock.hold for each in await self._alive(account, record)
+        ):
             raise RequestConflict(
                 f"The lock {lock.name!r} is no longer held by the program or job that writes: "
                 "take it again, and read what was written meanwhile.",

@@ -11,8 +11,13 @@ from picloud_api.store import layout
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import Caller
-from picloud_api.usecases.sharing.dictionary import EntryCounter
-from picloud_api.usecases.sharing.lock import LockHold, LockRecord
+from picloud_api.usecases.sharing.dictionary import (
+    REMEMBERED,
+    REMEMBERED_S,
+    EntryCounter,
+    EntryRecord,
+)
+from picloud_api.usecases.sharing.lock import HELD_S, LockHold, LockRecord
 from picloud_model.errors import RequestConflict
 from picloud_model.wire.dictionary import (
     MAX_ENTRIES,
@@ -24,7 +29,12 @@ from picloud_model.wire.dictionary import (
     RemoveEntryRequest,
     SetEntryRequest,
 )
-from picloud_model.wire.lock import AcquireLockRequest, HeldLock, ReleaseLockRequest
+from picloud_model.wire.lock import (
+    AcquireLockRequest,
+    HeldLock,
+    ReleaseLockRequest,
+    RenewLocksRequest,
+)
 
 from tests.unit.api.api_harness import ACCOUNT, ENVELOPE
 from tests.unit.api.recording_state import SharedRecordingState
@@ -111,6 +121,58 @@ async def test_a_change_that_is_sent_twice_is_made_once(dicts: Dicts) -> None:
     assert (await dicts.get(ACCOUNT, wanted("a"))).value == b"2"
 
 
+async def test_a_removal_that_is_sent_twice_is_made_once(dicts: Dicts) -> None:
+    """What another one has stored meanwhile stays; what does not exist is not emptied."""
+    await dicts.set(ACCOUNT, put("a", b"1"))
+    request = put("a", None)
+    first = await dicts.set(ACCOUNT, request)
+    await dicts.set(ACCOUNT, put("a", b"2"))
+
+    assert await dicts.set(ACCOUNT, request) == first
+    await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", key="a", version=first.version))
+    assert (await dicts.get(ACCOUNT, wanted("a"))).value == b"2"
+    assert await dicts.set(ACCOUNT, put("b", None)) == EntrySet(version=0)
+
+
+async def test_what_others_change_meanwhile_does_not_hide_a_change(
+    api: ApiHarness, dicts: Dicts
+) -> None:
+    """Programs that count on a busy key are answered alike after a lost reply; later none asks."""
+    request = put("a", b"1", 0)
+    first = await dicts.set(ACCOUNT, request)
+    for _ in range(REMEMBERED - 1):
+        await dicts.set(ACCOUNT, put("a", b"2"))
+
+    assert await dicts.set(ACCOUNT, request) == first
+    api.now += REMEMBERED_S + 1
+    await dicts.set(ACCOUNT, put("a", b"3"))
+    entry: EntryRecord
+    (entry,) = (await api.server.context.commits.view.scan(f"dicts/{ACCOUNT}/")).values()
+    assert len(entry.changes) == 1
+
+
+async def test_an_empty_entry_that_was_left_behind_makes_room(
+    api: ApiHarness, dicts: Dicts
+) -> None:
+    """A program may die between the two steps of a removal; until then, it may ask again."""
+    await dicts.set(ACCOUNT, put("a", b"1"))
+    taken = put("a", None, 1)
+    await dicts.set(ACCOUNT, taken)
+
+    async def count(draft: Draft) -> None:
+        draft.put(f"{EntryCounter.prefix}{ACCOUNT}", EntryCounter(2, MAX_ENTRIES, 0))
+
+    await api.server.context.commits.run(count)
+    await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", version=9))
+    with pytest.raises(RequestConflict, match="remove some first"):
+        await dicts.set(ACCOUNT, put("b", b"2"))
+    assert (await dicts.set(ACCOUNT, taken)).is_set
+
+    api.now += REMEMBERED_S + 1
+    assert (await dicts.set(ACCOUNT, put("b", b"2"))).is_set
+    assert len(await api.server.context.commits.view.scan(f"dicts/{ACCOUNT}/")) == 1
+
+
 async def test_an_empty_entry_does_not_exist(dicts: Dicts) -> None:
     """It only says which of several took the value, until it is removed."""
     await dicts.set(ACCOUNT, put("a", b"1"))
@@ -136,7 +198,12 @@ async def test_entries_arrive_in_parts_and_go_together(api: ApiHarness, dicts: D
     assert await keys_of(dicts, with_values=True) == await keys_of(dicts) == keys
     listed = [(each.name, each.entries, each.size) for each in (await dicts.list(ACCOUNT)).dicts]
     assert listed == [("d", 40, 40 * MAX_VALUE_BYTES), ("other", 1, 1)]
-    await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d"))
+    last = max(each.version for each in first.entries)
+    await dicts.set(ACCOUNT, put("later", b"2"))
+    await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", version=40))
+    assert last <= 40
+    assert await keys_of(dicts) == ["later"]
+    await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", version=42))
     assert [each.name for each in (await dicts.list(ACCOUNT)).dicts] == ["other"]
     counter: EntryCounter = await api.server.context.commits.view.get(f"dict_versions/{ACCOUNT}")
     assert (counter.entries, counter.size) == (1, 1)
@@ -145,7 +212,7 @@ async def test_entries_arrive_in_parts_and_go_together(api: ApiHarness, dicts: D
 async def test_accounts_see_their_own_dictionaries_only(dicts: Dicts) -> None:
     """The same name and key are another entry in another account."""
     await dicts.set(ACCOUNT, put("a", b"mine"))
-    await dicts.remove(OTHER, RemoveEntryRequest(name="d"))
+    await dicts.remove(OTHER, RemoveEntryRequest(name="d", version=9))
 
     assert (await dicts.get(OTHER, wanted("a"))).version == 0
     assert (await dicts.list(OTHER)).dicts == []
@@ -171,7 +238,7 @@ async def test_a_wait_ends_with_a_change(api: ApiHarness, dicts: Dicts) -> None:
     await dicts.set(ACCOUNT, put("a", b"2"))
     version = (await task).version
     task = await waiting(version)
-    await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", key="a"))
+    await dicts.set(ACCOUNT, put("a", None))
     assert (await task).version == 0
 
     task = await waiting(0)
@@ -181,7 +248,7 @@ async def test_a_wait_ends_with_a_change(api: ApiHarness, dicts: Dicts) -> None:
 
 
 async def test_a_write_needs_its_lock(api: ApiHarness, dicts: Dicts) -> None:
-    """Released, broken, taken by another one, or never held: then nothing is written."""
+    """Released, taken by another one, not renewed, or never held: then nothing is written."""
     locks = api.use_cases.sharing.locks
     lock = await locked(api)
     assert (await dicts.set(ACCOUNT, put("a", b"1", lock=lock))).is_set
@@ -192,10 +259,16 @@ async def test_a_write_needs_its_lock(api: ApiHarness, dicts: Dicts) -> None:
         with pytest.raises(RequestConflict, match="is no longer held by the program or job"):
             await dicts.set(ACCOUNT, put("a", b"stale", lock=stale))
         with pytest.raises(RequestConflict, match="is no longer held"):
-            await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", key="a", lock=stale))
+            await dicts.set(ACCOUNT, put("a", None, lock=stale))
     assert (await dicts.get(ACCOUNT, wanted("a"))).value == b"1"
-    await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", key="a", lock=later))
+    await dicts.set(ACCOUNT, put("a", None, lock=later))
     assert (await dicts.get(ACCOUNT, wanted("a"))).version == 0
+
+    api.now += HELD_S + 1
+    with pytest.raises(RequestConflict, match="is no longer held"):
+        await dicts.set(ACCOUNT, put("a", b"paused", lock=later))
+    assert (await locks.renew(ACCOUNT, RenewLocksRequest(locks=[later]))).lost == []
+    assert (await dicts.set(ACCOUNT, put("a", b"awake", lock=later))).is_set
 
 
 async def test_a_lock_that_is_taken_during_the_commit_fences(start_api: StartApi) -> None:
