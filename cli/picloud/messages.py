@@ -87,6 +87,8 @@ _UNKNOWN: Final = re.compile(r"No such command '([\w-]+)'")
 _SYNONYMS: Final = (
     frozenset({"delete", "remove", "rm", "del", "deregister", "unregister", "unpublish", "unset"}),
     frozenset({"list", "ls", "show", "get", "ps", "jobs"}),
+    frozenset({"list", "keys", "names", "values", "items"}),
+    frozenset({"purge", "clear", "empty", "remove"}),
     frozenset({"create", "new", "add", "set", "register", "publish", "put"}),
     frozenset({"release", "unlock", "break", "free"}),
     frozenset({"start", "run", "exec", "submit", "launch"}),

@@ -74,7 +74,7 @@ def test_versions_and_locks_refuse_stale_writers(name: str) -> None:
         lambda: shared.set("state", "stale", version=0),
         lambda: shared.remove("state", version=version + 1),
     ):
-        with pytest.raises(CloudException, match=rf"has version {version}, not version") as failed:
+        with pytest.raises(CloudException, match=rf"has version {version}, and was to") as failed:
             change()
         assert failed.value.code == "dict.changed"
 
@@ -101,8 +101,10 @@ def test_dictionaries_from_the_shell(picloud: Callable[..., Exited], name: str) 
     assert shared["depth"] == [1, None]
     listed = picloud("dict", "list", name, "--json")
     assert json.loads(listed.out) == {"colour": "red", "depth": [1, None]}
-    shared.clear()
-    unknown = picloud("dict", "get", name, "depth")
+    unknown = picloud("dict", "get", name, "dpeth")
     assert (unknown.code, unknown.out) == (1, "")
-    assert unknown.err == f"error: The dictionary '{name}' has no key 'depth'.\n"
+    assert (
+        unknown.err == f"error: The dictionary '{name}' has no key 'dpeth'; did you mean 'depth'?\n"
+    )
+    shared.clear()
     assert name not in cloud.Dict.names()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json as json_format
 from typing import Annotated, Any
 
 import typer
 from cloud import CloudException
-from cloud._sharing.dictionary import Dict
+from cloud._sharing.dictionary import Dict, values_of
+from picloud_model.errors import missing_name, nearest_name
 
 from picloud import output, tables
 from picloud.completion import names as completion
 from picloud.help_pages import HelpfulGroup
-from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
+from picloud.options.arguments import AsJson, parsed
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
@@ -72,14 +72,14 @@ def list_keys(
             empty="There are no dictionaries.",
         )
         return
-    values = Dict(name).copy()
+    values = values_of(Dict(name), _Unreadable)
     if json:
         output.as_json({key: _plain(value) for key, value in values.items()})
         return
     tables.show(
         tables.Columns(("key", "value"), flexible=("key", "value")),
         [(key, output.printable(value)) for key, value in values.items()],
-        empty=f"The dictionary {name!r} has no keys.",
+        empty="" if values else missing_name("dictionary", name, Dict.names()),
     )
 
 
@@ -97,7 +97,7 @@ def get(name: Name, key: Key) -> None:
     try:
         value = dictionary[key]
     except KeyError:
-        raise CloudException(f"The dictionary {name!r} has no key {key!r}.") from None
+        raise CloudException(_without(dictionary, key)) from None
     output.text(output.printable(value))
 
 
@@ -118,13 +118,7 @@ def set_value(
       $ picloud dict set limits colour red
       $ picloud dict set limits depth 3 --parse
     """  # noqa: D301 - \b keeps the lines apart
-    stored: Any = value
-    if parse:
-        try:
-            stored = json_format.loads(value)
-        except ValueError as error:
-            raise CloudException(f"{value!r:.80} is not valid JSON: {error}.") from None
-    Dict(name)[key] = stored
+    Dict(name)[key] = parsed(value) if parse else value
 
 
 @app.command()
@@ -150,6 +144,25 @@ def remove(
         Dict(name).clear()
     else:
         Dict(name).remove(key)
+
+
+class _Unreadable:
+    """In place of a value that cannot be read here."""
+
+    def __init__(self, error: CloudException) -> None:
+        self._error = error
+
+    def __repr__(self) -> str:
+        return f"<{self._error}>"
+
+
+def _without(dictionary: Dict, key: str) -> str:
+    """Return what to say of a key that a dictionary does not have."""
+    if not (keys := list(dictionary)):
+        return missing_name("dictionary", dictionary.name, Dict.names())
+    near = nearest_name(key, keys)
+    hint = f"; did you mean {near!r}?" if near else "."
+    return f"The dictionary {dictionary.name!r} has no key {key!r:.80}{hint}"
 
 
 def _plain(value: Any) -> Any:

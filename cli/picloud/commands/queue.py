@@ -7,15 +7,15 @@ import math
 import shlex
 import sys
 from pathlib import Path  # noqa: TC003 - Typer reads it
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from cloud import CloudException, CloudValueError, queue
+from cloud import CloudException, queue
 
 from picloud import output, tables, units
 from picloud.completion import names
 from picloud.help_pages import HelpfulGroup
-from picloud.options.arguments import AsJson, Timeout, Words  # noqa: TC001 - Typer reads it
+from picloud.options.arguments import AsJson, Timeout, Words, parsed
 from picloud.options.handler import (  # noqa: TC001 - Typer reads it
     InFlight,
     MaxJobs,
@@ -138,7 +138,7 @@ def push(
     if not texts:
         output.hint("Standard input is empty: no message was added.")
         return
-    values = [_parsed(text) for text in texts] if parse else texts
+    values = [parsed(text) for text in texts] if parse else texts
     queue.CloudQueue(name, encoding="json").push(values, delay)
 
 
@@ -388,10 +388,3 @@ def delete(name: Name) -> None:
       $ picloud queue delete numbers
     """  # noqa: D301 - \b keeps the lines apart
     queue.CloudQueue(name).delete()
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json_text.loads(text)
-    except ValueError as error:
-        raise CloudValueError(f"{text!r:.80} is not JSON: {error}.") from error

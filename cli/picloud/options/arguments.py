@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from cloud import CloudValueError
 from cloud._arguments.command_template import is_name
 from picloud_model import ranges
 from picloud_model.errors import RequestRefused
@@ -210,3 +212,17 @@ def values(name: str, text: str, option: str) -> list[str]:
     except csv.Error as error:
         raise typer.BadParameter(f"the values of {name}: {error}.", param_hint=option) from None
     return rows[0] if rows and rows[0] else [""]
+
+
+def parsed(text: str) -> Any:
+    """Return the value that a text means as JSON.
+
+    Raises:
+        CloudException: When it is not JSON.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CloudValueError(
+            f"{text!r:.80} is not JSON: {error}; without --parse it is a text."
+        ) from error

@@ -116,8 +116,7 @@ class Dict(MutableMapping[str, Any]):
         >>> limits.copy()
         {'depth': 3, 'width': 5}
         """
-        found = sorted(self._client().entries(with_values=True), key=lambda each: each.key)
-        return {each.key: self._value(each.key, each.value, each.envelope) for each in found}
+        return values_of(self)
 
     def items(self) -> ItemsView[str, Any]:
         """Return the keys with their values, as they are now."""
@@ -197,6 +196,10 @@ class Dict(MutableMapping[str, Any]):
         >>> cloud.Dict("hits")["all"]
         5
         """
+        if not callable(function):
+            raise CloudTypeError(
+                f"change takes a function that returns the new value, not {function!r:.80}."
+            )
         while True:
             found = self._read(key, default)
             value = function(found.value)
@@ -334,16 +337,42 @@ class Dict(MutableMapping[str, Any]):
         try:
             (value,) = client().packer.values(data, 1, envelope, f"value of {key!r} in {self!r}")
         except PackingError as error:
-            raise CloudException(str(error)) from error.__cause__
+            is_module = isinstance(error.__cause__, ModuleNotFoundError)
+            cure = " A job has it if its function imports it." if is_module else ""
+            raise CloudException(f"{error}{cure}") from error.__cause__
         return value
 
     def _changed(self, key: str, version: int | None, found: int) -> CloudException:
         has = f"has version {found}" if found else "does not exist"
         return CloudException(
-            f"{key!r} of {self!r} {has}, not version {version}: it was changed meanwhile; read it "
-            "again.",
+            f"{key!r} of {self!r} {has}, and was to have version {version}: it was changed "
+            "meanwhile; read it again.",
             code="dict.changed",
         )
+
+
+def values_of(
+    dictionary: Dict, unreadable: Callable[[CloudException], Any] | None = None
+) -> dict[str, Any]:
+    """Return all values by key, in order of the keys.
+
+    Args:
+        dictionary: What has them.
+        unreadable: Returns what stands in place of a value that cannot be read here.
+
+    Raises:
+        CloudException: When a value cannot be read here, and nothing is to stand in its place.
+    """
+    used, values = dictionary._client(), {}  # noqa: SLF001 - of this module
+    for each in sorted(used.entries(with_values=True), key=lambda each: each.key):
+        try:
+            value = dictionary._value(each.key, each.value, each.envelope)  # noqa: SLF001 - likewise
+        except CloudException as error:
+            if unreadable is None:
+                raise
+            value = unreadable(error)
+        values[each.key] = value
+    return values
 
 
 def _checked(key: Any) -> str:

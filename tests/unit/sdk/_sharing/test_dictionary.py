@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import threading
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import cloud
 import pytest
 from cloud import CloudException
+from cloud._sharing.dictionary import values_of
+from picloud_model.wire.dictionary import ListedEntry
 
 from tests.current_client import current_client
 from tests.unit.sdk.fake_server import FakeServer, client_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -24,6 +32,7 @@ from tests.unit.sdk.fake_server import FakeServer, client_for
         (lambda: cloud.Dict("a").read("a\n"), "is not a valid key"),
         (lambda: cloud.Dict("a").read("\ud800"), "is not a valid key"),
         (lambda: cloud.Dict("a").set("k", 1, version=-1), "version must be a whole number from 0"),
+        (lambda: cloud.Dict("a").change("k", 5), "takes a function that returns the new value"),  # type: ignore[arg-type]
         (lambda: cloud.Dict("a").wait("k", 1.5), "version must be"),  # type: ignore[arg-type]
         (lambda: cloud.Dict("a").set("k", b"x" * 65_536), "is 65,5.. bytes pickled, and the limit"),
         (lambda: cloud.Dict("a").set("k", threading.Lock()), "value of 'k'.*lock"),
@@ -49,3 +58,53 @@ def test_a_job_gets_the_same_dictionary() -> None:
 
     assert repr(copy) == "Dict('a')"
     assert 1 not in copy
+
+
+class Entries:
+    """A client whose server has these entries."""
+
+    def __init__(self, *entries: ListedEntry) -> None:
+        self._entries = entries
+
+    def entries(self, *, with_values: bool) -> Iterator[ListedEntry]:
+        """Yield them."""
+        assert with_values
+        return iter(self._entries)
+
+
+class Stored(cloud.Dict):
+    """A dictionary that has the entries of a test."""
+
+    def __init__(self, *entries: ListedEntry) -> None:
+        super().__init__("a")
+        self._entries = Entries(*entries)
+
+    def _client(self) -> Any:
+        return self._entries
+
+
+def test_a_value_of_a_module_that_is_missing_here(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The error says what a job needs; a listing shows the other values all the same."""
+    (tmp_path / "breakfast.py").write_text("class Egg: pass")
+    with monkeypatch.context() as patched:
+        patched.syspath_prepend(tmp_path)
+        egg = import_module("breakfast").Egg
+    client = client_for(FakeServer())
+    envelope = client.packer.envelope
+    shared = Stored(
+        *(
+            ListedEntry(key=key, version=1, size=1, value=data, envelope=envelope)
+            for key, value in (("b", egg), ("a", 1))
+            for data in (client.packer.pickle(value, key),)
+        )
+    )
+    monkeypatch.delitem(sys.modules, "breakfast")
+
+    with current_client(client):
+        with pytest.raises(CloudException, match=r"'breakfast', .* if its function imports it\."):
+            shared.copy()
+        values = values_of(shared, str)
+    assert values["a"] == 1
+    assert values["b"].startswith("Cannot read the value of 'b' in Dict('a'): it needs the")
