@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from picloud_model.errors import missing_name
 from picloud_model.wire.snapshot import FILE, FOLDER, LINK, SnapshotEntry
 
 from cloud._arguments.volume_path import parsed, volume_name, volume_path
@@ -83,7 +84,7 @@ def get_list(
     names = [*volumes] if name is None else [name] if isinstance(name, str) else [*name]
     for each in names:
         if each not in volumes:
-            raise CloudException(f"There is no volume {each!r:.80} in your account.")
+            raise CloudException(missing_name("volume", str(each), volumes))
     return [
         {
             "name": each,

@@ -42,6 +42,11 @@ class KeyedRecord(Record, frozen=True):
     prefix: ClassVar[str]
     """What the key of each such record begins with."""
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes in memory."""
+        return 600
+
 
 class NamedRecord(KeyedRecord, frozen=True):
     """Base of records whose keys end with one name."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from picloud_model.page import Page
 
 from picloud_api.store import layout
-from picloud_api.store.records import BatchId, Header, Staged, Waiting
+from picloud_api.store.records import BatchId, Header, KeyedRecord, Staged, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -218,4 +218,6 @@ def _weight(value: Any) -> int:
         return 600 + 300 * len(value.parts)
     if isinstance(value, Waiting):
         return 600 + 150 * len(value.depends_on)
-    return 600 + 200 * len(value) if isinstance(value, list) else 600
+    if isinstance(value, list):
+        return 600 + 200 * len(value)
+    return value.weight if isinstance(value, KeyedRecord) else 600

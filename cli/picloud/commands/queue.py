@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from cloud import CloudException, queue
+from picloud_model.errors import missing_name
 
 from picloud import output, tables, units
 from picloud.completion import names
@@ -344,7 +345,7 @@ def graph(
     present = {each["name"] for each in pipeline}
     for name in names or ():
         if name not in present:
-            raise CloudException(f"There is no queue {name!r} in your account.")
+            raise CloudException(missing_name("queue", name, present))
     if svg is not None:
         try:
             svg.write_text(queue_graph.svg(pipeline, names or ()), encoding="utf-8")

@@ -18,6 +18,7 @@ from picloud_model.errors import (
     RequestConflict,
     TooLarge,
     Unavailable,
+    missing_name,
 )
 from picloud_model.job import ENDED
 from picloud_model.wire import encode
@@ -106,14 +107,15 @@ class Crons:
         key = layout.cron(account, label)
 
         async def plan(draft: Draft) -> None:
-            _existing(await draft.fresh(key), label)
+            await self._existing(await draft.fresh(key), account, label)
             draft.delete(key)
 
         await self._commits.run(plan)
 
     async def info(self, account: str, label: str) -> CronInfo:
         """Return what is known of a cron job."""
-        record = _existing(await self._commits.view.fresh(layout.cron(account, label)), label)
+        found = await self._commits.view.fresh(layout.cron(account, label))
+        record = await self._existing(found, account, label)
         return await self._info(account, label, record)
 
     async def list(self, account: str) -> CronsListed:
@@ -121,13 +123,21 @@ class Crons:
         prefix = layout.cron(account)
         records = await self._commits.view.scan(prefix)
         labels = sorted(key.removeprefix(prefix) for key in records)
-        found = [await self._info(account, each, records[prefix + each]) for each in labels]
-        return CronsListed(crons=found)
+        last = [record.last_jid for record in records.values() if record.last_jid]
+        statuses = await self._status.of_each(account, last)
+        found = [records[prefix + label] for label in labels]
+        return CronsListed(
+            crons=[
+                self._shown(label, record, statuses.get(record.last_jid, ""))
+                for label, record in zip(labels, found, strict=True)
+            ]
+        )
 
     async def run(self, account: str, request: RunCronRequest) -> CronStarted:
         """Start a job of a cron job now, whatever its schedule."""
         key = layout.cron(account, request.label)
-        record = _existing(await self._commits.view.fresh(key), request.label)
+        found = await self._commits.view.fresh(key)
+        record = await self._existing(found, account, request.label)
         change = _Change(key, record, {"last_due_at": 0.0})
         jid = await self._started(change, request.submit_id, self._commits.run)
         if not change.is_committed:
@@ -229,11 +239,21 @@ class Crons:
         change.values["last_jid"] = submitted.first
         return submitted.first
 
+    async def _existing(self, record: CronRecord | None, account: str, label: str) -> CronRecord:
+        if record is None:
+            prefix = layout.cron(account)
+            labels = [key.removeprefix(prefix) for key in await self._commits.view.scan(prefix)]
+            raise CronNotFound(missing_name("cron job", label, labels), field="label")
+        return record
+
     async def _last_status(self, account: str, record: CronRecord) -> str:
         """Return the status of the last job; "" if there was none, or it was deleted."""
         return await self._status.of_one(account, record.last_jid) if record.last_jid else ""
 
     async def _info(self, account: str, label: str, record: CronRecord) -> CronInfo:
+        return self._shown(label, record, await self._last_status(account, record))
+
+    def _shown(self, label: str, record: CronRecord, last_status: str) -> CronInfo:
         return CronInfo(
             label=label,
             schedule=record.schedule,
@@ -244,7 +264,7 @@ class Crons:
             ),
             last_jid=record.last_jid,
             last_due_at=record.last_due_at,
-            last_status=await self._last_status(account, record),
+            last_status=last_status,
             missed=record.missed,
             skipped=record.skipped,
             problem=record.problem,
@@ -281,9 +301,3 @@ def _id(account: str, label: str, registration: str, due_at: float) -> str:
     """Return the submit id of the job for a due time."""
     text = f"{account}/{label}/{registration}/{due_at:.0f}"
     return blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _existing(record: CronRecord | None, label: str) -> CronRecord:
-    if record is None:
-        raise CronNotFound(f"There is no cron job {label!r} in your account.", field="label")
-    return record

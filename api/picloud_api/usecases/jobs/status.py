@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,7 @@ from picloud_model.wire import Statuses, StatusRun
 from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from picloud_model.page import Page
     from picloud_model.ranges import Range
@@ -73,10 +74,24 @@ class JobStatuses:
 
     async def of_one(self, account: str, jid: int) -> str:
         """Return the status of one job; "" if it does not exist any longer."""
-        try:
-            return (await self.status(account, [(jid, jid)])).runs[0].status
-        except (JobNotFound, JobDeleted):
-            return ""
+        return (await self.of_each(account, [jid])).get(jid, "")
+
+    async def of_each(self, account: str, jids: Iterable[int]) -> dict[int, str]:
+        """Return the statuses of jobs by jid, without those that do not exist any longer."""
+        found: dict[int, str] = {}
+        pieces: list[PageSlice] = []
+        async with self._turns.of(account) as turn:
+            for jid in sorted(set(jids)):
+                with suppress(JobNotFound):
+                    pieces += await locate(self._view, account, [(jid, jid)])
+                await turn.pause()
+            async for piece, page in read_pages(self._view, pieces, at_once=_PAGES_TOGETHER):
+                with suppress(JobDeleted):
+                    refuse_deleted(page, piece)
+                    state = State(page.state[piece.start])
+                    found[piece.first + piece.start] = state.shown.value
+                await turn.pause()
+        return found
 
 
 def _add_runs(runs: list[StatusRun], piece: PageSlice, page: Page) -> None:

@@ -86,7 +86,7 @@ class Attachments:
         async def plan(draft: Draft) -> None:
             queue: QueueRecord | None = await draft.fresh(queue_key(account, request.queue))
             if queue is None:
-                raise missing_queue(request.queue, "queue")
+                raise await missing_queue(self._commits.view, account, request.queue, "queue")
             before: AttachmentRecord | None = await draft.fresh(
                 attachment_key(account, request.queue)
             )
@@ -118,7 +118,7 @@ class Attachments:
         async def plan(draft: Draft) -> None:
             record: QueueRecord | None = await draft.fresh(queue_key(account, queue))
             if record is None:
-                raise missing_queue(queue, "queue")
+                raise await missing_queue(self._commits.view, account, queue, "queue")
             if await draft.fresh(attachment_key(account, queue)) is not None:
                 draft.delete(attachment_key(account, queue))
             if record.attachment:
@@ -143,7 +143,7 @@ class Attachments:
             queue: QueueRecord | None = await draft.fresh(queue_key(account, name))
             record: AttachmentRecord | None = await draft.fresh(attachment_key(account, name))
             if queue is None:
-                raise missing_queue(name, "queue")
+                raise await missing_queue(self._commits.view, account, name, "queue")
             if record is None:
                 raise AttachmentNotFound(_without(name), field="queue")
             if most is not None:

@@ -64,7 +64,7 @@ class HandledMessages:
         """Return the record of a queue, which the port has from now on."""
         record: QueueRecord | None = await self._view.fresh(queue_key(account, name))
         if record is None:
-            raise missing_queue(name)
+            raise await missing_queue(self._view, account, name)
         await self._port.create(record.id)
         return record
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from picloud_model.errors import QueueNotFound, missing_name
 from picloud_model.wire.queue import QueueRatesListed
-
-from picloud_api.usecases.queues.queue import missing_queue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +27,7 @@ class ListedRates:
         """
         present = (await self._queues.list(account)).names
         for name in sorted({*names}.difference(present)):
-            raise missing_queue(name, "names")
+            message = missing_name("queue", name, present, ": create it first.")
+            raise QueueNotFound(message, field="names")
         chosen = sorted({*names}) or present
         return QueueRatesListed(rates=[self._queues.rates.of(account, name) for name in chosen])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 from picloud_driver.queue import TakeLimits
-from picloud_model.errors import HandlerReplaced, QueueNotFound, RequestConflict
+from picloud_model.errors import HandlerReplaced, QueueNotFound, RequestConflict, missing_name
 from picloud_model.wire.queue import (
     MAX_QUEUES,
     MessagesTaken,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
+    from picloud_api.store.view import View
 
 Result = TypeVar("Result")
 
@@ -272,7 +273,7 @@ class Queues:
                 pass
         record = await view.fresh(key)
         if record is None:
-            raise missing_queue(name)
+            raise await missing_queue(view, account, name)
         await self._port.create(record.id)
         return await act(record)
 
@@ -311,11 +312,11 @@ class Queues:
         return TakenMessage(ticket, message, delivery.pushed_at)
 
 
-def missing_queue(name: str, field: str = "name") -> QueueNotFound:
-    """Return the error that an account has no queue of a name."""
-    return QueueNotFound(
-        f"There is no queue {name!r} in your account: create it first.", field=field
-    )
+async def missing_queue(view: View, account: str, name: str, field: str = "name") -> QueueNotFound:
+    """Return the error that an account has no queue of a name, which proposes a similar one."""
+    prefix = queue_key(account, "")
+    names = [key.removeprefix(prefix) for key in await view.scan(prefix)]
+    return QueueNotFound(missing_name("queue", name, names, ": create it first."), field=field)
 
 
 async def _with(record: QueueRecord, result: Awaitable[Result]) -> tuple[QueueRecord, Result]:

@@ -82,8 +82,9 @@ class Volumes:
         Raises:
             VolumeNotFound: When there is no such volume.
         """
-        record: VolumeRecord | None = await self._commits.view.fresh(volume_key(account, name))
-        return _volume(name, existing(record, name))
+        view = self._commits.view
+        record: VolumeRecord | None = await view.fresh(volume_key(account, name))
+        return _volume(name, await existing(view, account, record, name))
 
     async def list(self, account: str) -> VolumesListed:
         """Return the volumes of an account by name."""
@@ -108,7 +109,7 @@ class Volumes:
         )
 
         async def plan(draft: Draft) -> None:
-            existing(await draft.fresh(key), name)
+            await existing(self._commits.view, account, await draft.fresh(key), name)
             draft.delete(key)
 
         await self._commits.run(plan)
@@ -135,7 +136,7 @@ class Volumes:
         """
         key = volume_key(account, request.name)
         view = self._commits.view
-        record: VolumeRecord = existing(await view.fresh(key), request.name)
+        record = await existing(view, account, await view.fresh(key), request.name)
         if _is_latest(record, request.snapshot):
             return _volume(request.name, record)
         size, entries = await self._measured(account, record, request.snapshot)
@@ -144,7 +145,7 @@ class Volumes:
         now = self._clock()
 
         async def plan(draft: Draft) -> VolumeRecord:
-            record: VolumeRecord = existing(await draft.fresh(key), request.name)
+            record = await existing(view, account, await draft.fresh(key), request.name)
             if _is_latest(record, request.snapshot):
                 return record
             if record.number != request.base:

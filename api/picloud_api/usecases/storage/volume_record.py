@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from picloud_model.errors import RequestRefused, VolumeNotFound
+from picloud_model.errors import RequestRefused, VolumeNotFound, missing_name
 from picloud_model.wire.volume import StoredSnapshot, volume_variable
 
 from picloud_api.store.records import NamedRecord
@@ -63,7 +63,8 @@ async def check_volumes(view: View, account: str, names: Sequence[str]) -> None:
         if _NAME.fullmatch(name):
             record = await view.fresh(volume_key(account, name))
         if record is None:
-            raise RequestRefused(f"{_missing(name)[:-1]}: create it first.", field="options.vols")
+            message = await _missing(view, account, name, ": create it first.")
+            raise RequestRefused(message, field="options.vols")
         for path, other in paths.items():
             if overlap(path, record.mount_path):
                 message = (
@@ -86,16 +87,20 @@ def volume_key(account: str, name: str = "") -> str:
     return f"{VolumeRecord.prefix}{account}/{name}"
 
 
-def existing(record: VolumeRecord | None, name: str) -> VolumeRecord:
+async def existing(
+    view: View, account: str, record: VolumeRecord | None, name: str
+) -> VolumeRecord:
     """Return the record of a volume that was looked for.
 
     Raises:
         VolumeNotFound: When there is none.
     """
     if record is None:
-        raise VolumeNotFound(_missing(name), field="name")
+        raise VolumeNotFound(await _missing(view, account, name), field="name")
     return record
 
 
-def _missing(name: str) -> str:
-    return f"There is no volume {name[:40]!r} in your account."
+async def _missing(view: View, account: str, name: str, cure: str = ".") -> str:
+    prefix = volume_key(account)
+    names = [key.removeprefix(prefix) for key in await view.scan(prefix)]
+    return missing_name("volume", name, names, cure)

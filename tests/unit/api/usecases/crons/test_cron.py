@@ -18,7 +18,7 @@ from picloud_model.wire.cron import (
 )
 
 from tests.unit.api.api_harness import ACCOUNT, hold
-from tests.unit.api.recording_state import RecordingState
+from tests.unit.api.recording_state import RecordingState, SharedRecordingState
 
 if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
@@ -266,6 +266,37 @@ async def test_accounts_see_their_own_cron_jobs_only(api: ApiHarness) -> None:
         for refused in (crons.info, crons.deregister):
             with pytest.raises(CronNotFound, match="no cron job 'a'"):
                 await refused(account, "a")
+
+
+async def test_a_misspelt_label_gets_the_nearest_one(api: ApiHarness) -> None:
+    """As in every message about a name that the account does not have."""
+    await register(api, "nightly")
+
+    with pytest.raises(CronNotFound, match=r"no cron job 'nigthly' .*; did you mean 'nightly'\?"):
+        await api.use_cases.crons.crons.deregister(ACCOUNT, "nigthly")
+
+
+async def test_the_last_jobs_of_many_are_read_together(start_api: StartApi) -> None:
+    """However many they are: a listing of 1,000 cron jobs does not take 1,000 requests."""
+    api = await start_api(SharedRecordingState)
+    crons = api.use_cases.crons.crons
+    for number in range(6):
+        await register(api, f"c{number}")
+        request = RunCronRequest(label=f"c{number}", submit_id=uuid.uuid4().hex)
+        assert (await crons.run(ACCOUNT, request)).jid == number + 1
+    await api.use_cases.jobs.kill.kill(ACCOUNT, [(2, 3)])
+    await api.use_cases.jobs.delete.delete(ACCOUNT, [(3, 3)])
+    await register(api, "unused")
+    api.state.reads.clear()
+
+    listed = (await crons.list(ACCOUNT)).crons
+
+    assert [cron.last_status for cron in listed] == [
+        "queued", "killed", "", "queued", "queued", "queued", "",
+    ]  # fmt: skip
+    assert listed[1] == await crons.info(ACCOUNT, "c1")
+    pages = [read for read in api.state.reads if any(key.startswith("pages/") for key in read)]
+    assert len(pages) <= 2, "one of them is of info"
 
 
 async def test_the_blobs_of_a_cron_job_are_kept(api: ApiHarness) -> None:

@@ -58,8 +58,10 @@ async def test_a_queue_exists_from_its_creation_to_its_deletion(api: ApiHarness)
 async def test_accounts_see_their_own_queues_only(api: ApiHarness) -> None:
     """The same name is another queue in another account."""
     await api.use_cases.queues.queues.create(ACCOUNT, "q")
-    with pytest.raises(QueueNotFound, match="no queue 'q'"):
+    with pytest.raises(QueueNotFound, match="no queue 'q' in your account: create it first"):
         await push(api, QueueMessage(json="1"), account=OTHER)
+    with pytest.raises(QueueNotFound, match="no queue 'qq' in your account; did you mean 'q'"):
+        await api.use_cases.queues.queues.info(ACCOUNT, "qq")
     await api.use_cases.queues.queues.create(OTHER, "q")
     await push(api, QueueMessage(json="1"), account=OTHER)
 

@@ -307,6 +307,20 @@ async def test_an_account_has_so_many_entries(api: ApiHarness, dicts: Dicts) -> 
         await dicts.set(ACCOUNT, put("a", b"12"))
 
 
+async def test_large_values_do_not_fill_the_memory(api: ApiHarness, dicts: Dicts) -> None:
+    """What the server keeps in memory of them counts as what it is."""
+    view = api.server.context.commits.view
+    await dicts.set(ACCOUNT, put("a", b"1"))
+    small = await view.cell(f"dict_versions/{ACCOUNT}")
+    await dicts.set(ACCOUNT, put("a", bytes(50_000)))
+    (key,) = await view.scan(f"dicts/{ACCOUNT}/")
+    large = await view.cell(key)
+
+    assert small is not None
+    assert large is not None
+    assert (small.weight < 1_000, large.weight > 50_000) == (True, True)
+
+
 async def test_keys_have_any_characters(dicts: Dicts) -> None:
     """A key of the store has none of them."""
     for key in ("../x", "a/b", "ü", "*", "a b", "x" * 200):

@@ -56,8 +56,10 @@ async def test_a_volume_is_created_once(api: ApiHarness) -> None:
     with pytest.raises(RequestRefused, match="already a volume 'data'"):
         await volumes.create(ACCOUNT, replace(request, mount_path="/other"))
     for call in (volumes.get, volumes.delete):
-        with pytest.raises(VolumeNotFound, match="no volume 'data'"):
+        with pytest.raises(VolumeNotFound, match=r"no volume 'data' in your account\.$"):
             await call(OTHER, "data")
+        with pytest.raises(VolumeNotFound, match="did you mean 'data'"):
+            await call(ACCOUNT, "dta")
 
 
 async def test_a_snapshot_replaces_the_one_it_was_made_from(api: ApiHarness) -> None:

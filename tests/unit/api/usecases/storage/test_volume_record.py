@@ -20,12 +20,19 @@ OTHER = "a0000002"
 async def test_jobs_name_volumes_that_exist_at_different_paths(api: ApiHarness) -> None:
     """The message names the volume, or both and their paths."""
     volumes, view = api.use_cases.storage.volumes, api.server.context.commits.view
-    for name, path in (("a", "/data"), ("b", "/data/sets"), ("c", "/database"), ("A", "/x")):
+    for name, path in (
+        ("a", "/data"),
+        ("b", "/data/sets"),
+        ("c", "/database"),
+        ("A", "/x"),
+        ("data2", "/y"),
+    ):
         await volumes.create(ACCOUNT, CreateVolumeRequest(name=name, mount_path=path))
 
     await check_volumes(view, ACCOUNT, ["a", "c", "a"])
     for account, names, message in (
         (ACCOUNT, ["x"], "no volume 'x' in your account: create it first"),
+        (ACCOUNT, ["database"], "no volume 'database' in your account; did you mean 'data2'"),
         (OTHER, ["a"], "no volume 'a' in your account"),
         (ACCOUNT, ["../a"], "no volume"),
         (ACCOUNT, ["a", "A"], "both would set the variable PICLOUD_VOLUME_A"),
