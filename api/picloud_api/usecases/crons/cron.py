@@ -32,7 +32,7 @@ from picloud_model.wire.cron import (
 from picloud_api.store import layout
 from picloud_api.store.commits import CommitGroup
 from picloud_api.store.records import CronRecord, Event, EventKind
-from picloud_api.usecases.crons.schedule import due_times, times_of
+from picloud_api.usecases.crons.schedule import due_times, next_times, times_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +61,7 @@ class Crons:
     ) -> None:
         self._commits = context.commits
         self._clock = context.clock
+        self._turns = context.turns
         self._submit = submit
         self._status = status
         self._kill = kill
@@ -125,13 +126,14 @@ class Crons:
         labels = sorted(key.removeprefix(prefix) for key in records)
         last = [record.last_jid for record in records.values() if record.last_jid]
         statuses = await self._status.of_each(account, last)
-        found = [records[prefix + label] for label in labels]
-        return CronsListed(
-            crons=[
-                self._shown(label, record, statuses.get(record.last_jid, ""))
-                for label, record in zip(labels, found, strict=True)
-            ]
-        )
+        listed: list[CronInfo] = []
+        now = self._clock()
+        async with self._turns.of(account) as turn:
+            for label in labels:
+                record = records[prefix + label]
+                listed.append(_shown(label, record, statuses.get(record.last_jid, ""), now))
+                await turn.pause()
+        return CronsListed(crons=listed)
 
     async def run(self, account: str, request: RunCronRequest) -> CronStarted:
         """Start a job of a cron job now, whatever its schedule."""
@@ -251,24 +253,7 @@ class Crons:
         return await self._status.of_one(account, record.last_jid) if record.last_jid else ""
 
     async def _info(self, account: str, label: str, record: CronRecord) -> CronInfo:
-        return self._shown(label, record, await self._last_status(account, record))
-
-    def _shown(self, label: str, record: CronRecord, last_status: str) -> CronInfo:
-        return CronInfo(
-            label=label,
-            schedule=record.schedule,
-            function_name=record.job.function_name,
-            created_at=record.created_at,
-            next_at=times_of(record.schedule).following(
-                max(self._clock(), record.next_at - 1), _SHOWN
-            ),
-            last_jid=record.last_jid,
-            last_due_at=record.last_due_at,
-            last_status=last_status,
-            missed=record.missed,
-            skipped=record.skipped,
-            problem=record.problem,
-        )
+        return _shown(label, record, await self._last_status(account, record), self._clock())
 
 
 class _Change:
@@ -295,6 +280,22 @@ class _Change:
         if "next_at" in self.values and record.next_at != self.seen.next_at:
             return
         draft.put(self._key, replace(record, **self.values))
+
+
+def _shown(label: str, record: CronRecord, last_status: str, now: float) -> CronInfo:
+    return CronInfo(
+        label=label,
+        schedule=record.schedule,
+        function_name=record.job.function_name,
+        created_at=record.created_at,
+        next_at=next_times(record.schedule, max(now, record.next_at - 1), _SHOWN),
+        last_jid=record.last_jid,
+        last_due_at=record.last_due_at,
+        last_status=last_status,
+        missed=record.missed,
+        skipped=record.skipped,
+        problem=record.problem,
+    )
 
 
 def _id(account: str, label: str, registration: str, due_at: float) -> str:

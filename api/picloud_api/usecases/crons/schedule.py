@@ -126,6 +126,17 @@ def due_times(schedule: CronSchedule, first: float, now: float) -> DueTimes:
     return times_of(schedule).due(first, now)
 
 
+@lru_cache(maxsize=1000)
+def next_times(schedule: CronSchedule, at: float, count: int) -> list[float]:
+    """Return `Schedule.following`; it is computed once for cron jobs that are listed together.
+
+    >>> from picloud_model.wire.cron import CronSchedule
+    >>> next_times(CronSchedule(schedule="@hourly"), 3600.0, 2)
+    [7200.0, 10800.0]
+    """
+    return times_of(schedule).following(at, count)
+
+
 def _no_zone(name: str) -> RequestRefused:
     message = f"There is no time zone {name!r}; name one as UTC, Europe/Berlin or America/New_York."
     return RequestRefused(message, field="timezone")

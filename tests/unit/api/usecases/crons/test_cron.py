@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import TYPE_CHECKING, ClassVar
 
@@ -297,6 +298,22 @@ async def test_the_last_jobs_of_many_are_read_together(start_api: StartApi) -> N
     assert listed[1] == await crons.info(ACCOUNT, "c1")
     pages = [read for read in api.state.reads if any(key.startswith("pages/") for key in read)]
     assert len(pages) <= 2, "one of them is of info"
+
+
+async def test_a_long_listing_makes_way(api: ApiHarness) -> None:
+    """Other requests go on while the next times of many schedules are computed."""
+    count = 12
+    for number in range(count):
+        await register(api, f"c{number}", schedule=f"{number} 2 29 2 *")
+    turns, rounds = api.server.context.turns, 0
+    turns.slice_s = turns.allowed_s = 0.0
+    listing = asyncio.create_task(api.use_cases.crons.crons.list(ACCOUNT))
+
+    while not listing.done():
+        await asyncio.sleep(0)
+        rounds += 1
+
+    assert len((await listing).crons) == count < rounds
 
 
 async def test_the_blobs_of_a_cron_job_are_kept(api: ApiHarness) -> None:
