@@ -16,7 +16,7 @@ from picloud_api.store import layout
 from picloud_api.store.records import BatchId, Header, KeyedRecord, Staged, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from picloud_driver.state import StatePort
 
@@ -145,14 +145,22 @@ class View:
     async def scan(self, prefix: str) -> dict[str, Any]:
         """Read and return every value under a prefix, by key."""
         values: dict[str, Any] = {}
-        after = ""
-        while entries := await self.state.scan(prefix, after):
+        async for part in self.parts(prefix):
+            values |= part
+        return values
+
+    async def parts(
+        self, prefix: str, after: str = "", at_once: int = 1000
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Read the values under a prefix, after a key, and yield some of them at a time."""
+        while entries := await self.state.scan(prefix, after, at_once):
+            values: dict[str, Any] = {}
             for entry in entries:
                 value = layout.decode(entry.key, entry.value)
                 values[entry.key] = value
                 self.install(entry.key, value, entry.version)
+            yield values
             after = entries[-1].key
-        return values
 
     def install(self, key: str, value: Any, version: int) -> Cell:
         """Cache a value that was read or committed, unless a newer one is; return the newest.

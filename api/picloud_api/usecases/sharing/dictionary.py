@@ -12,6 +12,7 @@ deleted when the account has no room for another one.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import aclosing
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -33,7 +34,7 @@ from picloud_model.wire.dictionary import (
 from picloud_api.store.records import Event, EventKind, NamedRecord, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from picloud_model.wire.dictionary import (
         EntriesRequest,
@@ -53,6 +54,8 @@ REMEMBERED: Final = 64
 """Most changes of an entry that are known if they are sent again."""
 REMEMBERED_S: Final = 300.0
 """How long they are known: longer than a client repeats a request."""
+_READ_TOGETHER: Final = 250
+"""Entries that are read before other requests may go on."""
 _AT_ONCE: Final = 16
 """Entries of a dictionary that are removed in one transaction."""
 
@@ -109,6 +112,7 @@ class Dicts:
         self._view = context.commits.view
         self._watchers = context.batch_watchers
         self._clock = context.clock
+        self._turns = context.turns
         self._locks = locks
         self._quota = quota
 
@@ -203,24 +207,34 @@ class Dicts:
     async def entries(self, account: str, request: EntriesRequest) -> EntriesListed:
         """Return the entries of a dictionary, those after a point, until the reply is large."""
         prefix = _prefix(account, request.name)
-        found: dict[str, EntryRecord] = await self._view.scan(prefix)
+        after = f"{prefix}{request.after}" if request.after else ""
         listed: list[ListedEntry] = []
         room = MAX_PAGE_BYTES
-        for key in sorted(found):
-            entry = found[key]
-            if key.removeprefix(prefix) <= request.after or entry.value is None:
-                continue
-            listed.append(_listed(entry, with_value=request.with_values))
-            room -= entry.size if request.with_values else 0
-            if room <= 0:
-                return EntriesListed(entries=listed, after=key.removeprefix(prefix))
+        async with aclosing(self._stored(account, prefix, after)) as stored:
+            async for key, entry in stored:
+                if entry.value is None:
+                    continue
+                listed.append(_listed(entry, with_value=request.with_values))
+                room -= entry.size if request.with_values else 0
+                if room <= 0:
+                    return EntriesListed(entries=listed, after=key.removeprefix(prefix))
         return EntriesListed(entries=listed)
+
+    async def _stored(
+        self, account: str, prefix: str, after: str = ""
+    ) -> AsyncGenerator[tuple[str, EntryRecord]]:
+        """Yield entries with their keys, in order; make way for other requests meanwhile."""
+        async with self._turns.of(account) as turn:
+            async for part in self._view.parts(prefix, after, _READ_TOGETHER):
+                for key, entry in part.items():
+                    yield key, entry
+                await turn.pause()
 
     async def list(self, account: str) -> DictsListed:
         """Return the dictionaries of an account that have entries."""
         prefix = f"{EntryRecord.prefix}{account}/"
         counts, sizes = Counter[str](), Counter[str]()
-        for key, entry in (await self._view.scan(prefix)).items():
+        async for key, entry in self._stored(account, prefix):
             if entry.value is not None:
                 name = key.removeprefix(prefix).partition("/")[0]
                 counts[name] += 1
@@ -237,7 +251,8 @@ class Dicts:
         if request.key is not None:
             keys = [_key(account, request.name, request.key)]
         else:
-            keys = sorted(await self._view.scan(_prefix(account, request.name)))
+            prefix = _prefix(account, request.name)
+            keys = [key async for key, _ in self._stored(account, prefix)]
         for start in range(0, len(keys), _AT_ONCE):
             plan = partial(
                 self._remove, account=account, keys=keys[start : start + _AT_ONCE], request=request

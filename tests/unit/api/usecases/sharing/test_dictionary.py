@@ -37,11 +37,12 @@ from picloud_model.wire.lock import (
 )
 
 from tests.unit.api.api_harness import ACCOUNT, ENVELOPE
-from tests.unit.api.recording_state import SharedRecordingState
+from tests.unit.api.recording_state import RecordingState, SharedRecordingState
 
 if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
     from picloud_api.usecases.sharing.dictionary import Dicts
+    from picloud_driver.state import StateEntry
     from picloud_model.wire.dictionary import EntryRead
 
     from tests.unit.api.api_harness import ApiHarness
@@ -207,6 +208,30 @@ async def test_entries_arrive_in_parts_and_go_together(api: ApiHarness, dicts: D
     assert [each.name for each in (await dicts.list(ACCOUNT)).dicts] == ["other"]
     counter: EntryCounter = await api.server.context.commits.view.get(f"dict_versions/{ACCOUNT}")
     assert (counter.entries, counter.size) == (1, 1)
+
+
+class CountingState(RecordingState):
+    """It counts the entries that are read in order."""
+
+    read = 0
+
+    async def scan(self, prefix: str, after: str = "", limit: int = 1000) -> list[StateEntry]:
+        entries = await super().scan(prefix, after, limit)
+        self.read += len(entries)
+        return entries
+
+
+async def test_each_part_is_read_from_where_the_last_one_ended(start_api: StartApi) -> None:
+    """A dictionary of 16 MiB is not read 16 times for its 16 replies."""
+    api = await start_api(CountingState)
+    for number in range(40):
+        request = put(f"k{number:02}", bytes(MAX_VALUE_BYTES))
+        await api.use_cases.sharing.dicts.set(ACCOUNT, request)
+    api.state.read = 0
+
+    assert len(await keys_of(api.use_cases.sharing.dicts, with_values=True)) == 40
+
+    assert api.state.read < 2 * 40
 
 
 async def test_accounts_see_their_own_dictionaries_only(dicts: Dicts) -> None:
