@@ -58,14 +58,15 @@ class JobStream(ValueStream):
         self._envelope: Envelope | None = None
         self._has_ended = False
         self._is_over = False
-        # A loop that gave up waiting leaves a thread that still reads.
+        # Several threads may read, and a loop that gave up waiting leaves one that still does.
         self._lock = threading.Lock()
 
     @of_users
     def __next__(self) -> Any:
-        if self._has_next():
-            self.position += 1
-            return self._values.popleft()
+        with self._lock:
+            if self._wait():
+                self.position += 1
+                return self._values.popleft()
         if not self._is_over:
             self._is_over = True
             self.job.result()
@@ -73,7 +74,8 @@ class JobStream(ValueStream):
 
     async def __anext__(self) -> Any:
         with BORDER:
-            if not self._values and not self._has_ended:
+            # Another task may take what has arrived before this one goes on.
+            while not self._values and not self._has_ended:
                 await InThread(self._has_next)
             if self._values:
                 self.position += 1
@@ -88,14 +90,17 @@ class JobStream(ValueStream):
         raise StopAsyncIteration
 
     def _has_next(self) -> bool:
-        """Wait for the next value; return False at the end."""
         with self._lock:
-            while not self._values and not self._has_ended:
-                if self._chunks:
-                    self._open(self._chunks.popleft())
-                else:
-                    self._has_ended = self._read().has_ended
-            return bool(self._values)
+            return self._wait()
+
+    def _wait(self) -> bool:
+        """Wait for the next value; return False at the end."""
+        while not self._values and not self._has_ended:
+            if self._chunks:
+                self._open(self._chunks.popleft())
+            else:
+                self._has_ended = self._read().has_ended
+        return bool(self._values)
 
     def __repr__(self) -> str:
         return f"<stream of job {int(self.job)}, at {self.position}>"

@@ -73,6 +73,18 @@ async def test_an_event_loop_reads_the_same_values(client: Client, server: Strea
     assert await anext(values, None) is None
 
 
+async def test_several_tasks_share_the_values(client: Client, server: StreamServer) -> None:
+    """Each value goes to one of those that wait together, and none of them ends too early."""
+    server.readable.clear()
+    values = client.stream(1)
+    waiting = [asyncio.ensure_future(anext(values)) for _ in range(5)]
+    await eventually(lambda: server.reads, "the stream is read")
+    server.readable.set()
+
+    assert sorted(await asyncio.gather(*waiting), key=str) == [0, 1, 2, "3", b"x" * 300_000]
+    assert values.position == 5
+
+
 def test_reading_begins_within_a_chunk(client: Client) -> None:
     """Values before the position are left out."""
     assert next(client.stream(1, 2)) == 2
