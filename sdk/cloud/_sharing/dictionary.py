@@ -344,9 +344,10 @@ class Dict(MutableMapping[str, Any]):
 
     def _changed(self, key: str, version: int | None, found: int) -> CloudException:
         has = f"has version {found}" if found else "does not exist"
+        wanted = f"version {version}" if version else "none"
         return CloudException(
-            f"{key!r} of {self!r} {has}, and was to have version {version}: it was changed "
-            "meanwhile; read it again.",
+            f"{key!r} of {self!r} {has}, but {wanted} was expected: it was changed meanwhile; read "
+            "it again.",
             code="dict.changed",
         )
 
@@ -356,22 +357,16 @@ def values_of(
 ) -> dict[str, Any]:
     """Return all values by key, in order of the keys.
 
-    Args:
-        dictionary: What has them.
-        unreadable: Returns what stands in place of a value that cannot be read here.
-
-    Raises:
-        CloudException: When a value cannot be read here, and nothing is to stand in its place.
+    `unreadable` returns what stands in place of a value that cannot be read here, by its error.
     """
     used, values = dictionary._client(), {}  # noqa: SLF001 - of this module
     for each in sorted(used.entries(with_values=True), key=lambda each: each.key):
         try:
-            value = dictionary._value(each.key, each.value, each.envelope)  # noqa: SLF001 - likewise
+            values[each.key] = dictionary._value(each.key, each.value, each.envelope)  # noqa: SLF001
         except CloudException as error:
             if unreadable is None:
                 raise
-            value = unreadable(error)
-        values[each.key] = value
+            values[each.key] = unreadable(error)
     return values
 
 
