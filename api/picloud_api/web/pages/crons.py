@@ -34,7 +34,7 @@ class CronsPage:
         crons = (await self._crons.list(visitor.account)).crons
         self._renderer.show(response, "crons.html", visitor, crons=crons, new_id=uuid4().hex)
 
-    async def on_post(self, request: Request, response: Response, verb: str) -> None:
+    async def on_post_verb(self, request: Request, response: Response, verb: str) -> None:
         """Run a cron job now, or remove it."""
         visitor = await self._visitors.of(request)
         fields = await self._visitors.form(request, visitor)
@@ -60,4 +60,4 @@ def add_to(
     """Add the page to the application."""
     page = CronsPage(use_cases, renderer, visitors)
     app.add_route("/crons", page)
-    app.add_route("/crons/{verb}", page)
+    app.add_route("/crons/{verb}", page, suffix="verb")

@@ -39,7 +39,7 @@ class KeysPage:
         """Show the keys, without their secrets."""
         await self._show(response, await self._visitors.of(request))
 
-    async def on_post(self, request: Request, response: Response, verb: str) -> None:
+    async def on_post_verb(self, request: Request, response: Response, verb: str) -> None:
         """Create, activate or deactivate a key; a new one is shown in full, now only."""
         visitor = await self._visitors.of(request)
         fields = await self._visitors.form(request, visitor)
@@ -63,4 +63,4 @@ def add_to(
     """Add the page to the application."""
     page = KeysPage(use_cases, renderer, visitors)
     app.add_route("/keys", page)
-    app.add_route("/keys/{verb}", page)
+    app.add_route("/keys/{verb}", page, suffix="verb")

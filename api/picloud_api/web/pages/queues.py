@@ -59,7 +59,9 @@ class QueuesPage:
             chart_size=(WIDTH, HEIGHT),
         )
 
-    async def on_post(self, request: Request, response: Response, name: str, verb: str) -> None:
+    async def on_post_verb(
+        self, request: Request, response: Response, name: str, verb: str
+    ) -> None:
         """Change a queue or its handler: purge, delete, pause, resume, drain, limit."""
         visitor = await self._visitors.of(request)
         fields = await self._visitors.form(request, visitor)
@@ -101,4 +103,4 @@ def add_to(
     """Add the page to the application."""
     page = QueuesPage(use_cases, renderer, visitors)
     app.add_route("/queues", page)
-    app.add_route("/queues/{name}/{verb}", page)
+    app.add_route("/queues/{name}/{verb}", page, suffix="verb")

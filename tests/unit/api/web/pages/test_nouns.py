@@ -40,6 +40,15 @@ async def test_an_empty_account_has_all_pages(api: ApiHarness, path: str) -> Non
     assert (await WebPages(api).send("GET", path)).status == 401
 
 
+@pytest.mark.parametrize("path", ["/crons", "/keys", "/queues/q"])
+async def test_addresses_of_forms_have_no_pages(api: ApiHarness, path: str) -> None:
+    """What is opened or sent at the wrong address is refused, and no fault of the server."""
+    browser = await WebPages(api).open()
+
+    assert (await browser.send("GET", f"{path}/remove")).status == 405
+    assert (await browser.send("POST", path.removesuffix("/q"))).status == 405
+
+
 async def test_budgets_are_shown_with_usage(api: ApiHarness) -> None:
     """With what is left; a label is text, whatever it holds."""
     await put(api, 5, period="day", label="<b>train</b>")
