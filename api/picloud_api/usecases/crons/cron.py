@@ -90,9 +90,12 @@ class Crons:
             earlier: CronRecord | None = await draft.fresh(key)
             if earlier is not None and earlier.job.submit_id == job.submit_id:
                 return earlier
-            record = CronRecord(
-                schedule=request.schedule, job=job, created_at=now, next_at=times.after(now)
-            )
+            next_at = times.after(now)
+            if earlier is not None and earlier.schedule == request.schedule:
+                # What is due, and was not started yet, is started with what is registered now.
+                is_due = now - GRACE_S <= earlier.next_at <= now
+                next_at = earlier.next_at if is_due else next_at
+            record = CronRecord(schedule=request.schedule, job=job, created_at=now, next_at=next_at)
             draft.put(key, record)
             draft.emit(Event(EventKind.CRON, account, request.label))
             return record
@@ -220,8 +223,13 @@ class Crons:
         fingerprint = blake2b(encode(job), digest_size=16).digest()
 
         async def commit_both(plan: Announcement) -> tuple[Submitted, int]:
+            async def still_due(draft: Draft) -> tuple[Submitted, int]:
+                if "next_at" in change.values and await change.current(draft) is None:
+                    raise Unavailable("The cron job was registered again just now.")
+                return await plan(draft)
+
             async def both(draft: Draft) -> tuple[Submitted, int]:
-                planned = await plan(draft)
+                planned = await still_due(draft)
                 change.values["last_jid"] = planned[0].first
                 await change(draft)
                 return planned
@@ -230,7 +238,7 @@ class Crons:
                 planned = await commit(both)
             except TooLarge:
                 # Both hold the arguments, and each has room for them once.
-                return await commit(plan)
+                return await commit(still_due)
             change.is_committed = True
             return planned
 
@@ -272,14 +280,20 @@ class _Change:
         self.values = values
         self.is_committed = False
 
-    async def __call__(self, draft: Draft) -> None:
-        """Plan it."""
+    async def current(self, draft: Draft) -> CronRecord | None:
+        """Return the record, unless this change is not to be made any more."""
         record: CronRecord | None = await draft.get(self._key)
         if record is None or record.job.submit_id != self.seen.job.submit_id:
-            return
+            return None
         if "next_at" in self.values and record.next_at != self.seen.next_at:
-            return
-        draft.put(self._key, replace(record, **self.values))
+            return None
+        return record
+
+    async def __call__(self, draft: Draft) -> None:
+        """Plan it."""
+        record = await self.current(draft)
+        if record is not None:
+            draft.put(self._key, replace(record, **self.values))
 
 
 def _shown(label: str, record: CronRecord, last_status: str, now: float) -> CronInfo:

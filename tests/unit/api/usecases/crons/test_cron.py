@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 from msgspec.structs import replace
 from picloud_api.store import layout
+from picloud_api.store.commits import Commits
+from picloud_api.store.view import View
 from picloud_model import pack
-from picloud_model.errors import CronNotFound, PiCloudError, RequestRefused
+from picloud_model.errors import CronNotFound, PiCloudError, RequestRefused, Unavailable
 from picloud_model.wire import Content, ListRequest, PackPart
 from picloud_model.wire.cron import (
     CronSchedule,
@@ -182,6 +184,32 @@ async def test_registering_again_replaces(api: ApiHarness) -> None:
 
     assert (other.last_jid, other.next_at[0]) == (0, 1.5 * HOUR)
     assert await start_due(api) == 1.5 * HOUR
+
+
+async def test_what_is_due_runs_as_it_is_registered_meanwhile(start_api: StartApi) -> None:
+    """No due time is lost and none starts two jobs, whatever comes first."""
+    api = await start_api(SharedRecordingState)
+    await register(api)
+    api.now = HOUR + 0.2
+    again = registration(api)
+    await api.use_cases.crons.crons.register(ACCOUNT, again)
+    other, key = Commits(View(api.state), "two"), layout.cron(ACCOUNT, "a")
+
+    async def registered(draft: Draft) -> None:
+        record = await draft.get(key)
+        draft.put(key, replace(record, job=registration(api).job))
+
+    async def register_again() -> None:
+        api.state.before_commit = None
+        await other.run(registered)
+
+    api.state.before_commit = register_again
+    crons = api.use_cases.crons.crons
+    (outcome,) = await crons.start_due([key], api.now, 0.0)
+    assert isinstance(outcome, Unavailable)
+    assert await start_due(api) == await start_due(api) == 2 * HOUR
+    listed = await api.use_cases.jobs.listing.list(ACCOUNT, ListRequest(label="a"))
+    assert [job.jid for job in listed.jobs] == [1]
 
 
 async def test_a_run_by_hand(api: ApiHarness) -> None:
