@@ -281,7 +281,7 @@ class _Change:
         self.is_committed = False
 
     async def current(self, draft: Draft) -> CronRecord | None:
-        """Return the record, unless this change is not to be made any more."""
+        """Return the record, unless this change must not be made."""
         record: CronRecord | None = await draft.get(self._key)
         if record is None or record.job.submit_id != self.seen.job.submit_id:
             return None

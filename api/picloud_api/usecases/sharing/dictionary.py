@@ -90,7 +90,7 @@ class EntryRecord(NamedRecord, frozen=True, kw_only=True):
         return 600 + self.size + 200 * len(self.changes)
 
     def is_left_behind(self, now: float) -> bool:
-        """Whether it is empty, and no client will ask any more who emptied it."""
+        """Whether it is empty, and no client asks who emptied it by now."""
         return self.value is None and self.changes[-1].at < now - REMEMBERED_S
 
 
