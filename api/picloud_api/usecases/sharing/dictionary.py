@@ -90,7 +90,7 @@ class EntryRecord(NamedRecord, frozen=True, kw_only=True):
         return 600 + self.size + 200 * len(self.changes)
 
     def is_left_behind(self, now: float) -> bool:
-        """Whether it is empty, and no client asks who emptied it by now."""
+        """Whether it is empty, and so old that no client asks who emptied it."""
         return self.value is None and self.changes[-1].at < now - REMEMBERED_S
 
 
@@ -276,7 +276,7 @@ class Dicts:
     def _is_meant(self, entry: EntryRecord, request: RemoveEntryRequest) -> bool:
         if request.key is not None:
             return entry.version == request.version
-        # Who emptied an entry may yet ask whether that was its request.
+        # The client that emptied an entry may still ask whether it did.
         is_empty = entry.value is None and not entry.is_left_behind(self._clock())
         return entry.version <= request.version and not is_empty
 
