@@ -89,6 +89,7 @@ _SYNONYMS: Final = (
     frozenset({"list", "ls", "show", "get", "ps", "jobs"}),
     frozenset({"list", "keys", "names", "values", "items"}),
     frozenset({"purge", "clear", "empty", "remove"}),
+    frozenset({"dict", "dictionary", "dictionaries"}),
     frozenset({"create", "new", "add", "set", "register", "publish", "put"}),
     frozenset({"release", "unlock", "break", "free"}),
     frozenset({"start", "run", "exec", "submit", "launch"}),

@@ -67,6 +67,10 @@ def test_the_number_of_slots_is_that_of_workers() -> None:
         (("cancel", "7"), "'kill'"),
         (("stop",), "'down' or 'kill'"),
         (("cron", "regster", "x"), "'register'"),
+        (("dictionary", "list"), "'dict'"),
+        (("dict", "keys", "d"), "'list'"),
+        (("dict", "clear", "d"), "'remove'"),
+        (("queue", "clear", "q"), "'purge'"),
     ],
 )
 def test_a_command_of_another_name_is_proposed(arguments: tuple[str, ...], meant: str) -> None:
