@@ -263,7 +263,7 @@ def use_dictionary(client: Client) -> None:
     assert shared.get("k", 0).version == version
     assert [each.key for each in shared.entries(with_values=True)] == ["k"]
     assert "d" in [each.name for each in list_dicts(client.transport)]
-    shared.remove("k", version)
+    shared.empty("k", client.packer.envelope, version, None)
 
 
 def use_stream(client: Client) -> None:
