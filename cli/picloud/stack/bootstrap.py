@@ -87,7 +87,7 @@ def rotate(directory: Path, *, revoke: bool) -> None:
         for name in bootstrap.new_tokens():
             output.text(f"{name:<7}  a new token of the API")
         file = bootstrap.write_environment()
-    output.text(f"The API's variables are in {file}; its old tokens are valid still.")
+    output.text(f"The API's variables are in {file}; its old tokens are still valid.")
     output.text("Start every API again with these variables, then end the old tokens with:")
     output.text(f"  picloud admin rotate --keys {shlex.quote(str(directory))} --revoke")
 
