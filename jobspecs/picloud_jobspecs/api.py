@@ -22,6 +22,8 @@ _RANGES: Final = {
     "memory": (1, 1_000_000),
     "healthy_s": (10, 3600),
 }
+_SAID: Final = {"healthy_s": "healthy deadline in seconds"}
+"""Settings whose names are not words."""
 
 
 class ApiService(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,5 +82,6 @@ def _check(name: str, value: object) -> None:
         wanted = "words of letters, digits and . _ / + = : @ , -"
     if not is_valid:
         shown = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
-        message = f"{shown!r:.80} cannot be the {name} of the API; give {wanted}."
+        said = _SAID.get(name, name)
+        message = f"{shown!r:.80} cannot be the {said} of the API; give {wanted}."
         raise RequestRefused(message, field=name)

@@ -114,9 +114,11 @@ def without_options(words: list[str]) -> list[str]:
     Raises:
         typer.BadParameter: When the first word is an option, which would be run as a program.
 
-    >>> without_options(["echo", "-n", "hello"])
-    ['echo', '-n', 'hello']
+    >>> without_options(["echo", "-n", "hello"]), without_options(["--", "date"])
+    (['echo', '-n', 'hello'], ['date'])
     """
+    if words[0] == "--" and len(words) > 1:
+        words = words[1:]
     if words[0].startswith("-"):
         raise typer.BadParameter(
             f"it begins with {words[0]!r}: options precede all arguments.", param_hint="COMMAND"
