@@ -149,6 +149,10 @@ class View:
             values |= part
         return values
 
+    async def names(self, prefix: str) -> list[str]:
+        """Return what follows a prefix in each key that begins with it, in order."""
+        return [key.removeprefix(prefix) for key in await self.scan(prefix)]
+
     async def parts(
         self, prefix: str, after: str = "", at_once: int = 1000
     ) -> AsyncIterator[dict[str, Any]]:

@@ -209,6 +209,4 @@ def _check(request: SetSecretRequest) -> None:
 
 
 async def _missing(view: View, account: str, name: str, cure: str = ".") -> str:
-    prefix = secret_key(account)
-    names = [key.removeprefix(prefix) for key in await view.scan(prefix)]
-    return missing_name("secret", name, names, cure)
+    return missing_name("secret", name, await view.names(secret_key(account)), cure)

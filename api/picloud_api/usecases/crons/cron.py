@@ -251,8 +251,7 @@ class Crons:
 
     async def _existing(self, record: CronRecord | None, account: str, label: str) -> CronRecord:
         if record is None:
-            prefix = layout.cron(account)
-            labels = [key.removeprefix(prefix) for key in await self._commits.view.scan(prefix)]
+            labels = await self._commits.view.names(layout.cron(account))
             raise CronNotFound(missing_name("cron job", label, labels), field="label")
         return record
 

@@ -103,9 +103,7 @@ async def find(view: View, account: str, path: str) -> EnvironmentRecord:
 async def _unknown(view: View, account: str, path: str) -> str:
     if path.startswith("/"):
         return f"There is no public environment {path[:100]!r}."
-    prefix = environment_key(account)
-    names = [key.removeprefix(prefix) for key in await view.scan(prefix)]
-    return missing_name("environment", path, names)
+    return missing_name("environment", path, await view.names(environment_key(account)))
 
 
 def taken(name: str) -> str:

@@ -159,8 +159,7 @@ class Notebooks:
         return False
 
     async def _unknown(self, account: str, name: str) -> NotFound:
-        prefix = _key(account, "")
-        names = [key.removeprefix(prefix) for key in await self._commits.view.scan(prefix)]
+        names = await self._commits.view.names(_key(account, ""))
         cure = "; `picloud notebook start` makes one."
         return NotFound(missing_name("notebook", name, names, cure), field="name")
 

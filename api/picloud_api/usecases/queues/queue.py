@@ -314,8 +314,7 @@ class Queues:
 
 async def missing_queue(view: View, account: str, name: str, field: str = "name") -> QueueNotFound:
     """Return the error that an account has no queue of a name, which proposes a similar one."""
-    prefix = queue_key(account, "")
-    names = [key.removeprefix(prefix) for key in await view.scan(prefix)]
+    names = await view.names(queue_key(account, ""))
     return QueueNotFound(missing_name("queue", name, names, ": create it first."), field=field)
 
 

@@ -101,6 +101,4 @@ async def existing(
 
 
 async def _missing(view: View, account: str, name: str, cure: str = ".") -> str:
-    prefix = volume_key(account)
-    names = [key.removeprefix(prefix) for key in await view.scan(prefix)]
-    return missing_name("volume", name, names, cure)
+    return missing_name("volume", name, await view.names(volume_key(account)), cure)
