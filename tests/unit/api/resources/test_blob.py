@@ -66,8 +66,8 @@ async def test_a_reached_budget_refuses_arguments_before_they_are_sent(
         asked = wire.MissingBlobsRequest(digests=[DIGEST], jobs=jobs)
         staged = wire.StageRequest(submit_id=f"{len(label or ''):032x}", parts=[part], jobs=jobs)
         if code:
-            assert await http.refusal("/v1/blobs/missing", asked) == (403, code)
-            assert await http.refusal("/v1/jobs/staged", staged) == (403, code)
+            assert await http.refusal("/v1/blobs/missing", asked) == (402, code)
+            assert await http.refusal("/v1/jobs/staged", staged) == (402, code)
         else:
             assert (await http.post("/v1/blobs/missing", asked, wire.BlobsMissing)).uploads
             await http.post("/v1/jobs/staged", staged, wire.Answer)
