@@ -193,8 +193,8 @@ class _NomadSlots(NamedTuple):
 
 
 def _in_containers(settings: ServerSettings, slots: Containers, url: str) -> _NomadSlots:
-    from picloud_driver.image.docker import DockerImages  # noqa: PLC0415 - see `embedded`
-    from picloud_driver.image.docker_build import ENVIRONMENT  # noqa: PLC0415 - as above
+    from picloud_driver.image.containers.docker import DockerImages  # noqa: PLC0415 - see `embedded`
+    from picloud_driver.image.containers.docker_build import ENVIRONMENT  # noqa: PLC0415 - as above
 
     images = DockerImages(
         settings.data / "environments",
@@ -202,6 +202,7 @@ def _in_containers(settings: ServerSettings, slots: Containers, url: str) -> _No
         host=slots.docker,
         base=slots.image,
         network=slots.network,
+        gateway=slots.host,
     )
 
     def in_image(site: SlotSite, image: str) -> SlotSite:

@@ -281,6 +281,10 @@ def make_public(name: str) -> str:
 
     Returns:
         The name by which they find it: `/owner/name`.
+
+    Raises:
+        CloudException: When it was changed by hand in a container: its programs would have the
+            rights of slots of others.
     """
     return _client().publish(name, public=True).path
 

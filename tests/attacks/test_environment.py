@@ -12,6 +12,7 @@ from tests.attacks.openapi_targets import Target
 if TYPE_CHECKING:
     from tests.attacks.sender import Sender
 
+PUBLIC_KEY: Final = f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 43}"
 OPERATIONS: Final[dict[str, dict[str, object]]] = {
     "get": {},
     "log": {},
@@ -22,6 +23,8 @@ OPERATIONS: Final[dict[str, dict[str, object]]] = {
     "setup": {},
     "setup/get": {},
     "setup/save": {},
+    "setup/ssh": {},
+    "setup/certificate": {"public_key": PUBLIC_KEY},
     "setup/close": {},
 }
 """Operations that name one environment, and their other fields."""

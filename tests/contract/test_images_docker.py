@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from picloud_driver.docker.engine import Engine
 from picloud_driver.image import ImageState
-from picloud_driver.image.docker import DockerImages
+from picloud_driver.image.containers.docker import DockerImages
 from picloud_driver.stack import image as slot_image
-from picloud_model.errors import RequestRefused, Unavailable
+from picloud_model.errors import RequestConflict, RequestRefused, Unavailable
+from picloud_model.wire import TunnelOrder
 from picloud_model.wire.environment import Recipe
 
 from tests.contract.gadget import GADGET, make_wheel
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from picloud_driver.image import Image
 
 BASE = "base/bookworm"
+MACHINE = "sha256:" + "7" * 64
 NETWORK = "picloud-0123456789ab"
 
 
@@ -38,7 +40,7 @@ async def images(tmp_path: Path) -> AsyncIterator[DockerImages]:
     await opened.close()
     for image in await opened.names():
         await opened.remove(image)
-    engine.clear(NETWORK)
+    engine.clear(NETWORK, kept="none")
 
 
 def open_images(root: Path) -> DockerImages:
@@ -50,6 +52,7 @@ def open_images(root: Path) -> DockerImages:
         host=daemon().host,
         base=slot_image.reference(),
         network=NETWORK,
+        gateway="127.0.0.1",
     )
 
 
@@ -61,12 +64,17 @@ def digest(recipe: Recipe) -> str:
 async def built(images: DockerImages, recipe: Recipe) -> Image:
     """Build an image and return what became of it."""
     await images.start(digest(recipe), recipe, BASE)
+    return await settled(images, digest(recipe))
+
+
+async def settled(images: DockerImages, image: str) -> Image:
+    """Return what is known of an image or a machine once nothing happens to it."""
 
     async def ended() -> Image | None:
-        found = await images.find(digest(recipe))
+        found = await images.find(image)
         return found if found.state is not ImageState.BUILDING else None
 
-    return await eventually(ended, "the build has ended", 60)
+    return await eventually(ended, "nothing happens to it", 60)
 
 
 async def test_an_image_has_its_packages_and_its_files(images: DockerImages) -> None:
@@ -119,3 +127,57 @@ async def test_a_server_that_stops_ends_its_builds(images: DockerImages, tmp_pat
     assert daemon().docker("ps", "--all", "--quiet", "--filter", f"network={NETWORK}").stdout == ""
     with pytest.raises(RequestRefused, match="no base 'base/x' on this server"):
         await images.start(digest(endless), endless, "base/x")
+
+
+async def test_what_a_setup_machine_has_become_is_an_image(images: DockerImages) -> None:
+    """Root changes it by hand; without a change it is the same image, and a stop loses nothing."""
+    base = Recipe(base=BASE)
+    await built(images, base)
+    name = f"{NETWORK}-setup-{MACHINE.removeprefix('sha256:')}"
+    await images.open(MACHINE, digest(base))
+    started = await settled(images, MACHINE)
+    unchanged = await images.snapshot(MACHINE)
+    pip = "PATH=/opt/environment/bin:/opt/build/bin:$PATH pip install --quiet gadget"
+    daemon().docker("exec", name, "sh", "-ec", f"{pip}; echo 1 >/etc/note; echo 2 >/tmp/note")
+
+    first = await images.snapshot(MACHINE)
+    stored = await settled(images, first)
+    assert (stored.problem, stored.packages, stored.apt) == ("", ["gadget==1.0"], [])
+    again = await images.snapshot(MACHINE)
+    daemon().docker("stop", "--time", "5", name)
+    stopped = await images.find(MACHINE)
+    await images.open(MACHINE, digest(base))
+    await settled(images, MACHINE)
+    started_again = await images.snapshot(MACHINE)
+    daemon().docker("exec", name, "chmod", "600", "/etc/note")
+    changed = await images.snapshot(MACHINE)
+    await settled(images, changed)
+    run = ("run", "--rm", "--network=none", "--entrypoint=", images.container(first))
+    look = ("sh", "-c", "cat /etc/note; ls /tmp /opt/build; id -u")
+    shown = daemon().docker(*run, *look).stdout
+
+    assert started.state is ImageState.READY
+    assert (stopped.state, stopped.problem[:15]) == (ImageState.FAILED, "It has stopped;")
+    assert unchanged == digest(base)
+    assert again == started_again == first != changed
+    assert {*await images.names()} == {digest(base), MACHINE, first, changed}
+    assert shown.splitlines()[0] == "1"
+    assert "note" not in shown
+    await images.remove(MACHINE)
+    assert MACHINE not in await images.names()
+    assert (await images.find(first)).state is ImageState.READY
+
+
+async def test_a_setup_machine_in_which_a_command_runs_is_not_saved(images: DockerImages) -> None:
+    """The error names the command; an unknown machine cannot be reached."""
+    base = Recipe(base=BASE)
+    await built(images, base)
+    await images.open(MACHINE, digest(base))
+    await settled(images, MACHINE)
+    name = f"{NETWORK}-setup-{MACHINE.removeprefix('sha256:')}"
+    daemon().docker("exec", "--detach", name, "sleep", "1234")
+
+    with pytest.raises(RequestConflict, match="A command runs in the setup machine: 'sleep 1234'"):
+        await images.snapshot(MACHINE)
+    with pytest.raises(Unavailable, match="Docker has no container"):
+        await images.serve_shell("sha256:" + "8" * 64, TunnelOrder(22, 1, "ticket"))

@@ -43,7 +43,7 @@ DROPPED = (
     "var/cache/apt",
     "var/lib/apt/lists",
 )
-OPTIONS = ("--variant=minbase", "--include=python3,ca-certificates")
+OPTIONS = ("--variant=minbase", "--include=python3,ca-certificates,rsync")
 KEPT = 4
 _ADMIN = "/usr/local/sbin:/usr/sbin:/sbin"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from picloud_model.wire import Answer
 from picloud_model.wire import setup_machine as wire
 from picloud_model.wire.environment import Environment
+from picloud_model.wire.tunnel import CertificateIssued, TunnelOpened
 
 from picloud_api.resources.body import authenticate, read_body, set_account, write_body
 from picloud_api.resources.route import post
@@ -45,6 +46,18 @@ class SetupMachineResource:
         body = await read_body(request, wire.SaveSetupRequest)
         await write_body(request, response, await self._machines.save(account, body))
 
+    async def on_post_setup_ssh(self, request: Request, response: Response) -> None:
+        """Open a stream to a shell server in a machine."""
+        account = await self._account(request)
+        body = await read_body(request, wire.SetupShellRequest)
+        await write_body(request, response, await self._machines.open_shell(account, body))
+
+    async def on_post_setup_certificate(self, request: Request, response: Response) -> None:
+        """Issue an SSH certificate for a machine."""
+        account = await self._account(request)
+        body = await read_body(request, wire.SetupCertificateRequest)
+        await write_body(request, response, await self._machines.certify(account, body))
+
     async def on_post_setup_close(self, request: Request, response: Response) -> None:
         """End a machine."""
         account = await self._account(request)
@@ -58,5 +71,12 @@ ROUTES: Final = (
     post(_ADDRESS, SetupMachineResource, wire.OpenSetupRequest, wire.SetupMachine),
     post(f"{_ADDRESS}/get", SetupMachineResource, wire.SetupRequest, wire.SetupMachine),
     post(f"{_ADDRESS}/save", SetupMachineResource, wire.SaveSetupRequest, Environment),
+    post(f"{_ADDRESS}/ssh", SetupMachineResource, wire.SetupShellRequest, TunnelOpened),
+    post(
+        f"{_ADDRESS}/certificate",
+        SetupMachineResource,
+        wire.SetupCertificateRequest,
+        CertificateIssued,
+    ),
     post(f"{_ADDRESS}/close", SetupMachineResource, wire.CloseSetupRequest, Answer),
 )

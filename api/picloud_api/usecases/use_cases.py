@@ -267,7 +267,11 @@ class UseCases:
         self.environments = EnvironmentsRoom(base)
         self.jobs = JobsRoom(base, self.accounts, self.storage, self.environments)
         self.setup_machines = SetupMachines(
-            base.context, base.images, self.environments.environments, self.jobs.kill.kill
+            base.context,
+            base.images,
+            self.environments.environments,
+            self.jobs.kill.kill,
+            self.jobs.shell,
         )
         self.crons = CronsRoom(base, self.jobs)
         self.rest = RestRoom(base, self.jobs, self.storage, self.environments)

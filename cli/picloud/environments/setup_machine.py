@@ -29,8 +29,8 @@ def create(
 ) -> None:
     """Create an environment, and start a setup machine to install packages.
 
-    The machine is a job in a copy of the base. `pip` in it installs packages; jobs find them once
-    you have saved the environment.
+    The machine is a copy of the base. `pip` in it installs packages; jobs find them once you have
+    saved the environment. Where jobs are isolated, you are root in it: `apt-get` works, too.
 
     \b
     Examples:
@@ -177,9 +177,7 @@ def add_to(app: typer.Typer) -> None:
 
 def show_version(before: dict[str, Any] | None, after: dict[str, Any]) -> None:
     """Print which packages of an environment have changed, and which version it is."""
-    for line in changed(
-        _by_name(before["packages"] if before else []), _by_name(after["packages"])
-    ):
+    for line in changed(_by_name(before), _by_name(after)):
         output.text(line)
     grown = after["size"] - (before["size"] if before else 0)
     sign = "-" if grown < 0 else "+"
@@ -211,7 +209,10 @@ def _hint(name: str) -> None:
     )
 
 
-def _by_name(packages: list[str]) -> dict[str, str]:
-    """Return the versions of packages by their names, or where they come from."""
-    parts = (re.split("==| @ ", each, maxsplit=1) for each in packages)
-    return {name: version for name, *rest in parts for version in rest or [""]}
+def _by_name(found: dict[str, Any] | None) -> dict[str, str]:
+    """Return the versions of an environment's packages by their names, or where they come from."""
+    python = [*found["packages"]] if found else []
+    parts = [re.split("==| @ ", each, maxsplit=1) for each in python]
+    versions = {name: version for name, *rest in parts for version in rest or [""]}
+    debian = (each.partition("=") for each in (found["apt"] if found else []))
+    return versions | {f"{name} (Debian)": version for name, _, version in debian}

@@ -1,5 +1,5 @@
 """Images: what slots run in, by digest. The port, and one module per adapter."""
 
-from picloud_driver.image.port import Image, ImagePort, ImageState
+from picloud_driver.image.port import MACHINES_ARE_JOBS, Image, ImagePort, ImageState
 
-__all__ = ["Image", "ImagePort", "ImageState"]
+__all__ = ["MACHINES_ARE_JOBS", "Image", "ImagePort", "ImageState"]

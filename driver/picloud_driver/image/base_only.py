@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from picloud_model.errors import RequestRefused
+from picloud_model.errors import RequestConflict, RequestRefused
 from picloud_model.wire.environment import OWN_BASES, EnvironmentBase
 
-from picloud_driver.image.port import Image, ImagePort, ImageState
+from picloud_driver.image.port import MACHINES_ARE_JOBS, Image, ImagePort, ImageState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from picloud_model.wire import TunnelOrder
     from picloud_model.wire.environment import Recipe
 
 
@@ -63,6 +64,11 @@ class BaseOnlyImages(ImagePort):
         """See `ImagePort.log`."""
         del image, offset
         return b""
+
+    async def serve_shell(self, machine: str, order: TunnelOrder) -> None:
+        """See `ImagePort.serve_shell`."""
+        del machine, order
+        raise RequestConflict(MACHINES_ARE_JOBS, field="name")
 
     async def names(self) -> Sequence[str]:
         """See `ImagePort.names`."""

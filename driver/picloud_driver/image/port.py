@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from picloud_model.wire import TunnelOrder
     from picloud_model.wire.environment import EnvironmentBase, Recipe
+
+
+MACHINES_ARE_JOBS: Final = "Setup machines of this server are jobs; picloud ssh JID reaches them."
 
 
 class ImageState(Enum):
@@ -31,12 +35,13 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an image.
 
     `problem` says why its build failed. `packages` are the Python packages in it, as `name==1.0`,
-    and `size` is in bytes.
+    `apt` the Debian packages that its base lacks, as `name=1.0`, and `size` is in bytes.
     """
 
     state: ImageState
     problem: str = ""
     packages: list[str] = []
+    apt: list[str] = []
     size: int = 0
 
 
@@ -51,6 +56,9 @@ class ImagePort(ABC):
 
     adapter: ClassVar[str]
     """Name of the adapter, for messages."""
+
+    machines_are_jobs: bool = True
+    """Whether a setup machine is a job in a copy of an image; else it is a container."""
 
     default_base: EnvironmentBase
     """The base of slots without an image; finding the others may take a second."""
@@ -86,9 +94,10 @@ class ImagePort(ABC):
 
     @abstractmethod
     async def open(self, machine: str, image: str) -> None:
-        """Begin to make a copy of an image that may change, for the slot of a setup machine.
+        """Begin to make a setup machine: a copy of an image that may change.
 
-        It is found, logged, listed and removed as an image is. Nothing happens if it is there.
+        It is found, logged, listed and removed as an image is. Nothing happens if it is there. A
+        container runs once it is ready, and one that has stopped starts again.
 
         Args:
             machine: Its name, a digest as well.
@@ -102,10 +111,19 @@ class ImagePort(ABC):
     async def snapshot(self, machine: str) -> str:
         """Begin to make an image of what a setup machine has become, and return its name.
 
-        It is the same image as long as nothing changes there.
+        It is the same image as long as nothing changes there; at first the one that was copied.
 
         Raises:
             RequestConflict: When a command runs in the machine; it names the command.
+        """
+
+    @abstractmethod
+    async def serve_shell(self, machine: str, order: TunnelOrder) -> None:
+        """Begin to serve a client of a setup machine in a container, at the stream of an order.
+
+        Raises:
+            RequestConflict: When machines are jobs here.
+            Unavailable: When the machine does not run.
         """
 
     @abstractmethod

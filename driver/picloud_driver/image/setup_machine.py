@@ -7,6 +7,7 @@ way that builds install them, and scripts find their Python wherever the directo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shlex
 import stat
@@ -14,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from picloud_model.errors import RequestConflict
 
 from picloud_driver.image import worker_packages
@@ -34,6 +36,21 @@ _SHOWN: Final = 60
 _CHANGED: Final = "a file was changed while it was copied; save again once no command runs."
 
 
+class BegunMachine(msgspec.Struct, frozen=True, array_like=True):
+    """The image that a machine began as, and the signature that it had then.
+
+    It is in no directory that the machine can write to.
+    """
+
+    origin: str
+    signature: str
+
+    def write(self, file: Path) -> None:
+        """Write it to a file, which `snapshot_of` reads."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(msgspec.json.encode(self))
+
+
 class MachineCopy(VenvSteps, frozen=True, kw_only=True):
     """The directory of a setup machine, which is copied from the image `origin`."""
 
@@ -50,6 +67,8 @@ class MachineCopy(VenvSteps, frozen=True, kw_only=True):
                 (venv / each).write_text(self._pip())
                 # The settings of an index may have a password in them.
                 (venv / each).chmod(_PRIVATE)
+        begun = BegunMachine(self.origin, await asyncio.to_thread(signature, venv))
+        begun.write(self.folder.begun(self.image))
         await self.finish(log, scratch, venv)
 
     def _pip(self) -> str:
@@ -82,11 +101,20 @@ class MachineSnapshot(VenvSteps, frozen=True, kw_only=True):
         await self.finish(log, scratch, venv)
 
 
-def snapshot_of(machine: str, signature: str) -> str:
-    """Return the name of the image of a machine with a signature.
+def snapshot_of(machine: str, signature: str, begun: Path) -> str:
+    """Return the name of the image of a machine with a signature; if unchanged, its origin.
 
-    The machine is part of it, so that another account cannot make an image of this name.
+    The machine is part of the name, so that another account cannot make an image of this name.
+
+    Args:
+        machine: The name of the machine.
+        signature: What it is like now.
+        begun: The file that `BegunMachine.write` wrote.
     """
+    with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
+        then = msgspec.json.decode(begun.read_bytes(), type=BegunMachine)
+        if then.signature == signature:
+            return then.origin
     return f"sha256:{sha256(f'{machine} {signature}'.encode()).hexdigest()}"
 
 

@@ -13,20 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
-from picloud_model.errors import RequestRefused, Unavailable
+from picloud_model.errors import RequestConflict, RequestRefused, Unavailable
 from picloud_model.wire.environment import OWN_BASES, EnvironmentBase
 
 from picloud_driver import disk
 from picloud_driver.image import recipe_check, setup_machine, worker_packages
 from picloud_driver.image.build_step import uv_program
 from picloud_driver.image.builds import Builds
-from picloud_driver.image.port import Image, ImagePort, ImageState
+from picloud_driver.image.port import MACHINES_ARE_JOBS, Image, ImagePort, ImageState
 from picloud_driver.image.setup_machine import MachineCopy, MachineSnapshot
 from picloud_driver.image.venv_build import DETAILS, VenvBuild, VenvFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from picloud_model.wire import TunnelOrder
     from picloud_model.wire.environment import Recipe
 
 _LISTED_S: Final = 60.0
@@ -152,7 +153,8 @@ class VenvImages(ImagePort):
                 raise Unavailable(_MISSING)
             await asyncio.to_thread(setup_machine.refuse_busy, folder)
             signature = await asyncio.to_thread(setup_machine.signature, folder)
-            image = setup_machine.snapshot_of(machine, signature)
+            begun = self.folder.begun(machine)
+            image = setup_machine.snapshot_of(machine, signature, begun)
             taken = MachineSnapshot(
                 folder=self.folder,
                 image=image,
@@ -181,6 +183,11 @@ class VenvImages(ImagePort):
         with self._faults():
             return self._builds.log(image, offset)
 
+    async def serve_shell(self, machine: str, order: TunnelOrder) -> None:
+        """See `ImagePort.serve_shell`."""
+        del machine, order
+        raise RequestConflict(MACHINES_ARE_JOBS, field="name")
+
     async def names(self) -> Sequence[str]:
         """See `ImagePort.names`."""
         with self._faults():
@@ -196,6 +203,7 @@ class VenvImages(ImagePort):
             # Renamed first: half of it must not be found.
             with contextlib.suppress(FileNotFoundError):
                 folder.rename(doomed)
+            self.folder.begun(image).unlink(missing_ok=True)
             await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)
             self._builds.forget(image)
 

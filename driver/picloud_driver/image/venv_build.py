@@ -44,6 +44,10 @@ class VenvFolder(msgspec.Struct, frozen=True):
         """Return the interpreter of an image."""
         return self.image(image) / "bin" / "python"
 
+    def begun(self, machine: str) -> Path:
+        """Return the file that says what a setup machine began as."""
+        return self.root / "machines" / f"{hex_of(machine)}.json"
+
     def worker(self, python: str) -> Path:
         """Return the directory from which interpreters of a minor version import the worker."""
         return self.root / "worker" / python

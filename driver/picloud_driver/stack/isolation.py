@@ -12,7 +12,7 @@ from picloud_model.errors import PiCloudError
 
 from picloud_driver import disk
 from picloud_driver.docker import firewall
-from picloud_driver.docker.engine import Engine, Network
+from picloud_driver.docker.engine import Engine, Network, machines_of
 from picloud_driver.stack import image, records
 from picloud_driver.stack.addresses import DEFAULT_DOCKER, Containers
 from picloud_driver.stack.servers.ports import free_ports
@@ -127,13 +127,16 @@ def _gateway_ports(data: Path) -> tuple[int, ...]:
 
 
 def remove(data: Path, host: str) -> None:
-    """Remove the network of a data directory with its containers and its firewall, if any."""
+    """Remove the network of a data directory with its slots and its firewall, if any.
+
+    Setup machines are stopped: what was changed in them is not lost.
+    """
     name, interface = _names(data)
     if sys.platform == "linux":
         firewall.remove(interface)
     # If dockerd is not running, no container is.
     with contextlib.suppress(PiCloudError):
-        Engine(host).clear(name)
+        Engine(host).clear(name, kept=machines_of(name))
 
 
 def _names(data: Path) -> tuple[str, str]:

@@ -108,6 +108,7 @@ def described(found: wire.Environment) -> dict[str, Any]:
         "base": current.base if current else None,
         "python": current.python if current else None,
         "packages": found.packages,
+        "apt": found.apt,
         "size": found.size,
         "public": found.public,
         "created": time_of(found.created_at),

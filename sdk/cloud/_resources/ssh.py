@@ -11,18 +11,16 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 import msgspec
 
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from picloud_model.wire.tunnel import CertificateIssued
-
-    from cloud._resources.tunnel import TunnelClient
 
 USER: Final = "emp"
 """The name that clients log in by. Which user a job has is not theirs to choose."""
@@ -39,22 +37,22 @@ _HELPER: Final = (
 
 
 class SshFiles(msgspec.Struct, frozen=True):
-    """A directory with a key, a certificate for one job and a configuration for OpenSSH.
+    """A directory with a key, a certificate for one host and a configuration for OpenSSH.
 
     Attributes:
         directory: Where the files are; only this user may read them.
-        jid: The job.
+        target: The job, or the name of the environment whose setup machine is the host.
         key: The private key; by default a file in the directory.
     """
 
     directory: Path
-    jid: int
+    target: int | str
     key: Path | None = None
 
     @property
     def host(self) -> str:
-        """The name by which the configuration knows the job."""
-        return f"picloud-{self.jid}"
+        """The name by which the configuration knows the host."""
+        return f"picloud-{self.target}"
 
     @property
     def identity(self) -> Path:
@@ -134,23 +132,33 @@ def program(name: str) -> str:
     return path
 
 
+class ShellTunnels(Protocol):
+    """Opens streams to shell servers."""
+
+    def connect_shell(self, target: Any, /) -> socket.socket:
+        """Return a socket at whose other end an SSH server runs."""
+
+    def certify(self, target: Any, public_key: str, /) -> CertificateIssued:
+        """Return a certificate for a public key."""
+
+
 class SshConnection:
-    """A connection to a job for one `ssh`, opened while the files for it are made.
+    """A connection to a host for one `ssh`, opened while the files for it are made.
 
     Args:
         tunnels: Opens the stream.
         files: Where the files go.
 
     Raises:
-        CloudException: When the job cannot be reached.
+        CloudException: When the host cannot be reached.
     """
 
-    def __init__(self, tunnels: TunnelClient, files: SshFiles) -> None:
+    def __init__(self, tunnels: ShellTunnels, files: SshFiles) -> None:
         self._files = files
-        self._stream = tunnels.connect_shell(files.jid)
+        self._stream = tunnels.connect_shell(files.target)
         try:
             # The server in the job starts meanwhile.
-            issued = tunnels.certify(files.jid, files.make_key())
+            issued = tunnels.certify(files.target, files.make_key())
             address = files.directory / "stream"
             files.write(
                 issued,
@@ -162,10 +170,11 @@ class SshConnection:
             self._listener = socket.socket(socket.AF_UNIX)
             self._listener.bind(str(address))
             self._listener.listen(1)
-            await_banner(self._stream, files.jid)
+            await_banner(self._stream, files.target)
         except OSError as error:
             self._stream.close()
-            raise CloudException(f"The connection to job {files.jid} failed: {error}.") from error
+            message = f"The connection to {_named(files.target)} failed: {error}."
+            raise CloudException(message) from error
         except BaseException:
             self._stream.close()
             raise
@@ -180,13 +189,17 @@ class SshConnection:
             command: A command and its arguments; none for a shell.
             stdin: What the command reads; by default what this program does.
         """
-        threading.Thread(target=self._hand_over, daemon=True).start()
+        self.offer()
         ssh = [program("ssh"), "-F", str(self._files.configuration), *options, self._files.host]
         with subprocess.Popen([*ssh, *command], stdin=stdin) as running:  # noqa: S603 - the user's own
             while True:
                 # Ctrl-C is for the command: ssh passes it on, or ends.
                 with contextlib.suppress(KeyboardInterrupt):
                     return running.wait()
+
+    def offer(self) -> None:
+        """Give the connection to the next `ssh` that uses the configuration."""
+        threading.Thread(target=self._hand_over, daemon=True).start()
 
     def _hand_over(self) -> None:
         with contextlib.suppress(OSError), self._stream:
@@ -201,23 +214,33 @@ class SshConnection:
 
 
 def connect(
-    tunnels: TunnelClient,
-    jid: int,
+    tunnels: ShellTunnels,
+    target: int | str,
     options: Sequence[str],
     command: Sequence[str],
     stdin: BinaryIO | None = None,
 ) -> int:
     """Run ssh to a job that is processing, as `SshConnection.run` does; return its exit status."""
+    with connection(tunnels, target) as (opened, _):
+        return opened.run(options, command, stdin)
+
+
+@contextlib.contextmanager
+def connection(
+    tunnels: ShellTunnels, target: int | str
+) -> Iterator[tuple[SshConnection, SshFiles]]:
+    """Yield a connection to a host, and its files, which are removed with it."""
     with tempfile.TemporaryDirectory(prefix="picloud-ssh-") as directory:
-        connection = SshConnection(tunnels, SshFiles(Path(directory), jid))
+        files = SshFiles(Path(directory), target)
+        opened = SshConnection(tunnels, files)
         try:
-            return connection.run(options, command, stdin)
+            yield opened, files
         finally:
-            connection.close()
+            opened.close()
 
 
-def await_banner(stream: socket.socket, jid: int) -> None:
-    """Wait until the server in a job sends its first bytes, which stay in the stream.
+def await_banner(stream: socket.socket, target: int | str) -> None:
+    """Wait until the server of a host sends its first bytes, which stay in the stream.
 
     Raises:
         CloudException: When it sends a sentence instead, or nothing.
@@ -227,11 +250,14 @@ def await_banner(stream: socket.socket, jid: int) -> None:
         first = stream.recv(len(_BANNER), socket.MSG_PEEK)
         if not _BANNER.startswith(first) or not first:
             line = stream.recv(_MOST_LINE).decode(errors="replace").strip()
-            raise CloudException(line or f"Job {jid} ended before the connection was open.")
+            what = _named(target)
+            ended = f"{what[0].upper()}{what[1:]} ended before the connection was open."
+            raise CloudException(line or ended)
     except TimeoutError:
-        raise CloudException(f"The shell server of job {jid} did not start; try again.") from None
+        message = f"The shell server of {_named(target)} did not start; try again."
+        raise CloudException(message) from None
     except OSError as error:
-        raise CloudException(f"The connection to job {jid} was lost: {error}.") from error
+        raise CloudException(f"The connection to {_named(target)} was lost: {error}.") from error
     stream.settimeout(None)
 
 
@@ -250,6 +276,15 @@ def _send_input(stream: socket.socket) -> None:
         while data := os.read(0, 65536):
             stream.sendall(data)
         stream.shutdown(socket.SHUT_WR)
+
+
+def _named(target: int | str) -> str:
+    """Return what a host is called in errors.
+
+    >>> _named(7), _named("plots")
+    ('job 7', "the setup machine of 'plots'")
+    """
+    return f"job {target}" if isinstance(target, int) else f"the setup machine of {target!r}"
 
 
 def _replace(path: Path, text: str) -> None:

@@ -36,12 +36,14 @@ class TunnelClient:
             CloudConnectionError: When the gateway cannot be reached.
         """
         request = TunnelRequest(jid=jid, port=port)
-        return self._stream(jid, self._transport.post("/v1/tunnels", request, TunnelOpened))
+        opened = self._transport.post("/v1/tunnels", request, TunnelOpened)
+        return opened_stream(self._transport, opened, jid)
 
     def connect_shell(self, jid: int) -> socket.socket:
         """Return a socket at whose other end an SSH server runs in a job; raises as `connect`."""
         request = SshTunnelRequest(jid=jid)
-        return self._stream(jid, self._transport.post("/v1/tunnels/ssh", request, TunnelOpened))
+        opened = self._transport.post("/v1/tunnels/ssh", request, TunnelOpened)
+        return opened_stream(self._transport, opened, jid)
 
     def certify(self, jid: int, public_key: str) -> CertificateIssued:
         """Return an SSH certificate of some minutes for a running job.
@@ -56,13 +58,22 @@ class TunnelClient:
         request = CertificateRequest(jid=jid, public_key=public_key)
         return self._transport.post("/v1/tunnels/certificate", request, CertificateIssued)
 
-    def _stream(self, jid: int, opened: TunnelOpened) -> socket.socket:
-        host = urlsplit(self._transport.address.url).hostname or ""
-        try:
-            return open_stream(host, opened.port, opened.ticket)
-        except StreamRefusedError as error:
-            raise CloudException(str(error), jid) from None
-        except OSError as error:
-            raise CloudConnectionError(
-                f"The gateway at {host}:{opened.port} cannot be reached: {error}."
-            ) from error
+
+def opened_stream(
+    transport: Transport, opened: TunnelOpened, jid: int | None = None
+) -> socket.socket:
+    """Return a socket at the client's end of a stream.
+
+    Raises:
+        CloudException: When the other end does not come; it names the job, if there is one.
+        CloudConnectionError: When the gateway cannot be reached.
+    """
+    host = urlsplit(transport.address.url).hostname or ""
+    try:
+        return open_stream(host, opened.port, opened.ticket)
+    except StreamRefusedError as error:
+        raise CloudException(str(error), jid) from None
+    except OSError as error:
+        raise CloudConnectionError(
+            f"The gateway at {host}:{opened.port} cannot be reached: {error}."
+        ) from error

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 def create(name: str, base: str, desc: str | None = None) -> str:
     """Create an environment, and start a setup machine in which you install packages.
 
-    The machine is a job in a copy of the base, which you reach with `ssh`, `run_script` and
-    `rsync`. Jobs can run in the environment once `save` has stored what the machine has become.
+    The machine is a copy of the base, which you reach with `ssh`, `run_script` and `rsync`: a job,
+    or, where jobs are isolated, a container in which you are root. Jobs can run in the environment
+    once `save` has stored what the machine has become.
 
     Args:
         name: Up to 30 letters, digits, dots, hyphens and underscores.
@@ -34,8 +35,7 @@ def create(name: str, base: str, desc: str | None = None) -> str:
         The name of the machine, as `get_setup_hostname` does.
 
     Raises:
-        CloudException: When the name is taken, there is no such base, or this server has no setup
-            machines, because it isolates jobs in containers.
+        CloudException: When the name is taken, there is no such base, or too many machines run.
 
     >>> base = cloud.environment.list_bases()[0]["name"]
     >>> _ = cloud.environment.create("by-hand", base)
@@ -68,7 +68,8 @@ def modify(name: str) -> str:
 def save(name: str, show: Callable[[str], object] | None = None) -> dict[str, Any]:
     """Store what the setup machine of an environment has become, as its next version.
 
-    Jobs that were submitted before keep the version that they have. The machine goes on.
+    Jobs that were submitted before keep the version that they have. The machine goes on; one that
+    is a container is paused meanwhile.
 
     Args:
         name: The name of the environment.
@@ -107,6 +108,8 @@ def shutdown(name: str) -> None:
 @of_users
 def get_setup_hostname(name: str) -> str:
     """Return the name by which `picloud ssh-config` makes a setup machine known to OpenSSH.
+
+    A machine that is a container is reached by `picloud env ssh` and `rsync` only.
 
     Raises:
         CloudException: When there is none.
@@ -209,8 +212,8 @@ def _wait_for(name: str, action: str, invalid: Sequence[str] | None) -> dict[str
     return found
 
 
-def _host(jid: int) -> str:
-    return str(_hosts().host(jid))
+def _host(target: int | str) -> str:
+    return str(_hosts().host(target))
 
 
 def _described(found: Environment) -> dict[str, Any]:

@@ -37,8 +37,8 @@ def machines() -> SetupMachineClient:
     return SetupMachineClient(client().transport)
 
 
-def start(name: str, base: str | None = None, desc: str | None = None) -> int:
-    """Open the machine of an environment, and wait until it runs; return its job.
+def start(name: str, base: str | None = None, desc: str | None = None) -> int | str:
+    """Open the machine of an environment, and wait until it runs; return what `running` does.
 
     Args:
         name: The environment, which is new if there is a base.
@@ -56,19 +56,25 @@ def start(name: str, base: str | None = None, desc: str | None = None) -> int:
         reason = machine.problem or "Its files are missing on the server."
         advice = f"picloud env shutdown {name} removes it."
         raise CloudException(f"The setup machine of {name!r} cannot start: {reason} {advice}")
-    if machine.jid is None:
+    if machine.is_job and machine.jid is None:
         options = CallOptions(options=Options(env=machine.env), name=f"setup of {name}")
         client().submit_call(host_setup, (), {}, options)
     return running(name)
 
 
-def running(name: str) -> int:
-    """Return the job of a machine once it runs.
+def running(name: str) -> int | str:
+    """Return the job of a machine once it runs; its name if it is a container.
 
     Raises:
-        CloudException: When there is none.
+        CloudException: When there is none, or it has stopped.
     """
-    jid = machines().get(name).jid
+    machine = machines().get(name)
+    jid = machine.jid
+    if not machine.is_job and machine.state == "ready":
+        return name
+    if not machine.is_job:
+        message = f"The setup machine of {name!r} does not run; picloud env modify {name} starts it"
+        raise CloudException(f"{message} again.")
     if jid is None:
         message = f"The job of the setup machine of {name!r} has ended; "
         raise CloudException(f"{message}picloud env modify {name} starts it again.")
@@ -78,7 +84,8 @@ def running(name: str) -> int:
 
 def run(name: str, command: Sequence[str], stdin: BinaryIO | None = None) -> int:
     """Run a command in a machine, or a shell; return its exit status."""
-    return ssh.connect(TunnelClient(client().transport), running(name), (), command, stdin)
+    target = running(name)
+    return ssh.connect(_tunnels(target), target, (), command, stdin)
 
 
 def run_script(name: str, script: Path) -> int:
@@ -109,25 +116,33 @@ def rsync(source: str, target: str, *, delete: bool, pipe_output: bool) -> tuple
     program = shutil.which("rsync")
     if program is None:
         raise CloudException("rsync is not installed; install it, or use picloud env run-script.")
-    files = prepared(running(remote[0]), picloud_command(), directory() / _KEY)
-    paths = [
-        f"{files.host}:{each.partition(':')[2]}" if _is_remote(each) else each
-        for each in (source, target)
-    ]
     options = ["--archive", "--compress", *(["--delete"] if delete else [])]
-    # rsync splits the command at spaces, and knows double quotes.
-    shell = f'"{ssh.program("ssh")}" -F "{files.configuration}"'
-    done = subprocess.run(  # noqa: S603 - the user's own paths
-        [program, *options, "--rsh", shell, "--", *paths],
-        stdout=subprocess.PIPE if pipe_output else None,
-        check=False,
-    )
-    return done.returncode, done.stdout or b""
+
+    def copy(files: ssh.SshFiles) -> tuple[int, bytes]:
+        paths = [
+            f"{files.host}:{each.partition(':')[2]}" if _is_remote(each) else each
+            for each in (source, target)
+        ]
+        # rsync splits the command at spaces, and knows double quotes.
+        shell = f'"{ssh.program("ssh")}" -F "{files.configuration}"'
+        done = subprocess.run(  # noqa: S603 - the user's own paths
+            [program, *options, "--rsh", shell, "--", *paths],
+            stdout=subprocess.PIPE if pipe_output else None,
+            check=False,
+        )
+        return done.returncode, done.stdout or b""
+
+    machine = running(remote[0])
+    if isinstance(machine, int):
+        return copy(prepared(machine, picloud_command(), directory() / _KEY))
+    with ssh.connection(_tunnels(machine), machine) as (opened, files):
+        opened.offer()
+        return copy(files)
 
 
-def host(jid: int) -> str:
-    """Return the name by which a configuration for SSH knows a job."""
-    return ssh.SshFiles(directory(), jid).host
+def host(target: int | str) -> str:
+    """Return the name by which a configuration for SSH knows what `running` returns."""
+    return ssh.SshFiles(directory(), target).host
 
 
 def key_path() -> str:
@@ -153,6 +168,10 @@ def wait_for_action(
             message = f"The environment {found['name']!r} is in the action {found['action']!r}, "
             raise CloudException(f"{message}which is not {wanted!r}.")
         time.sleep(_LOOK_EVERY_S)
+
+
+def _tunnels(target: int | str) -> ssh.ShellTunnels:
+    return TunnelClient(client().transport) if isinstance(target, int) else machines()
 
 
 def _is_remote(path: str) -> bool:

@@ -170,7 +170,8 @@ class Environment(Answer, frozen=True):
 
     `status` and `problem` tell of the latest build, "new" before the first; jobs run in the latest
     of `versions`. `path` is the name by which other accounts find it while it is public. `packages`
-    are those installed. While it `has_setup`, a setup machine of it is open.
+    are those of Python, and `apt` those of Debian that its base lacks. While it `has_setup`, a
+    setup machine of it is open.
     """
 
     name: str
@@ -183,6 +184,7 @@ class Environment(Answer, frozen=True):
     modified_at: float = 0.0
     versions: list[StoredVersion] = []
     packages: list[str] = []
+    apt: list[str] = []
     size: int = 0
     has_setup: bool = False
 

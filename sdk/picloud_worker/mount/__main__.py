@@ -22,7 +22,7 @@ from picloud_worker.mount.client import MountClient
 from picloud_worker.mount.filesystem import BucketFileSystem
 from picloud_worker.mount.idle_mount import HandedMount
 from picloud_worker.mount.request import REQUEST_BYTES, encoded, receive
-from picloud_worker.system import process_lifetime, read_ahead
+from picloud_worker.system import namespace, process_lifetime, read_ahead
 
 _SIGNALLED: Final = 8
 """What libfuse returns when a signal ended it, after it has unmounted."""
@@ -33,16 +33,14 @@ _MOST_MEMORY: Final = 1024**3
 def main() -> None:
     """Mount until the process is terminated."""
     options = _options()
+    if options.contained:
+        _confine(options.network)
     if options.parent:
         process_lifetime.set_parent_death_signal(options.parent, signal.SIGTERM)
     process_lifetime.hide_memory()
     supervisor = socket.socket(fileno=options.socket)
     request, copies = receive(supervisor)
     at = request.at
-    if options.contained:
-        import resource  # noqa: PLC0415 - some systems lack it
-
-        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     handed = None if options.device is None else HandedMount(options.device, options.first)
     if handed is not None:
         at = handed.at
@@ -90,11 +88,25 @@ def main() -> None:
             supervisor.shutdown(socket.SHUT_RDWR)  # earlier than this process ends
 
 
+def _confine(network: int | None) -> None:
+    """Limit this process, which a container and its supervisor tell what to do.
+
+    A supervisor that a user has changed chooses where the API listens: the firewall of its
+    container has to apply to what is requested there.
+    """
+    import resource  # noqa: PLC0415 - some systems lack it
+
+    if network is not None:
+        namespace.join_network(network)
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="picloud_worker.mount", description="Mount a bucket.")
     parser.add_argument("--socket", required=True, type=int, help="leads to the supervisor")
     parser.add_argument("--parent", type=int, help="end with this process")
     parser.add_argument("--contained", action="store_true", help="it is mounted in a container")
+    parser.add_argument("--network", type=int, help="the network namespace of that container")
     parser.add_argument("--device", type=int, help="serve what this device has mounted already")
     parser.add_argument("--first", type=bytes.fromhex, help="the first request of that device")
     return parser.parse_args()

@@ -75,7 +75,7 @@ def peek(connection: socket.socket) -> MountRequest:
 def _decoded(data: bytes) -> MountRequest:
     try:
         return msgspec.json.decode(data, type=MountRequest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ConnectionResetError(_NO_REQUEST) from error
 
 

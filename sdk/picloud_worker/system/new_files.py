@@ -39,6 +39,8 @@ class NewFiles:
         if self._descriptor < 0:
             raise OSError(ctypes.get_errno(), "the system has no inotify")
         self._watched: dict[int, Path] = {}
+        self._watches: dict[Path, int] = {}
+        """One for each path: who may write there cannot use up those of this user."""
         self._found = list(self._watch(directory))
 
     def fileno(self) -> int:
@@ -50,12 +52,14 @@ class NewFiles:
         os.close(self._descriptor)
 
     def read(self) -> Iterator[Path]:
-        """Yield the files that have appeared; does not wait."""
+        """Yield files that have appeared; does not wait, nor go on while there are more and more.
+
+        It is readable again if there are others.
+        """
         found, self._found = self._found, []
         yield from found
         with contextlib.suppress(BlockingIOError):
-            while data := os.read(self._descriptor, _MOST):
-                yield from self._handle(data)
+            yield from self._handle(os.read(self._descriptor, _MOST))
 
     def _handle(self, data: bytes) -> Iterator[Path]:
         at = 0
@@ -66,7 +70,9 @@ class NewFiles:
             if mask & _OVERFLOW:
                 yield from self._watch(self._directory)
             elif mask & _IGNORED:
-                self._watched.pop(watch, None)
+                path = self._watched.pop(watch, None)
+                if path is not None and self._watches.get(path) == watch:
+                    del self._watches[path]
             elif watch in self._watched:
                 yield from self._look(self._watched[watch] / name)
 
@@ -85,6 +91,10 @@ class NewFiles:
         watch = self._libc.inotify_add_watch(self._descriptor, os.fsencode(path), _NEW | _DIRECTORY)
         if watch < 0:
             raise OSError(ctypes.get_errno(), f"{path} cannot be watched")
+        earlier = self._watches.get(path, watch)
+        if earlier != watch:  # of a directory that was here before
+            self._libc.inotify_rm_watch(self._descriptor, earlier)
+        self._watches[path] = watch
         self._watched[watch] = path
         # What was made before the watch.
         for name in sorted(os.listdir(path)):  # noqa: PTH208

@@ -1,4 +1,8 @@
-"""`python -m picloud_worker.tunnel PID PYTHON`: serve shells of the job of a process, by SSH."""
+"""Serve shells by SSH.
+
+`python -m picloud_worker.tunnel PID PYTHON` serves those of the job of a process, and
+`python -m picloud_worker.tunnel setup-machine` those of the container that it runs in.
+"""
 
 from __future__ import annotations
 
@@ -59,5 +63,15 @@ def announcement(name: str) -> socket.socket:
     return connection
 
 
+def serve_setup_machine() -> None:
+    """Serve one connection to a setup machine."""
+    from picloud_worker.tunnel import setup_machine  # noqa: PLC0415 - jobs do not need it
+
+    setup_machine.serve(os.environ)
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    if sys.argv[1] == "setup-machine":
+        serve_setup_machine()
+    else:
+        main(int(sys.argv[1]), sys.argv[2])

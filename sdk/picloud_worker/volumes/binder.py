@@ -3,6 +3,9 @@
 The container gets no right for that. A job chooses the paths, so that a mount must hide nothing: a
 mount point is made, or is an empty directory; and what is on the way to it holds nothing else,
 except in the directories where jobs may write anyway. No link is followed.
+
+The supervisor that asks is not trusted either: what is mounted is a directory of a user in memory,
+where volumes of jobs are. Another mount of `/proc`, say, would lack what docker hides there.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ import errno
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
+
+from picloud_model.wire import MAX_VOLUMES
 
 from picloud_worker.system import namespace
 
@@ -24,6 +29,9 @@ _SHARED: Final = frozenset(("home", "tmp"))
 """Directories in the root directory in which mount points are made among other files."""
 _KEPT: Final = frozenset(("media", "mnt", "opt", "srv"))
 """Directories there that are not removed, even if they are empty."""
+_MOST: Final = 10 * MAX_VOLUMES
+"""Volumes that are mounted in a container, whose jobs run at the same time."""
+_LAST_UID: Final = 2**31
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -45,6 +53,8 @@ class Binder:
             OSError: When a directory cannot be mounted; then none of the request is.
         """
         self._unmount(request.unmount)
+        if len(request.mount) > MAX_VOLUMES or len(self._paths) + len(request.mount) > _MOST:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         mounted: list[str] = []
         try:
             for path, directory in request.mount.items():
@@ -98,7 +108,8 @@ def _make(path: str, others: Collection[str]) -> None:
 
 def _bind(directory: str, path: str, others: Collection[str], uid: int) -> None:
     source = _opened(directory)
-    if os.fstat(source).st_uid != uid:
+    is_of_user = 0 < uid < _LAST_UID and os.fstat(source).st_uid == uid
+    if not is_of_user or not namespace.is_in_memory(source):
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
     namespace.bind_opened(source, _mount_point(path, others))
 

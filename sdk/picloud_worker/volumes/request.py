@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from picloud_model.wire import VolumesMounted
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
 SOCKET: Final = "volumes"
@@ -41,10 +41,10 @@ def answer(supervisor: socket.socket, handle: Callable[[VolumesRequest], None]) 
     Raises:
         OSError: When the supervisor has ended, or sends anything else.
     """
-    data = supervisor.recv(MOST_BYTES)
+    data = supervisor.recv(MOST_BYTES, socket.MSG_DONTWAIT)
     try:
         request = msgspec.json.decode(data, type=VolumesRequest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ConnectionResetError("the supervisor sent no request") from error
     try:
         handle(request)

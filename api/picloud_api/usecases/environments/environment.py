@@ -151,6 +151,8 @@ class Environments:
         parent = await self.choice.settle(owner, name, parent)
         if parent.current is None:
             raise RequestConflict(unbuilt(request.parent, parent), field="parent")
+        if owner != account:
+            self.choice.refuse_for_others(name, parent.current, "parent")
         await self.check_room(account, request.name)
         now = self._clock()
         made = EnvironmentRecord(
@@ -202,6 +204,7 @@ class Environments:
 
         Raises:
             RequestRefused: When there is no such version.
+            RequestConflict: When the environment is public, and others cannot use that version.
         """
         record = await find(self._commits.view, account, request.name)
         await self.choice.settle(account, request.name, record)
@@ -216,6 +219,8 @@ class Environments:
                 message = f"{request.name!r} has no version {request.number}; there are: {known}."
                 raise RequestRefused(message, field="number")
             wanted = versions[request.number]
+            if before.public:
+                self.choice.refuse_for_others(request.name, wanted, "number")
             if before.current is not None and before.current.image == wanted.image:
                 return replace(before, pending=None)
             version = replace(wanted, number=before.next_number, made_at=now)
@@ -227,10 +232,17 @@ class Environments:
     async def publish(
         self, account: str, request: wire.PublishEnvironmentRequest
     ) -> wire.Environment:
-        """Let other accounts use an environment, or only its owner."""
+        """Let other accounts use an environment, or only its owner.
+
+        Raises:
+            RequestConflict: When others cannot use it here.
+        """
         await find(self._commits.view, account, request.name)
 
         def change(before: EnvironmentRecord | None) -> EnvironmentRecord | None:
+            if before is not None and request.public:
+                for version in (before.current, before.pending):
+                    self.choice.refuse_for_others(request.name, version, "name")
             return replace(before, public=request.public) if before else None
 
         await self._change(account, request.name, change)
@@ -262,6 +274,9 @@ class Environments:
             name: Its name.
             setup: The setup machine that the image is a snapshot of.
             image: The image; if it is that of the current version, nothing changes.
+
+        Raises:
+            RequestConflict: When the environment is public, and others cannot use what is saved.
         """
         now = self._clock()
 
@@ -277,6 +292,8 @@ class Environments:
                 recipe=wire.Recipe(base=setup.base),
                 saved=True,
             )
+            if before.public:
+                self.choice.refuse_for_others(name, version, "name")
             return with_pending(before, version)
 
         await self._change(account, name, change)
@@ -342,6 +359,7 @@ def _shown(owner: str, name: str, record: EnvironmentRecord, image: Image) -> wi
         modified_at=record.modified_at,
         versions=[*record.history],
         packages=image.packages,
+        apt=image.apt,
         size=image.size,
         has_setup=record.setup is not None,
     )

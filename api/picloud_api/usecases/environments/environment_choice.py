@@ -30,9 +30,7 @@ from picloud_api.usecases.environments.environment_record import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from picloud_driver.image import ImagePort
+    from picloud_driver.image import Image, ImagePort
     from picloud_model.wire import SubmitRequest
     from picloud_model.wire.environment import EnvironmentBase, StoredVersion
 
@@ -77,9 +75,12 @@ class EnvironmentChoice:
         if name.startswith(SETUP):
             return await self._image_of_machine(account, name.removeprefix(SETUP), python)
         record = await self._find(account, name)
-        record = await self.settle(*owner_and_name(account, name), record)
+        owner, own_name = owner_and_name(account, name)
+        record = await self.settle(owner, own_name, record)
         if record.current is None:
             raise RequestConflict(unbuilt(name, record), field="options.env")
+        if owner != account:
+            self.refuse_for_others(own_name, record.current, "options.env")
         _check_python(name, record.current.python, python)
         return record.current.image
 
@@ -103,6 +104,25 @@ class EnvironmentChoice:
             return request
         return replace(request, options=replace(request.options, env=header.options.env))
 
+    def refuse_for_others(self, name: str, version: StoredVersion | None, field: str) -> None:
+        """Refuse a version for accounts that do not own it, if its owner may have changed anything.
+
+        In a container the supervisor of a slot is a program of the image, with the token of the
+        account that runs jobs there. No recipe reaches it, but root in a setup machine does.
+
+        Args:
+            name: The environment, as its owner calls it.
+            version: What others would use, or None.
+            field: The part of the request that the error names.
+
+        Raises:
+            RequestConflict: When it was saved from a setup machine that is a container.
+        """
+        if version is not None and version.saved and not self._images.machines_are_jobs:
+            message = f"What root has changed by hand in {name!r} is for its own account only"
+            advice = f"build one for others from a recipe: picloud env recipe {name} prints it"
+            raise RequestConflict(f"{message}; {advice}.", field=field)
+
     async def settle(self, owner: str, name: str, record: EnvironmentRecord) -> EnvironmentRecord:
         """Return the record of an environment once a build that has ended is its current version.
 
@@ -117,7 +137,7 @@ class EnvironmentChoice:
         key = environment_key(owner, name)
         version = pending
         if pending.saved:
-            recipe = _recipe_of(pending.base, found.packages)
+            recipe = _recipe_of(pending.base, found)
             version = replace(pending, recipe=recipe)
 
         async def plan(draft: Draft) -> EnvironmentRecord:
@@ -155,6 +175,9 @@ class EnvironmentChoice:
         record = await self._find(account, name)
         if record.setup is None:
             raise RequestConflict(no_machine(name), field="options.env")
+        if not self._images.machines_are_jobs:
+            message = f"No job runs in the setup machine of {name!r}; picloud env save {name} makes"
+            raise RequestConflict(f"{message} it an environment for jobs.", field="options.env")
         _check_python(name, record.setup.python, python)
         return record.setup.image
 
@@ -218,10 +241,18 @@ def unbuilt(name: str, record: EnvironmentRecord) -> str:
     return f"The environment {name!r} has not been built yet; picloud env log {name} shows why."
 
 
-def _recipe_of(base: str, packages: Sequence[str]) -> Recipe:
-    """Return a recipe with the packages of a saved environment; without those from files."""
-    fitting = [each for each in packages if "==" in each or " @ https://" in each]
-    recipe = Recipe(base=base, pip=fitting)
+def _recipe_of(base: str, image: Image) -> Recipe:
+    """Return a recipe with the packages of a saved environment; without those from files.
+
+    Debian's are named without their versions, of which its mirrors keep the latest only.
+    """
+    fitting = [each for each in image.packages if "==" in each or " @ https://" in each]
+    debian = [each.partition("=")[0] for each in image.apt]
+    try:
+        # A program of the machine has listed them, which its user may have changed.
+        recipe = msgspec.convert({"base": base, "pip": fitting, "apt": debian}, Recipe)
+    except msgspec.ValidationError:
+        return Recipe(base=base)
     return recipe if len(msgspec.json.encode(recipe)) <= MAX_RECIPE_BYTES else Recipe(base=base)
 
 

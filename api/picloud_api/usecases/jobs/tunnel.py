@@ -97,10 +97,20 @@ class JobTunnels:
     async def open_shell(self, account: str, jid: int, ssh: SshOrder) -> TunnelOpened:
         """Return where the client of a shell connects; raises as `open`."""
         running = await self._running.find(account, jid)
+        opened, order = await self.order_shell(ssh)
+        await self._order(account, jid, running, order)
+        return opened
+
+    async def order_shell(self, ssh: SshOrder) -> tuple[TunnelOpened, TunnelOrder]:
+        """Return where the client of a shell connects, and what its other end is sent.
+
+        Raises:
+            RequestConflict: When nothing of this stack can be reached through a gateway.
+            Unavailable: When no gateway can be started now.
+        """
         tickets = await self._gateway.open()
         order = TunnelOrder(SSH_PORT, tickets.port, tickets.slot, ssh)
-        await self._order(account, jid, running, order)
-        return TunnelOpened(port=tickets.port, ticket=tickets.client)
+        return TunnelOpened(port=tickets.port, ticket=tickets.client), order
 
     async def invite(self, account: str, jid: int, port: int, slot: SlotTicket) -> None:
         """Ask the slot of a job for its end of a stream of a client; raises as `open`."""
@@ -234,31 +244,45 @@ class JobShells:
         """
         jid = request.jid
         await self._running.find(account, jid)
+        return await self.certify_for(_principal(account, jid), request.public_key)
+
+    async def open(self, account: str, jid: int) -> TunnelOpened:
+        """Return where the client connects, and its ticket; raises as `JobTunnels.open`."""
+        order = await self._order(_principal(account, jid))
+        return await self._tunnels.open_shell(account, jid, order)
+
+    async def certify_for(self, principal: str, public_key: str) -> CertificateIssued:
+        """Return a certificate that names a principal, and the public key of its host.
+
+        Raises:
+            Unavailable: When the store of secrets cannot sign.
+        """
         try:
-            certificate = await self._secrets.sign_ssh(
-                request.public_key, _principal(account, jid), CERTIFICATE_S
-            )
+            certificate = await self._secrets.sign_ssh(public_key, principal, CERTIFICATE_S)
         except ValueError as error:
             raise RequestRefused("The public key is not valid.", field="public_key") from error
-        host_key = self._host_key(account, jid).public_key()
+        host_key = self._host_key(principal).public_key()
         return CertificateIssued(
             certificate=certificate,
             host_key=host_key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
             valid_s=CERTIFICATE_S,
         )
 
-    async def open(self, account: str, jid: int) -> TunnelOpened:
-        """Return where the client connects, and its ticket; raises as `JobTunnels.open`."""
-        private = self._host_key(account, jid).private_bytes(
+    async def shell_order(self, principal: str) -> tuple[TunnelOpened, TunnelOrder]:
+        """Return where a client connects to a setup machine, and what the machine is sent.
+
+        Raises as `JobTunnels.order_shell`.
+        """
+        return await self._tunnels.order_shell(await self._order(principal))
+
+    async def _order(self, principal: str) -> SshOrder:
+        private = self._host_key(principal).private_bytes(
             Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()
         )
-        authority = await self._secrets.ssh_authority()
-        order = SshOrder(authority, _principal(account, jid), private.decode())
-        return await self._tunnels.open_shell(account, jid, order)
+        return SshOrder(await self._secrets.ssh_authority(), principal, private.decode())
 
-    def _host_key(self, account: str, jid: int) -> Ed25519PrivateKey:
-        name = _principal(account, jid).encode()
-        seed = blake2b(name, key=self._key, digest_size=_SEED_BYTES).digest()
+    def _host_key(self, principal: str) -> Ed25519PrivateKey:
+        seed = blake2b(principal.encode(), key=self._key, digest_size=_SEED_BYTES).digest()
         return Ed25519PrivateKey.from_private_bytes(seed)
 
 

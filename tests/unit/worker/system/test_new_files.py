@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import select
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from picloud_worker.system.new_files import NewFiles
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_files_appear_once(tmp_path: Path) -> None:
@@ -34,6 +31,27 @@ def test_files_appear_once(tmp_path: Path) -> None:
         after.unlink()
         after.touch()
         assert list(files.read()) == [after]
+
+
+def test_a_directory_that_is_replaced_is_watched_no_longer(tmp_path: Path) -> None:
+    """However often: the system has a number of watches for each user."""
+    place, kept = tmp_path / "a" / "in", []
+    place.parent.mkdir()
+
+    with closing(NewFiles(tmp_path, ("in", "it"))) as files:
+        for number in range(20):
+            place.mkdir()
+            assert list(files.read()) == []
+            kept.append(place.rename(tmp_path / "a" / str(number)))
+        place.mkdir()
+        assert list(files.read()) == []
+        watches = Path(f"/proc/self/fdinfo/{files.fileno()}").read_text().count("inotify wd")
+        (kept[0] / "it").touch()
+        assert list(files.read()) == []
+        (place / "it").touch()
+        assert list(files.read()) == [place / "it"]
+
+    assert watches == 3
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:

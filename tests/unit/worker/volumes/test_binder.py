@@ -7,6 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from picloud_model.wire import MAX_VOLUMES
 from picloud_worker.system import namespace
 from picloud_worker.volumes.binder import Binder
 from picloud_worker.volumes.request import VolumesRequest
@@ -21,7 +22,10 @@ CONTAINER = f"""
 set -e
 mount -t tmpfs none /mnt
 cd /mnt
-mkdir home srv usr tmp tmp/job tmp/other
+mkdir disk home srv usr tmp tmp/job tmp/other
+mount -t ramfs none disk
+mkdir disk/job
+chown {JOB} disk/job
 echo one > tmp/job/file
 echo two > usr/file
 chown {JOB} tmp/job
@@ -32,7 +36,7 @@ echo ready
 exec sleep 60
 """
 """A mount namespace whose root directory is read-only."""
-EVERYTHING = ["home", "srv", "tmp", "usr"]
+EVERYTHING = ["disk", "home", "srv", "tmp", "usr"]
 
 
 @pytest.fixture
@@ -103,6 +107,7 @@ def test_a_directory_is_mounted_and_nothing_is_left_of_it(container: int, binder
         ("/data", "/usr"),
         ("/data", "/missing"),
         ("/data", "/tmp/job/file"),
+        ("/data", "/disk/job"),
     ],
 )
 def test_what_would_hide_files_or_is_not_the_jobs_is_refused(
@@ -116,3 +121,22 @@ def test_what_would_hide_files_or_is_not_the_jobs_is_refused(
 
     assert names(container, "/") == sorted([*EVERYTHING, "first"])
     assert names(container, "/usr") == names(container, "/first") == ["file"]
+
+
+@pytest.mark.parametrize("uid", [0, -1, 2**40])
+def test_directories_of_root_are_not_mounted(container: int, binder: Binder, uid: int) -> None:
+    """Another mount of `/proc` would show what docker hides from root in a container."""
+    with pytest.raises(PermissionError):
+        binder.handle(VolumesRequest(uid=uid, mount={"/data": "/usr"}))
+
+    assert names(container, "/") == EVERYTHING
+
+
+def test_the_number_of_mounts_is_bounded(container: int, binder: Binder) -> None:
+    """A request has at most the volumes of one job."""
+    many = {f"/tmp/{number}": "/tmp/job" for number in range(MAX_VOLUMES + 1)}
+
+    with pytest.raises(OSError, match="No space left"):
+        binder.handle(VolumesRequest(uid=JOB, mount=many))
+
+    assert names(container, "/tmp") == ["job", "link", "other"]

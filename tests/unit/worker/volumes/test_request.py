@@ -39,7 +39,7 @@ def test_a_request_is_handled_and_answered(error: OSError | None, expected: Volu
     assert handled == [REQUEST]
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"{}"])
+@pytest.mark.parametrize("data", [b"", b"x", b"{}", b'{"uid":1,"x":' + b"[" * 9000])
 def test_anything_else_ends_the_connection(data: bytes) -> None:
     """So does the end of the supervisor."""
     ours, theirs = socket.socketpair()

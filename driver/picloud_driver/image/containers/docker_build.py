@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from picloud_model.wire.environment import Recipe
 
-from picloud_driver.image import worker_packages
 from picloud_driver.image.build_log import BuildLog
 from picloud_driver.image.build_step import (
     BuildFailedError,
@@ -24,31 +22,30 @@ from picloud_driver.image.build_step import (
     no_program,
     numbered,
 )
+from picloud_driver.image.containers.container_tools import TOOLS, UV, ContainerTools, constraints
 from picloud_driver.image.port import Image, ImageState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 ENVIRONMENT: Final = "/opt/environment"
 """The directory of an environment in its image: `sys.prefix` in a job."""
-_TOOLS: Final = "/opt/build"
-"""Where a build finds uv and the files of its recipe."""
 _PYTHON: Final = f"{ENVIRONMENT}/bin/python"
 _HOME: Final = "/tmp"  # noqa: S108 - in a container of its own
 _NOBODY: Final = "65534:65534"
-_MEMORY: Final = "2g"
-_PROCESSES: Final = "1024"
+LIMITS: Final = (
+    *("--cap-drop", "NET_RAW", "--cap-drop", "MKNOD", "--security-opt", "no-new-privileges"),
+    *("--pids-limit", "1024", "--memory", "2g", "--memory-swap", "2g"),
+)
+"""The options of a container in which root installs packages: docker's rights of root, less two."""
 _LASTS_S: Final = "14400"
 """Seconds after which the container of a build whose server was killed ends by itself."""
 _SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
-_ROOT_PATH: Final = f"/usr/local/sbin:/usr/sbin:/sbin:{_SYSTEM_PATH}"
+ROOT_PATH: Final = f"/usr/local/sbin:/usr/sbin:/sbin:{_SYSTEM_PATH}"
 _CLIENT_PATH: Final = f"{_SYSTEM_PATH}:/usr/sbin:/sbin"
-_OF_MACHINE: Final = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "UV_CACHE_DIR")
-"""The variables of the server whose values mean something on its machine only."""
-_CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
 _MAKE_FOLDER: Final = ("install", "-d", "-o", "65534", "-g", "65534", ENVIRONMENT)
-_AS_BASE: Final = ("--change", 'CMD ["python3"]')
+AS_BASE: Final = ("--change", 'CMD ["python3"]')
 _MISSING: Final = "executable file not found in $PATH"
 _APT: Final = (
     *("apt-get", "--quiet", "-o", "Dpkg::Use-Pty=0", "-o", "Acquire::Languages=none"),
@@ -60,6 +57,10 @@ _TIDY: Final = (
     "find /tmp /var/tmp /var/lib/apt/lists /var/cache/apt -xdev -mindepth 1 -delete; "
     "find / -xdev -perm /6000 -type f -exec chmod a-s {} +"
 )
+
+
+FREEZE: Final = (UV, "pip", "freeze", "--python", _PYTHON)
+LIST_DEBIAN: Final = ("dpkg-query", "--show", "--showformat", "${Package}=${Version}\n")
 
 
 class BuildContainer(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,10 +99,10 @@ class BuildContainer(msgspec.Struct, frozen=True, kw_only=True):
 
     async def as_root(
         self, what: str, command: Sequence[str], variables: Mapping[str, str] | None = None
-    ) -> None:
-        """Run a command of the platform's own, as root."""
-        options = ["--workdir", "/", "--env", f"PATH={_ROOT_PATH}"]
-        await self._exec(what, options, command, variables or {})
+    ) -> bytes:
+        """Run a command of the platform's own, as root; return what it prints."""
+        options = ["--workdir", "/", "--env", f"PATH={ROOT_PATH}"]
+        return await self._exec(what, options, command, variables or {})
 
     async def as_nobody(
         self,
@@ -132,7 +133,7 @@ class BuildContainer(msgspec.Struct, frozen=True, kw_only=True):
         names = [word for name in variables for word in ("--env", name)]
         arguments = ["exec", *options, "--env", f"HOME={_HOME}", *names, self.name, *command]
         try:
-            return await self.docker(what, arguments, variables, shown=True)
+            return await self.docker(what, arguments, variables, shown=bool(what))
         except BuildFailedError as failure:
             if _MISSING in str(failure):
                 raise BuildFailedError(no_program(what, command[0])) from None
@@ -143,8 +144,7 @@ class DockerBuild(msgspec.Struct, frozen=True, kw_only=True):
     """The build of one image.
 
     `host` is the address of dockerd, `network` the one that slots use, `base` the image of slots,
-    and `target` the full name of the image to make. `uv` is the program, and `variables` are
-    settings for its downloads.
+    and `target` the full name of the image to make. `tools` is what it finds of this machine.
     """
 
     host: str
@@ -152,8 +152,7 @@ class DockerBuild(msgspec.Struct, frozen=True, kw_only=True):
     base: str
     target: str
     recipe: Recipe
-    uv: str
-    variables: Mapping[str, str]
+    tools: ContainerTools
 
     async def run(self, log: BuildLog, scratch: Path) -> Image:
         """Build the image.
@@ -165,9 +164,8 @@ class DockerBuild(msgspec.Struct, frozen=True, kw_only=True):
         self._write(scratch)
         name = f"{self.network}-build-{self.target.rpartition(':')[2][:32]}"
         start = ["run", "--detach", "--rm", "--name", name, "--network", self.network]
-        start += ["--cap-drop", "NET_RAW", "--cap-drop", "MKNOD"]
-        start += ["--security-opt", "no-new-privileges", "--pids-limit", _PROCESSES]
-        start += ["--memory", _MEMORY, "--memory-swap", _MEMORY, *self._mounts(scratch)]
+        start += [*LIMITS]
+        start += self.tools.mounts({"recipe": scratch / "recipe"})
         start += ["--entrypoint", "", self.base, "/bin/sleep", _LASTS_S]
         container = BuildContainer(host=self.host, name=name, log=log, folder=scratch)
         # A build that was interrupted has left it.
@@ -175,68 +173,54 @@ class DockerBuild(msgspec.Struct, frozen=True, kw_only=True):
         try:
             await container.docker("start a container", start)
             details = await self._install(container)
-            await container.docker("store the image", ["commit", *_AS_BASE, name, self.target])
+            await container.docker("store the image", ["commit", *AS_BASE, name, self.target])
         finally:
             await container.remove()
         return details
 
     async def _install(self, container: BuildContainer) -> Image:
+        added: list[str] = []
         if self.recipe.apt:
-            quiet = {"DEBIAN_FRONTEND": "noninteractive", **self._proxies()}
+            before = await debian_packages(container)
+            quiet = {"DEBIAN_FRONTEND": "noninteractive", **self.tools.proxies()}
             await container.as_root("list Debian packages", [*_APT, "update"], quiet)
             wanted = [*_APT, *_INSTALL, *sorted(self.recipe.apt)]
             await container.as_root("install Debian packages", wanted, quiet)
-        variables = self._settings()
-        uv = f"{_TOOLS}/uv"
+            added = sorted(await debian_packages(container) - before)
+        variables = self.tools.settings()
+        uv = UV
         make = [uv, "venv", "--no-project", "--system-site-packages", "--python", "python3"]
         await container.as_root("make the environment", _MAKE_FOLDER)
         await container.as_nobody("make its Python", [*make, ENVIRONMENT], variables)
         if self.recipe.pip:
             install = [uv, "pip", "install", "--link-mode", "copy", "--python", _PYTHON]
-            install += ["--constraints", f"{_TOOLS}/recipe/constraints.txt"]
-            install += ["--requirements", f"{_TOOLS}/recipe/requirements.txt"]
+            install += ["--constraints", f"{TOOLS}/recipe/constraints.txt"]
+            install += ["--requirements", f"{TOOLS}/recipe/requirements.txt"]
             await container.as_nobody("install packages", install, variables)
         if self.recipe.files:
-            copy = ["cp", "--recursive", f"{_TOOLS}/recipe/files/.", ENVIRONMENT]
+            copy = ["cp", "--recursive", f"{TOOLS}/recipe/files/.", ENVIRONMENT]
             await container.as_nobody("copy files", copy)
         inside = {"VIRTUAL_ENV": ENVIRONMENT}
         for what, command in numbered(self.recipe.commands):
             await container.as_nobody(what, command, inside, folder=ENVIRONMENT)
         if self.recipe.test:
             await container.as_nobody("test", self.recipe.test, inside)
-        freeze = [uv, "pip", "freeze", "--python", _PYTHON]
-        listed = await container.as_nobody("list packages", freeze, variables)
+        listed = await container.as_nobody("list packages", FREEZE, variables)
         await container.as_root("remove temporary files", ["sh", "-c", _TIDY])
         inspect = ["container", "inspect", "--size", "--format", "{{.SizeRw}}", container.name]
         return Image(
             state=ImageState.READY,
-            packages=sorted(each for each in listed.decode().split("\n") if each),
+            packages=lines(listed),
+            apt=added,
             size=int(await container.docker("measure the image", inspect)),
         )
-
-    def _settings(self) -> dict[str, str]:
-        """Return the variables of uv in the container."""
-        certificates = self._certificates()
-        return {
-            **{name: self.variables[name] for name in self.variables if name not in _OF_MACHINE},
-            **({"SSL_CERT_FILE": f"{_TOOLS}/certificates"} if certificates else {}),
-            "UV_NO_CACHE": "1",
-            "UV_NO_PROGRESS": "1",
-            "UV_PYTHON_DOWNLOADS": "never",
-        }
-
-    def _certificates(self) -> Path | None:
-        """Return the file of the authorities that this machine trusts."""
-        file = Path(self.variables.get("SSL_CERT_FILE", _CERTIFICATES))
-        return file.resolve() if file.exists() else None
 
     def _write(self, scratch: Path) -> None:
         """Write what the build reads of its recipe."""
         recipe = scratch / "recipe"
         (recipe / "files").mkdir(parents=True)
         (recipe / "requirements.txt").write_text("".join(f"{each}\n" for each in self.recipe.pip))
-        limits = "".join(f"{each}\n" for each in worker_packages.constraints())
-        (recipe / "constraints.txt").write_text(limits)
+        (recipe / "constraints.txt").write_text(constraints())
         for path, text in self.recipe.files.items():
             file = recipe / "files" / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -247,17 +231,16 @@ class DockerBuild(msgspec.Struct, frozen=True, kw_only=True):
             for name in names:
                 Path(above, name).chmod(0o644)
 
-    def _mounts(self, scratch: Path) -> list[str]:
-        mounts = {f"{_TOOLS}/uv": self.uv, f"{_TOOLS}/recipe": str(scratch / "recipe")}
-        if certificates := self._certificates():
-            mounts[f"{_TOOLS}/certificates"] = str(certificates)
-        # A directory of packages of this machine has the same path in the build.
-        links = self.variables.get("UV_FIND_LINKS", "").split(",")
-        mounts |= {each: each for each in links if each.startswith("/") and Path(each).is_dir()}
-        flags = []
-        for target, source in mounts.items():
-            flags += ["--mount", f"type=bind,source={source},target={target},readonly"]
-        return flags
 
-    def _proxies(self) -> dict[str, str]:
-        return {name: self.variables[name] for name in self.variables if "PROXY" in name.upper()}
+async def debian_packages(container: BuildContainer) -> set[str]:
+    """Return the Debian packages in a container, each as `name=version`."""
+    return {*lines(await container.as_root("", LIST_DEBIAN))}
+
+
+def lines(printed: bytes) -> list[str]:
+    r"""Return the lines that a command has printed, in order.
+
+    >>> lines(b"six==1.16\nidna==3.10\n")
+    ['idna==3.10', 'six==1.16']
+    """
+    return sorted(each for each in printed.decode(errors="replace").split("\n") if each)

@@ -4,35 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 from picloud_model.errors import RequestRefused, Unavailable
 from picloud_model.wire.environment import OWN_BASES, EnvironmentBase
+from picloud_model.wire.setup_machine import MachineShell
 
 from picloud_driver import disk
-from picloud_driver.docker.engine import Engine
+from picloud_driver.docker.engine import Engine, machines_of
 from picloud_driver.image import recipe_check
-from picloud_driver.image.build_step import uv_program
+from picloud_driver.image.build_log import BuildLog
+from picloud_driver.image.build_step import BuildFailedError, uv_program
 from picloud_driver.image.builds import Builds, hex_of
-from picloud_driver.image.docker_build import DockerBuild
+from picloud_driver.image.containers.container_tools import ContainerTools
+from picloud_driver.image.containers.docker_build import DockerBuild
+from picloud_driver.image.containers.setup_machine import ContainerMachine
 from picloud_driver.image.port import Image, ImagePort, ImageState
+from picloud_driver.image.setup_machine import BegunMachine, snapshot_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
+    from picloud_model.wire import TunnelOrder
     from picloud_model.wire.environment import Recipe
 
-    from picloud_driver.image.build_log import BuildLog
 
 _REGISTRY: Final = "localhost"
 """No registry: docker must never look for an image of an account in the public one."""
 
-_NO_MACHINES: Final = (
-    "There are no setup machines where jobs are isolated in containers; build the environment from "
-    "a recipe with picloud env build."
-)
+_SIGNATURE_S: Final = 60.0
+"""How long it may take to look at all files of a machine; a user may have changed the program."""
+_BEGUN: Final = "begun.json"
+_STOPPED: Final = "It has stopped; picloud env modify NAME starts it again."
 
 
 class DockerImages(ImagePort):
@@ -46,13 +53,23 @@ class DockerImages(ImagePort):
         host: The address of dockerd.
         base: The image of slots.
         network: The network of slots. Its name is part of the names of images.
+        gateway: The address of this machine in that network, where gateways listen.
     """
 
     adapter: ClassVar[str] = "docker"
+    machines_are_jobs: bool = False
 
     def __init__(
-        self, root: Path, variables: Mapping[str, str], *, host: str, base: str, network: str
+        self,
+        root: Path,
+        variables: Mapping[str, str],
+        *,
+        host: str,
+        base: str,
+        network: str,
+        gateway: str,
     ) -> None:
+        self._gateway = gateway
         self._root = root
         self._variables = variables
         self._engine = Engine(host)
@@ -98,29 +115,55 @@ class DockerImages(ImagePort):
             base=self._base,
             target=self._name(image),
             recipe=recipe,
-            uv=uv_program(),
-            variables=self._variables,
+            tools=self._tools(),
         )
 
         async def make(log: BuildLog, scratch: Path) -> None:
-            file = self._details(image)
-            file.unlink(missing_ok=True)
-            details = await build.run(log, scratch)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(msgspec.json.encode(details))
+            self._details(image).unlink(missing_ok=True)
+            self._store(image, await build.run(log, scratch))
 
         with disk.faults(self._root):
             await self._builds.begin(image, lambda: self._is_ready(image), make)
 
     async def open(self, machine: str, image: str) -> None:
-        """See `ImagePort.open`: a container has no root in which packages could be installed."""
-        del machine, image
-        raise RequestRefused(_NO_MACHINES, field="name")
+        """See `ImagePort.open`: a container of its own, in which users are root."""
+        container = self._machine(machine)
+
+        async def is_ready() -> bool:
+            return bool(await asyncio.to_thread(self._engine.main_process, container.name))
+
+        async def make(log: BuildLog, scratch: Path) -> None:
+            if await asyncio.to_thread(self._engine.main_process, container.name) is None:
+                await container.start(log, scratch, self.container(image))
+                signature = await container.signature(log, scratch)
+                BegunMachine(image, signature).write(container.folder / _BEGUN)
+            else:
+                log.begin("start the container")
+                await asyncio.to_thread(self._engine.connect, container.name, self._network)
+                await asyncio.to_thread(self._engine.start, container.name)
+
+        with disk.faults(self._root):
+            await self._builds.begin(machine, is_ready, make)
 
     async def snapshot(self, machine: str) -> str:
-        """See `ImagePort.snapshot`."""
-        del machine
-        raise RequestRefused(_NO_MACHINES, field="name")
+        """See `ImagePort.snapshot`: docker pauses the machine while it stores the image."""
+        container = self._machine(machine)
+        await asyncio.to_thread(container.refuse_busy)
+        with disk.faults(self._root):
+            signature = await self._signature(container)
+            image = snapshot_of(machine, signature, container.folder / _BEGUN)
+
+            async def make(log: BuildLog, scratch: Path) -> None:
+                details = await container.store(log, scratch, self._name(image), self._base)
+                self._store(image, details)
+
+            await self._builds.begin(image, lambda: self._is_ready(image), make)
+        return image
+
+    async def serve_shell(self, machine: str, order: TunnelOrder) -> None:
+        """See `ImagePort.serve_shell`."""
+        variables = MachineShell(self._gateway, order).variables()
+        await asyncio.to_thread(self._machine(machine).serve_shell, variables)
 
     async def find(self, image: str) -> Image:
         """See `ImagePort.find`."""
@@ -131,7 +174,11 @@ class DockerImages(ImagePort):
             if await self._is_ready(image):
                 with contextlib.suppress(FileNotFoundError):
                     return msgspec.json.decode(self._details(image).read_bytes(), type=Image)
-            elif self._details(image).exists():
+            process = await asyncio.to_thread(self._engine.main_process, self._machine(image).name)
+            if process is not None:
+                state = ImageState.READY if process else ImageState.FAILED
+                return Image(state=state, problem="" if process else _STOPPED)
+            if self._details(image).exists():
                 # It was built once, for an earlier worker or in a docker that has lost it.
                 return Image(state=ImageState.ABSENT)
             problem = self._builds.problem(image)
@@ -145,11 +192,19 @@ class DockerImages(ImagePort):
     async def names(self) -> Sequence[str]:
         """See `ImagePort.names`."""
         tags = await asyncio.to_thread(self._engine.tags, self._pattern)
-        return sorted({f"sha256:{tag.rpartition(':')[2]}" for tag in tags})
+        prefix = machines_of(self._network)
+        machines = await asyncio.to_thread(self._engine.containers, prefix)
+        found = {tag.rpartition(":")[2] for tag in tags} | {
+            name[len(prefix) :] for name in machines
+        }
+        return sorted(f"sha256:{digits}" for digits in found)
 
     async def remove(self, image: str) -> None:
         """See `ImagePort.remove`; those for earlier workers are removed with it."""
         digits = hex_of(image)
+        machine = self._machine(image)
+        await asyncio.to_thread(self._engine.delete, machine.name)
+        await asyncio.to_thread(shutil.rmtree, machine.folder, ignore_errors=True)
         for tag in await asyncio.to_thread(self._engine.tags, self._pattern):
             if tag.endswith(f":{digits}"):
                 await asyncio.to_thread(self._engine.remove, tag)
@@ -167,6 +222,39 @@ class DockerImages(ImagePort):
 
     def _name(self, image: str) -> str:
         return f"{self._repository}:{hex_of(image)}"
+
+    def _machine(self, machine: str) -> ContainerMachine:
+        digits = hex_of(machine)
+        return ContainerMachine(
+            host=self._engine.host,
+            network=self._network,
+            name=f"{machines_of(self._network)}{digits}",
+            folder=self._root / "machines" / digits,
+            tools=self._tools(),
+        )
+
+    def _tools(self) -> ContainerTools:
+        return ContainerTools(uv=uv_program(), variables=self._variables)
+
+    async def _signature(self, container: ContainerMachine) -> str:
+        """Return the signature of a machine; it is read outside of builds, and logged nowhere."""
+        with TemporaryDirectory(prefix="picloud-signature-") as folder:
+            log = BuildLog(Path(folder, "log"))
+            try:
+                async with asyncio.timeout(_SIGNATURE_S):
+                    return await container.signature(log, Path(folder))
+            except TimeoutError:
+                message = f"The setup machine was not read within {_SIGNATURE_S:.0f} s; try again."
+                raise Unavailable(message) from None
+            except BuildFailedError as failure:
+                raise Unavailable(f"The setup machine cannot be read{failure}") from None
+            finally:
+                log.close()
+
+    def _store(self, image: str, details: Image) -> None:
+        file = self._details(image)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(msgspec.json.encode(details))
 
     def _details(self, image: str) -> Path:
         return self._root / "images" / f"{hex_of(image)}.json"
