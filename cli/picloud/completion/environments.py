@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer  # noqa: TC002 - typer reads annotations when it runs
 
-from picloud.completion.server import quick_client
+from picloud.completion.server import offered
 
 
 def environments(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
@@ -13,8 +13,10 @@ def environments(context: typer.Context, incomplete: str) -> list[tuple[str, str
         EnvironmentClient,
     )
 
-    try:
-        found = EnvironmentClient(quick_client(context).transport).list()
-    except Exception:  # noqa: BLE001 - completion prints no messages
-        return []
-    return [(each.name, each.desc) for each in found if each.name.startswith(incomplete)]
+    return offered(
+        context,
+        incomplete,
+        lambda client: [
+            (each.name, each.desc) for each in EnvironmentClient(client.transport).list()
+        ],
+    )

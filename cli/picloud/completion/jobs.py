@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Final
 import typer  # noqa: TC002 - typer reads annotations when it runs
 from picloud_model.wire import ListRequest
 
-from picloud.completion.server import quick_client
+from picloud.completion.server import answered
 from picloud.completion.values import PLAIN, inserted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from picloud_model.wire import ListedJob
 
 _MOST: Final = 50
@@ -42,8 +40,5 @@ def _plain(text: str) -> str:
     return " ".join(PLAIN.findall(text))
 
 
-def _jobs(context: typer.Context) -> Iterator[ListedJob]:
-    try:
-        yield from quick_client(context).listed(ListRequest(limit=_MOST)).jobs
-    except Exception:  # noqa: BLE001 - completion prints no messages
-        return
+def _jobs(context: typer.Context) -> list[ListedJob]:
+    return answered(context, lambda client: client.listed(ListRequest(limit=_MOST)).jobs)

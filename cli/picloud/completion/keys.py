@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import typer  # noqa: TC002 - typer reads annotations when it runs
 
-from picloud.completion.server import quick_client
+from picloud.completion.server import offered
 
 
 def ids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Complete the id of an API key; each has its status as description."""
-    try:
-        found = quick_client(context).keys.list()
-    except Exception:  # noqa: BLE001 - completion prints no messages
-        return []
-    return [
-        (key.id, "active" if key.active else "inactive")
-        for key in found
-        if key.id.startswith(incomplete)
-    ]
+    return offered(
+        context,
+        incomplete,
+        lambda client: [
+            (key.id, "active" if key.active else "inactive") for key in client.keys.list()
+        ],
+    )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer  # noqa: TC002 - typer reads annotations when it runs
 
-from picloud.completion.server import quick_client
+from picloud.completion.server import answered
 from picloud.completion.values import PLAIN, inserted
+
+if TYPE_CHECKING:
+    from cloud._client.client import Client
 
 _MOST: Final = 100
 
@@ -18,9 +21,10 @@ def keys(context: typer.Context, incomplete: str) -> list[str]:
 
     folder = context.params.get("prefix")
     before = f"{folder.rstrip('/')}/" if folder else ""
-    try:
-        bucket = BucketClient(quick_client(context).transport)
-        found, _ = bucket.keys(before + incomplete, "", _MOST, folderize=True)
-    except Exception:  # noqa: BLE001 - completion prints no messages
-        return []
+
+    def read(client: Client) -> list[str]:
+        bucket = BucketClient(client.transport)
+        return [*bucket.keys(before + incomplete, "", _MOST, folderize=True)[0]]
+
+    found = answered(context, read)
     return [inserted(key.removeprefix(before)) for key in found if PLAIN.fullmatch(key)]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import typer  # noqa: TC002 - typer reads annotations when it runs
 
-from picloud.completion.server import quick_client
+from picloud.completion.server import offered
 
 
 def volumes(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Complete the name of a volume; each has its mount path as description."""
     from cloud._resources.volume import VolumeClient  # noqa: PLC0415 - completion alone needs it
 
-    try:
-        found = VolumeClient(quick_client(context).transport).list()
-    except Exception:  # noqa: BLE001 - completion prints no messages
-        return []
-    return [(each.name, each.mount_path) for each in found if each.name.startswith(incomplete)]
+    return offered(
+        context,
+        incomplete,
+        lambda client: [
+            (each.name, each.mount_path) for each in VolumeClient(client.transport).list()
+        ],
+    )
 
 
 def paths(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
