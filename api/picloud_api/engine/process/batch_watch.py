@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+
+Answer = TypeVar("Answer")
 
 AT_ONCE: Final = 4
 """Requests that are woken in one round of the event loop: going on takes each 20 to 60 us."""
@@ -79,6 +81,33 @@ class BatchWatchers:
                 waiting.discard(watch)
                 if not waiting:
                     del self._watches[batch]
+
+    async def until(
+        self,
+        key: str,
+        ask: Callable[[], Awaitable[Answer]],
+        is_enough: Callable[[Answer], bool],
+        left_s: Callable[[], float],
+        *,
+        look_s: float,
+    ) -> Answer:
+        """Ask until an answer is enough, again whenever a key has changed; return the last answer.
+
+        Args:
+            key: The key.
+            ask: Returns an answer; it is called at least once.
+            is_enough: Whether an answer ends the wait.
+            left_s: Returns for how much longer the request may wait.
+            look_s: How often it asks although it was not woken.
+        """
+        with self.watch({key}) as watch:
+            while True:
+                watch.changed()
+                answer = await ask()
+                rest_s = left_s()
+                if is_enough(answer) or rest_s <= 0 or self.closed:
+                    return answer
+                await watch.wait_for_change(min(rest_s, look_s))
 
     def watched(self, batch: str) -> bool:
         """Whether a request waits for jobs of a batch."""

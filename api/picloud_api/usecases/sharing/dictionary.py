@@ -195,14 +195,15 @@ class Dicts:
         key, deadline = _key(account, request.name, request.key), self._clock() + request.timeout_s
         if request.version is None:
             return _read(await self._view.fresh(key))
-        with self._quota.waiting(account), self._watchers.watch({key}) as watch:
-            while True:
-                watch.changed()
-                read = _read(await self._view.fresh(key))
-                left_s = deadline - self._clock()
-                if read.version != request.version or left_s <= 0 or self._watchers.closed:
-                    return read
-                await watch.wait_for_change(min(left_s, LOOK_S))
+        with self._quota.waiting(account):
+            entry = await self._watchers.until(
+                key,
+                lambda: self._view.fresh(key),
+                lambda entry: _version(entry) != request.version,
+                lambda: deadline - self._clock(),
+                look_s=LOOK_S,
+            )
+        return _read(entry)
 
     async def entries(self, account: str, request: EntriesRequest) -> EntriesListed:
         """Return the entries of a dictionary, those after a point, until the reply is large."""

@@ -109,15 +109,15 @@ class Locks:
     ) -> LockAcquired:
         key = _key(caller.account, request.name)
         plan = partial(self._planned, key=key, caller=caller, request=request)
-        with self._watchers.watch({key}) as watch:
-            while True:
-                watch.changed()
-                fence = await self._commits.run(plan)
-                left_s = deadline - self._clock()
-                if fence or left_s <= 0 or self._watchers.closed:
-                    held_s = 0.0 if caller.token else HELD_S
-                    return LockAcquired(fence=fence, held_s=held_s) if fence else LockAcquired()
-                await watch.wait_for_change(min(left_s, LOOK_S))
+        fence = await self._watchers.until(
+            key,
+            lambda: self._commits.run(plan),
+            bool,
+            lambda: deadline - self._clock(),
+            look_s=LOOK_S,
+        )
+        held_s = 0.0 if caller.token else HELD_S
+        return LockAcquired(fence=fence, held_s=held_s) if fence else LockAcquired()
 
     async def _planned(
         self, draft: Draft, key: str, caller: Caller, request: AcquireLockRequest

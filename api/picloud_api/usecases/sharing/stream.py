@@ -85,14 +85,15 @@ class Streams:
             return StreamAppended(count=count)
         deadline = self._clock() + request.timeout_s
         key = _read_event(layout.stream(token.account, token.jid))
-        with self._quota.waiting(token.account), self._watchers.watch({key}) as watch:
-            while True:
-                watch.changed()
-                count = await self._commits.run(plan)
-                left_s = deadline - self._clock()
-                if count != chunk.first or left_s <= 0 or self._watchers.closed:
-                    return StreamAppended(count=count)
-                await watch.wait_for_change(min(left_s, LOOK_S))
+        with self._quota.waiting(token.account):
+            count = await self._watchers.until(
+                key,
+                lambda: self._commits.run(plan),
+                lambda count: count != chunk.first,
+                lambda: deadline - self._clock(),
+                look_s=LOOK_S,
+            )
+        return StreamAppended(count=count)
 
     async def _check_content(self, account: str, chunk: StreamChunk) -> None:
         digest, data = chunk.content.digest, chunk.content.data

@@ -102,3 +102,30 @@ async def test_an_event_that_is_set_is_not_waited_for() -> None:
     assert not await wait_for_event(event, 0.001)
     event.set()
     assert await wait_for_event(event, 0.0)
+
+
+async def test_a_question_is_asked_again_when_its_key_changes() -> None:
+    """Until its answer is enough, the time is over, or the server stops."""
+    watchers, asked, left = BatchWatchers(), list[int](), [10.0]
+
+    async def ask() -> int:
+        asked.append(len(asked))
+        return asked[-1]
+
+    def waiting() -> asyncio.Task[int]:
+        wait = watchers.until("k", ask, lambda answer: answer == 2, lambda: left[0], look_s=10.0)
+        return asyncio.create_task(wait)
+
+    task = waiting()
+    for count in (1, 2):
+        await asyncio.sleep(0)
+        assert len(asked) == count
+        watchers.wake("k")
+    assert await task == 2
+
+    left[0] = 0.0
+    assert await waiting() == 3
+    left[0] = 10.0
+    watchers.close()
+    assert await waiting() == 4
+    assert not watchers.watched("k")
