@@ -23,7 +23,7 @@ from picloud_driver.image.build_step import BuildFailedError
 from picloud_driver.image.venv_build import DETAILS, VenvSteps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from picloud_driver.image.build_log import BuildLog
 
@@ -60,8 +60,7 @@ class MachineCopy(VenvSteps, frozen=True, kw_only=True):
         """Copy the image, and add a `pip`."""
         venv, origin = scratch / "venv", self.folder.image(self.origin)
         await self.step(log, scratch, "copy the environment", [*_COPY, str(origin), str(venv)])
-        limits = "".join(f"{each}\n" for each in worker_packages.constraints())
-        (venv / _CONSTRAINTS).write_text(limits)
+        (venv / _CONSTRAINTS).write_text(worker_packages.constraints())
         for each in _PIP:
             if not (venv / each).exists():
                 (venv / each).write_text(self._pip())
@@ -76,8 +75,7 @@ class MachineCopy(VenvSteps, frozen=True, kw_only=True):
         settings = {name: self.variables[name] for name in self.variables if name != "PATH"}
         settings |= {"VIRTUAL_ENV": str(machine), "UV_CONSTRAINT": str(machine / _CONSTRAINTS)}
         settings |= {"UV_LINK_MODE": "copy", "UV_SYSTEM_CERTS": "1"}
-        exports = (f"export {name}={shlex.quote(text)}\n" for name, text in settings.items())
-        return f'#!/bin/sh\n{_MARK}\n{"".join(exports)}exec {shlex.quote(self.uv)} pip "$@"\n'
+        return pip_script(self.uv, settings, f"{_MARK}\n")
 
 
 class MachineSnapshot(VenvSteps, frozen=True, kw_only=True):
@@ -147,10 +145,31 @@ def refuse_busy(folder: Path) -> None:
     Raises:
         RequestConflict: When one does; it names the command. A shell that waits for input is none.
     """
-    for command in _commands(f"{folder}/bin:".encode()):
+    refuse_commands(_commands(f"{folder}/bin:".encode()))
+
+
+def refuse_commands(commands: Iterable[str]) -> None:
+    """Refuse to save a machine if commands run in it.
+
+    Raises:
+        RequestConflict: When there are any; it names the first.
+    """
+    for command in commands:
         shown = command if len(command) <= _SHOWN else f"{command[:_SHOWN]}..."
         message = f"A command runs in the setup machine: {shown!r}. Save once it has ended."
         raise RequestConflict(message, field="name")
+
+
+def pip_script(uv: str, settings: Mapping[str, str], mark: str = "") -> str:
+    """Return the `pip` of a machine: a script that runs uv with these variables.
+
+    >>> print(pip_script("/bin/uv", {"UV_LINK_MODE": "copy"}), end="")
+    #!/bin/sh
+    export UV_LINK_MODE=copy
+    exec /bin/uv pip "$@"
+    """
+    exports = "".join(f"export {name}={shlex.quote(text)}\n" for name, text in settings.items())
+    return f'#!/bin/sh\n{mark}{exports}exec {shlex.quote(uv)} pip "$@"\n'
 
 
 def _made(folder: Path) -> list[Path]:

@@ -123,7 +123,7 @@ class VenvBuild(VenvSteps, frozen=True, kw_only=True):
         if self.recipe.pip:
             wanted_file, limits = scratch / "requirements.txt", scratch / "constraints.txt"
             wanted_file.write_text("".join(f"{each}\n" for each in self.recipe.pip))
-            limits.write_text("".join(f"{each}\n" for each in worker_packages.constraints()))
+            limits.write_text(worker_packages.constraints())
             files = ["--constraints", str(limits), "--requirements", str(wanted_file)]
             await self.step(log, scratch, "install packages", [*install, *files])
         for path, text in sorted(self.recipe.files.items()):

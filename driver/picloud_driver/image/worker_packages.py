@@ -46,15 +46,16 @@ def missing(folder: Path, python: str) -> list[str]:
     ]
 
 
-def constraints() -> list[str]:
-    """Return the versions of its dependencies with which the worker runs.
+def constraints() -> str:
+    """Return the versions of its dependencies with which the worker runs, as a file of constraints.
 
-    >>> [re.split("[<>=]", each)[0] for each in constraints()]
+    >>> [re.split("[<>=]", each)[0] for each in constraints().splitlines()]
     ['cloudpickle', 'msgspec', 'platformdirs', 'tblib']
     """
     declared = importlib.metadata.requires("picloud") or []
     wanted = {*_PURE, *_COMPILED}
-    return sorted(each for each in declared if re.split(r"[^A-Za-z0-9_-]", each)[0] in wanted)
+    found = sorted(each for each in declared if re.split(r"[^A-Za-z0-9_-]", each)[0] in wanted)
+    return "".join(f"{each}\n" for each in found)
 
 
 def _directory(name: str) -> Path:

@@ -8,8 +8,6 @@ from typing import Final
 
 import msgspec
 
-from picloud_driver.image import worker_packages
-
 TOOLS: Final = "/opt/build"
 """Where a container finds uv and the files that are mounted for it."""
 UV: Final = f"{TOOLS}/uv"
@@ -55,8 +53,3 @@ class ContainerTools(msgspec.Struct, frozen=True, kw_only=True):
         """Return the file of the authorities that this machine trusts."""
         file = Path(self.variables.get("SSL_CERT_FILE", _CERTIFICATES))
         return file.resolve() if file.exists() else None
-
-
-def constraints() -> str:
-    """Return a file of constraints with the packages of the worker."""
-    return "".join(f"{each}\n" for each in worker_packages.constraints())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from picloud_model.wire.environment import Recipe
 
+from picloud_driver.image import worker_packages
 from picloud_driver.image.build_log import BuildLog
 from picloud_driver.image.build_step import (
     BuildFailedError,
@@ -22,7 +23,7 @@ from picloud_driver.image.build_step import (
     no_program,
     numbered,
 )
-from picloud_driver.image.containers.container_tools import TOOLS, UV, ContainerTools, constraints
+from picloud_driver.image.containers.container_tools import TOOLS, UV, ContainerTools
 from picloud_driver.image.port import Image, ImageState
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ class DockerBuild(msgspec.Struct, frozen=True, kw_only=True):
         recipe = scratch / "recipe"
         (recipe / "files").mkdir(parents=True)
         (recipe / "requirements.txt").write_text("".join(f"{each}\n" for each in self.recipe.pip))
-        (recipe / "constraints.txt").write_text(constraints())
+        (recipe / "constraints.txt").write_text(worker_packages.constraints())
         for path, text in self.recipe.files.items():
             file = recipe / "files" / path
             file.parent.mkdir(parents=True, exist_ok=True)

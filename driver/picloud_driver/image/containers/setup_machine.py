@@ -7,15 +7,14 @@ cannot connect to each other, and from which a client reaches it through a gatew
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_model.errors import RequestConflict
 
 from picloud_driver.docker.engine import Engine
-from picloud_driver.image.containers.container_tools import TOOLS, UV, ContainerTools, constraints
+from picloud_driver.image import worker_packages
+from picloud_driver.image.containers.container_tools import TOOLS, UV, ContainerTools
 from picloud_driver.image.containers.docker_build import (
     AS_BASE,
     ENVIRONMENT,
@@ -28,6 +27,7 @@ from picloud_driver.image.containers.docker_build import (
     lines,
 )
 from picloud_driver.image.port import Image, ImageState
+from picloud_driver.image.setup_machine import pip_script, refuse_commands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,6 @@ _SEAL: Final = (
 )
 _COLUMNS: Final = "pid,stat,pgid,sid,tpgid,args"
 _SERVER: Final = ("/usr/bin/python3", "-P", "-m", "picloud_worker.tunnel", "setup-machine")
-_SHOWN: Final = 60
 
 
 class ContainerMachine(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,10 +150,7 @@ class ContainerMachine(msgspec.Struct, frozen=True, kw_only=True):
         """
         engine = Engine(self.host)
         main = engine.main_process(self.name)
-        for command in commands(engine.processes(self.name, _COLUMNS), str(main)):
-            shown = command if len(command) <= _SHOWN else f"{command[:_SHOWN]}..."
-            message = f"A command runs in the setup machine: {shown!r}. Save once it has ended."
-            raise RequestConflict(message, field="name")
+        refuse_commands(commands(engine.processes(self.name, _COLUMNS), str(main)))
 
     def _container(self, log: BuildLog, scratch: Path) -> BuildContainer:
         return BuildContainer(host=self.host, name=self.name, log=log, folder=scratch)
@@ -165,10 +161,9 @@ class ContainerMachine(msgspec.Struct, frozen=True, kw_only=True):
         folder.mkdir(parents=True, exist_ok=True)
         settings = {**self.tools.settings(), "VIRTUAL_ENV": ENVIRONMENT}
         settings |= {"UV_CONSTRAINT": f"{TOOLS}/{_PROGRAMS}/{_CONSTRAINTS}"}
-        exports = "".join(f"export {name}={shlex.quote(text)}\n" for name, text in settings.items())
-        (folder / _CONSTRAINTS).write_text(constraints())
+        (folder / _CONSTRAINTS).write_text(worker_packages.constraints())
         for name in _PIP:
-            (folder / name).write_text(f'#!/bin/sh\n{exports}exec {UV} pip "$@"\n')
+            (folder / name).write_text(pip_script(UV, settings))
             (folder / name).chmod(0o755)
         for each in (self.folder, folder, folder / _CONSTRAINTS):
             # Whatever the umask of the server.
