@@ -96,7 +96,7 @@ class Stack:
             Nats(data),
         )
         self._isolation: SlotIsolation | NotIsolated = NotIsolated("the stack was not started")
-        self._mounts = BucketMounts(data / "stack" / "mounts.log", environment)
+        self._mounts = BucketMounts(data / "stack", environment)
         self._given_up = threading.Event()
         self._ours: set[str] = set()
         self._started: set[str] = set()
@@ -186,7 +186,7 @@ class Stack:
 
     def undo(self) -> None:
         """Stop the servers that the last `start` has started; others keep running."""
-        self._mounts.stop()
+        self._mounts.undo()
         self._stop([server for server in self._servers if server.name in self._started])
 
     def running(self) -> list[str]:
@@ -217,8 +217,7 @@ class Stack:
             self._end_slots(url)
         except (StackFault, PiCloudError) as fault:
             faults.append(fault.message)
-        self._mounts.stop()
-        faults += self._stop(self._servers)
+        faults += [*self._mounts.stop(), *self._stop(self._servers)]
         leftovers.remove(self._nomad.directory)
         if self._isolated.exists():
             isolation.remove(self._data, self._isolated.read_text())

@@ -5,19 +5,24 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from typing import TYPE_CHECKING, TypeVar
+import subprocess
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
 from picloud_driver import disk
-from picloud_driver.process import Process
+from picloud_driver.process import Process, birth_of
 from picloud_driver.stack.faults import StackFault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _T = TypeVar("_T")
+
+# A process is recorded before it runs: without a record it would keep its ports forever. It waits
+# for a line, which never comes if this process is killed before the record is written.
+_GATE: Final = 'read -r go && [ "$go" = go ] && exec "$0" "$@" </dev/null'
 
 
 class ProcessRecord(msgspec.Struct, frozen=True):
@@ -77,6 +82,47 @@ def write(path: Path, record: msgspec.Struct) -> None:
         disk.private_directory(path.parent)
         # Synced, as some records are keys that a server shows only once.
         disk.replace(path, msgspec.json.encode(record), sync=True)
+
+
+def spawn(
+    file: Path,
+    record: ProcessRecord,
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str],
+) -> ProcessRecord:
+    """Start a process that outlives this one, and record it; return its record.
+
+    Args:
+        file: Where it is recorded.
+        record: What is recorded with its pid and birth.
+        command: Its program and arguments, none of which a user chose.
+        log: The file for its output, in whose directory it runs.
+        environment: Its variables.
+    """
+    opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, disk.PRIVATE_FILE)
+    try:
+        child = subprocess.Popen(  # noqa: S603 - no user chose the program
+            ["/bin/sh", "-c", _GATE, *command],
+            stdin=subprocess.PIPE,
+            stdout=opened,
+            stderr=opened,
+            cwd=log.parent,
+            env=dict(environment),
+            # Ctrl-C in a terminal must not reach it.
+            start_new_session=True,
+        )
+    finally:
+        os.close(opened)
+    assert child.stdin is not None
+    # The pidfd reaps it, and it may outlive this process: Popen shall neither wait nor warn.
+    child.returncode = 0
+    birth = birth_of(child.pid) or ""
+    started = msgspec.structs.replace(record, pid=child.pid, birth=birth)
+    with child.stdin:
+        write(file, started)
+        child.stdin.write(b"go\n")
+    return started
 
 
 @contextlib.contextmanager

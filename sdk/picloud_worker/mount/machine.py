@@ -17,12 +17,11 @@ import errno
 import os
 import select
 import socket
-import sys
 import time
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Self
 
 from picloud_model.wire import BucketMounted
 
@@ -82,16 +81,13 @@ class Machine:
         for look in self._looks:
             self._register(look.args[0].fileno(), select.EPOLLIN, look)
 
-    def run(self, until: int) -> None:
-        """Serve until a descriptor can be read or has ended."""
-        self._epoll.register(until, select.EPOLLIN)
+    def run(self) -> NoReturn:
+        """Serve until this process is ended."""
         for look in self._looks:
             look()
         while True:
             turn = [(each, self._handlers.get(each)) for each, _ in self._epoll.poll()]
             for descriptor, handler in turn:
-                if descriptor == until:
-                    return
                 # Another event of the same turn may have removed it, or put another in its place.
                 if handler is not None and handler is self._handlers.get(descriptor):
                     handler()
@@ -378,8 +374,7 @@ def main() -> None:
         prog="picloud_worker.mount.machine", description="Mount buckets in containers."
     )
     parser.add_argument("--slots", required=True, type=Path, help="holds a directory for each slot")
-    # The standard input ends with what has started this process.
-    Machine(parser.parse_args().slots).run(sys.stdin.fileno())
+    Machine(parser.parse_args().slots).run()
 
 
 if __name__ == "__main__":

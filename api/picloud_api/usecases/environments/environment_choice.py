@@ -81,7 +81,7 @@ class EnvironmentChoice:
             raise RequestConflict(unbuilt(name, record), field="options.env")
         if owner != account:
             self.refuse_for_others(own_name, record.current, "options.env")
-        _check_python(name, record.current.python, python)
+        await self._check_python(name, record.current.python, python)
         return record.current.image
 
     async def inherit(self, account: str, request: SubmitRequest, parent: int) -> SubmitRequest:
@@ -168,7 +168,7 @@ class EnvironmentChoice:
 
     async def _image_of_base(self, name: str, python: str) -> str:
         base = await base_named(self._images, name, "options.env")
-        _check_python(name, base.python, python)
+        await self._check_python(name, base.python, python)
         return "" if base == self._images.default_base else await self.ready_base(base)
 
     async def _image_of_machine(self, account: str, name: str, python: str) -> str:
@@ -178,8 +178,29 @@ class EnvironmentChoice:
         if not self._images.machines_are_jobs:
             message = f"No job runs in the setup machine of {name!r}; picloud env save {name} makes"
             raise RequestConflict(f"{message} it an environment for jobs.", field="options.env")
-        _check_python(name, record.setup.python, python)
+        await self._check_python(name, record.setup.python, python)
         return record.setup.image
+
+    async def _check_python(self, name: str, has: str, wanted: str) -> None:
+        """Refuse jobs that come from another Python than an environment has.
+
+        Raises:
+            RequestRefused: It names the base with that Python, or those there are.
+        """
+        if has == wanted:
+            return
+        bases = await self._images.bases()
+        fitting = [each.name for each in bases if each.python == wanted]
+        kind, advice = "environment", "build the environment on it"
+        if name.startswith(OWN_BASES):
+            kind, advice = "base", "name that one"
+        if not fitting:
+            there = ", ".join(f"{each.name} (Python {each.python})" for each in bases)
+            advice = f"no base of this server has that version; there are {there}"
+        else:
+            advice = f"{fitting[0]} has that version: {advice}"
+        message = f"The {kind} {name!r} has Python {has}, but the jobs come from Python {wanted};"
+        raise RequestRefused(f"{message} {advice}.", field="options.env")
 
     async def ready_base(self, base: EnvironmentBase, field: str = "options.env") -> str:
         """Return the image of a base once it is ready.
@@ -254,12 +275,3 @@ def _recipe_of(base: str, image: Image) -> Recipe:
     except msgspec.ValidationError:
         return Recipe(base=base)
     return recipe if len(msgspec.json.encode(recipe)) <= MAX_RECIPE_BYTES else Recipe(base=base)
-
-
-def _check_python(name: str, has: str, wanted: str) -> None:
-    if has != wanted:
-        message = (
-            f"The environment {name!r} has Python {has}, but the jobs come from Python {wanted}: "
-            "build it on a base with that version."
-        )
-        raise RequestRefused(message, field="options.env")

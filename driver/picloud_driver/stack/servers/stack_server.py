@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
@@ -14,7 +13,6 @@ import msgspec
 
 from picloud_driver import disk
 from picloud_driver.authority import Authority
-from picloud_driver.process import birth_of
 from picloud_driver.stack import records
 from picloud_driver.stack.addresses import VendorServer
 from picloud_driver.stack.faults import StackFault
@@ -34,10 +32,6 @@ _TAIL_BYTES: Final = 4096
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHORT: Final = 60
 """Longest directory that leaves room for the name of a socket, whose path has at most 108 bytes."""
-
-# A server is recorded before it runs: without a record it would keep its ports forever. It waits
-# for a line, which never comes if this process is killed before the record is written.
-_GATE: Final = 'read -r go && [ "$go" = go ] && exec "$0" "$@" </dev/null'
 
 Address = TypeVar("Address")
 
@@ -226,32 +220,10 @@ class StackServer(ABC, Generic[Address]):
     def _spawn(
         self, command: Sequence[str], environment: Mapping[str, str]
     ) -> records.ProcessRecord:
-        opened = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, disk.PRIVATE_FILE)
-        try:
-            child = subprocess.Popen(  # noqa: S603 - `find` chose the program, no user did
-                ["/bin/sh", "-c", _GATE, *command],
-                stdin=subprocess.PIPE,
-                stdout=opened,
-                stderr=opened,
-                cwd=self.directory,
-                env={**self._environment(), **environment},
-                # Ctrl-C in a terminal must not reach it, and it outlives this process.
-                start_new_session=True,
-            )
-        finally:
-            os.close(opened)
-        assert child.stdin is not None
-        # The pidfd reaps it, and it may outlive this process: Popen shall neither wait nor warn.
-        child.returncode = 0
-        birth = birth_of(child.pid) or ""
         authority = "" if self.roles is None else self._authority.fingerprint()
-        record = msgspec.structs.replace(
-            self.record(), pid=child.pid, birth=birth, authority=authority
-        )
-        with child.stdin:
-            records.write(self._file, record)
-            child.stdin.write(b"go\n")
-        return record
+        record = msgspec.structs.replace(self.record(), authority=authority)
+        variables = {**self._environment(), **environment}
+        return records.spawn(self._file, record, command, self.log, variables)
 
     def _environment(self) -> dict[str, str]:
         """Its environment. This process's own may hold tokens and settings of other servers."""

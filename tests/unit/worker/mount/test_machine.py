@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -139,13 +140,11 @@ def machine(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that handles the requests of slots."""
     (tmp_path / "slots").mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "picloud_worker.mount.machine", "--slots", str(tmp_path / "slots")],
-        stdin=subprocess.PIPE,
+        [sys.executable, "-m", "picloud_worker.mount.machine", "--slots", str(tmp_path / "slots")]
     )
     yield process
-    assert process.stdin
-    process.stdin.close()
-    assert process.wait(10) == 0
+    process.terminate()
+    assert process.wait(30) == -signal.SIGTERM
 
 
 @pytest.fixture

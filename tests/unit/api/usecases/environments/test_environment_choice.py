@@ -5,14 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from picloud_api.usecases.environments.environment_choice import EnvironmentChoice
+from picloud_driver.image.base_only import BaseOnlyImages
 from picloud_driver.image.worker_packages import HERE
 from picloud_model.errors import RequestRefused
+from picloud_model.wire.environment import EnvironmentBase
 
 from tests.unit.api.api_harness import ACCOUNT
 from tests.unit.api.usecases.environments.building import build, image_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.unit.api.api_harness import ApiHarness
+
+
+class TwoBases(BaseOnlyImages):
+    """A server with this Python and an old one."""
+
+    def __init__(self) -> None:
+        super().__init__(f"python{HERE}", HERE, "")
+
+    async def bases(self) -> Sequence[EnvironmentBase]:
+        return [self.default_base, EnvironmentBase(name="base/python3.1", python="3.1")]
 
 
 async def test_a_name_that_does_not_exist_is_refused_with_a_similar_one(api: ApiHarness) -> None:
@@ -24,9 +39,23 @@ async def test_a_name_that_does_not_exist_is_refused_with_a_similar_one(api: Api
     assert error.value.field == "options.env"
     with pytest.raises(RequestRefused, match="no base 'base/lenny' on this server; there are"):
         await image_of(api, "base/lenny")
-    with pytest.raises(RequestRefused, match=r"but the jobs come from Python 3\.1:"):
-        await api.use_cases.environments.choice.image_of(ACCOUNT, "science", "3.1")
     assert await image_of(api, f"base/python{HERE}") == await image_of(api, None) == ""
+
+
+async def test_an_environment_with_another_python_is_refused_with_the_base_that_fits(
+    api: ApiHarness,
+) -> None:
+    """Or, where none fits, with those that there are; a base is refused in the same way."""
+    choice = EnvironmentChoice(api.server.context, TwoBases())
+    await build(api, "science", a="1")
+    refused = r"'science' has Python .*; base/python3\.1 has that version: build the environment on"
+    with pytest.raises(RequestRefused, match=refused):
+        await choice.image_of(ACCOUNT, "science", "3.1")
+    with pytest.raises(RequestRefused, match=r"base/python3\.1 has that version: name that one\.$"):
+        await choice.image_of(ACCOUNT, f"base/python{HERE}", "3.1")
+
+    with pytest.raises(RequestRefused, match=r"no base of this server has that version; .*3\.1\)"):
+        await choice.image_of(ACCOUNT, "science", "3.2")
 
 
 @pytest.mark.parametrize("name", ["base/precise", "base/natty"])
