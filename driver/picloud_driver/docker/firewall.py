@@ -1,14 +1,20 @@
 """The firewall around slots: they can reach the API, S3 and the internet, but no private network.
 
+Of a private network they reach the nameservers of this machine, at the port of DNS only: docker
+forwards the requests of a container from its own network.
+
 It consists of two iptables chains per network. They are replaced atomically, so setting it up again
 changes nothing and never weakens it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+from ipaddress import AddressValueError, IPv4Address
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import Unavailable
@@ -26,6 +32,8 @@ PRIVATE: Final = (
     "192.168.0.0/16",
 )
 """Private networks; 169.254.169.254 is where a cloud serves a machine's secrets."""
+_RESOLVERS: Final = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
+"""What docker reads: the second where the first names systemd's own nameserver."""
 _PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
 
@@ -44,21 +52,64 @@ def close(network: Network, ports: Sequence[int]) -> None:
     Raises:
         Unavailable: When iptables refuses.
     """
-    to_host, beyond = _chains(network.interface)
-    destination = ("-d", network.gateway, "-p", "tcp", "--dport")
-    rules: list[tuple[str, ...]] = [
-        (to_host, *destination, str(port), "-j", "ACCEPT") for port in ports
-    ]
-    rules += [(to_host, "-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", "-j", "ACCEPT")]
-    rules += [(to_host, "-j", "DROP")]
-    rules += [(beyond, "-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", "-j", "RETURN")]
-    rules += [(beyond, "-d", private, "-j", "DROP") for private in PRIVATE]
-    lines = ["*filter", f":{to_host} - [0:0]", f":{beyond} - [0:0]"]
-    lines += [f"-A {' '.join(rule)}" for rule in rules]
-    _run("iptables-restore", "--wait", "--noflush", text="\n".join([*lines, "COMMIT", ""]))
+    texts = []
+    for file in _RESOLVERS:
+        with contextlib.suppress(OSError):
+            texts.append(file.read_text(errors="replace"))
+    _run(
+        "iptables-restore",
+        "--wait",
+        "--noflush",
+        text=rules(network, ports, nameservers("\n".join(texts))),
+    )
     for chain, jump in _jumps(network.interface):
         if not _succeeds("iptables", "--wait", "-C", chain, *jump):
             _run("iptables", "--wait", "-I", chain, "1", *jump)
+
+
+def rules(network: Network, ports: Sequence[int], servers: Sequence[str]) -> str:
+    """Return the rules for a network, for `iptables-restore`.
+
+    Args:
+        network: The network of slots.
+        ports: The ports of this machine that they reach.
+        servers: The addresses of nameservers.
+    """
+    to_host, beyond = _chains(network.interface)
+    accept = ("-j", "ACCEPT")
+    names = [
+        ("-d", server, "-p", protocol, "--dport", "53")
+        for server in servers
+        for protocol in ("udp", "tcp")
+    ]
+    destination = ("-d", network.gateway, "-p", "tcp", "--dport")
+    lines: list[tuple[str, ...]] = [(to_host, *destination, str(port), *accept) for port in ports]
+    lines += [(to_host, *name, *accept) for name in names]
+    lines += [(to_host, "-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", *accept)]
+    lines += [(to_host, "-j", "DROP")]
+    lines += [(beyond, "-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", "-j", "RETURN")]
+    lines += [(beyond, *name, "-j", "RETURN") for name in names]
+    lines += [(beyond, "-d", private, "-j", "DROP") for private in PRIVATE]
+    head = ["*filter", f":{to_host} - [0:0]", f":{beyond} - [0:0]"]
+    return "\n".join([*head, *(f"-A {' '.join(line)}" for line in lines), "COMMIT", ""])
+
+
+def nameservers(text: str) -> list[str]:
+    r"""Return the addresses of the nameservers that a `resolv.conf` names.
+
+    Docker itself reaches those on the loopback interface, which containers have no way to.
+
+    >>> nameservers("nameserver 10.0.0.2\nnameserver 127.0.0.53\nnameserver fe80::1%eth0")
+    ['10.0.0.2']
+    """
+    found = []
+    for line in text.splitlines():
+        match line.split():
+            case ["nameserver", address, *_]:
+                with contextlib.suppress(AddressValueError):
+                    if not IPv4Address(address).is_loopback:
+                        found.append(address)
+    return list(dict.fromkeys(found))
 
 
 def remove(interface: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud.stack.servers import isolation_lines
+from picloud_driver.docker import firewall
 from picloud_driver.docker.engine import Network
 from picloud_driver.stack import isolation
 from picloud_driver.stack.addresses import Addresses, Bucket, Containers, VendorServer
@@ -67,3 +68,19 @@ def test_containers_are_named_in_the_environment_of_the_api() -> None:
         Containers("picloud/base:x", "picloud-1", "172.18.0.1", gateway_ports="1,x").ports()
     with pytest.raises(RequestRefused, match="PICLOUD_SLOT_HOST"):
         Addresses.read(addresses.environment() | {"PICLOUD_SLOT_HOST": ""})
+
+
+def test_slots_reach_the_nameservers_of_the_machine_at_the_port_of_dns_only() -> None:
+    """Although they are in a private network, which slots do not reach otherwise."""
+    lines = firewall.rules(NETWORK, [80], ["10.0.0.2"]).splitlines()
+
+    beyond = [line.partition("-OUT ")[2] for line in lines if line.startswith("-A PICLOUD-pc1-OUT")]
+    dropped = beyond.index("-d 10.0.0.0/8 -j DROP")
+    assert beyond[1:dropped] == [
+        "-d 10.0.0.2 -p udp --dport 53 -j RETURN",
+        "-d 10.0.0.2 -p tcp --dport 53 -j RETURN",
+    ]
+    assert "-A PICLOUD-pc1-IN -d 10.0.0.2 -p udp --dport 53 -j ACCEPT" in lines
+    assert lines.index("-A PICLOUD-pc1-IN -j DROP") > lines.index(
+        "-A PICLOUD-pc1-IN -d 172.18.0.1 -p tcp --dport 80 -j ACCEPT"
+    )
