@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp words imgpipeline test test-infra check bench scale processes soak neighbour coming-from faults hops servers images pythons docs reference pages browser vendor lock audit release clean
+.PHONY: help demo demo-embedded demo-hashicorp words imgpipeline test test-infra check bench scale processes soak neighbour coming-from their-tests faults hops servers images pythons docs reference pages browser vendor lock audit release clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -79,6 +79,9 @@ faults: $(VENV)/.developers $(if $(filter hashicorp,$(STACK)),servers) ## Kill e
 
 coming-from: $(VENV)/.bench ## Run the programs of others that docs/coming-from shows, each with its own packages
 	@$(BIN)/python -m bench.coming_from
+
+their-tests: $(VENV)/.developers ## Run CPython's tests of executors and joblib's of backends with ours in their place
+	@$(BIN)/python -m bench.their_tests
 
 hops: $(VENV)/.bench ## Measure where the time of one call goes, and the floor of each hop
 	@$(BIN)/python -m bench.hops

@@ -127,6 +127,30 @@ def test_an_initializer_runs_once_in_each_job() -> None:
         assert executor.submit(abs, -1).job.info("label") == {"label": "x"}
 
 
+def refuse() -> None:
+    """Fail as an initializer."""
+    message = "no licence"
+    raise OSError(message)
+
+
+@pytest.mark.parametrize("use", ["submit", "map"])
+def test_a_failed_initializer_breaks_the_executor(
+    use: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As those of the standard library: its results say so, it says so in the log, and ends."""
+    with cloud.Executor(initializer=refuse) as executor:
+        with pytest.raises(concurrent.futures.BrokenExecutor, match="OSError: no licence"):
+            if use == "submit":
+                executor.submit(abs, -1).result(WAIT_S)
+            else:
+                list(executor.map(abs, [-1, -2]))
+        with pytest.raises(concurrent.futures.BrokenExecutor, match="OSError: no licence"):
+            executor.submit(abs, -1)
+    assert [each.levelname for each in caplog.records if each.name == "concurrent.futures"] == [
+        "CRITICAL"
+    ]
+
+
 def test_jobs_are_given_as_they_end(stack: Stack, tmp_path: Path) -> None:
     """With their results, also to event loops; a failed job is one of them."""
     gate = stack.shared / f"{tmp_path.name}-gate"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,27 @@ def halve(number: int) -> int:
 def total(count: int) -> int:
     """Use joblib in a job."""
     return sum(joblib.Parallel(n_jobs=2)(delayed(abs)(-n) for n in range(count)))
+
+
+def total_in_jobs(count: int) -> int:
+    """Name the backend in a job: its tasks are jobs, too."""
+    tasks = (delayed(os.getenv)("PICLOUD_JID") for _ in range(count))
+    jids = joblib.Parallel(n_jobs=2, backend="picloud")(tasks)
+    return len([jid for jid in jids if jid != os.environ["PICLOUD_JID"]])
+
+
+def name_in_jobs(name: str, value: str) -> None:
+    """Set a variable of the environment."""
+    os.environ[name] = value
+
+
+def test_jobs_know_the_backend_and_are_initialized() -> None:
+    """A task may name it; `initializer` and `initargs` of `parallel_config` are the executor's."""
+    assert joblib.Parallel(n_jobs=2)(delayed(total_in_jobs)(n) for n in (2, 3)) == [2, 3]
+
+    name = f"JOBLIB_{os.urandom(4).hex()}"
+    with joblib.parallel_config("picloud", initializer=name_in_jobs, initargs=(name, "yes")):
+        assert joblib.Parallel()(delayed(os.getenv)(name) for _ in range(3)) == ["yes"] * 3
 
 
 def test_results_are_in_order() -> None:

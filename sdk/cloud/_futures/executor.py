@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+from concurrent.futures import BrokenExecutor, Future, InvalidStateError
 from concurrent.futures import Executor as FuturesExecutor
-from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -39,12 +39,13 @@ class Executor(FuturesExecutor):
         max_workers: Accepted for programs that pass it, without effect: the server decides how many
             jobs run at once.
         initializer: Is called in each job, before its function: what it sets, such as a variable
-            of the environment, would not outlive the job.
+            of the environment, would not outlive the job. If it raises, results raise a
+            `concurrent.futures.BrokenExecutor`, and so does each later `submit`.
         initargs: Its arguments.
         options: Options of all jobs, as for `cloud.call`: `_type`, `_cores`, `_label`, ...
 
     Raises:
-        CloudException: When an option is unknown or invalid.
+        CloudException: When an option is unknown or invalid, or `max_workers` is less than 1.
 
     >>> with cloud.Executor() as executor:
     ...     print(executor.submit(pow, 2, 10).result(), *executor.map(abs, [-1, 2, -3]))
@@ -65,6 +66,8 @@ class Executor(FuturesExecutor):
             raise CloudTypeError(f"There is no argument {wrong[0]!r}{nearest(wrong[0], known)}")
         if initializer is not None and not callable(initializer):
             raise CloudTypeError(f"initializer must be a function, not {initializer!r:.80}.")
+        if max_workers is not None and ((count := whole(max_workers)) is None or count < 1):
+            raise CloudValueError(f"max_workers must be greater than 0, not {max_workers!r:.80}.")
         self._max_workers = max_workers or os.cpu_count() or 1
         chosen, _ = split_options(options)
         self._options = replace(chosen, jobs_as_values=True)
@@ -74,6 +77,7 @@ class Executor(FuturesExecutor):
         self._client: Client | None = None
         self._jids: list[int] = []
         self._is_shut_down = False
+        self._broken: InitializerFailed | None = None
 
     @of_users
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> JobFuture:
@@ -84,13 +88,14 @@ class Executor(FuturesExecutor):
 
         Raises:
             RuntimeError: After `shutdown`.
+            BrokenExecutor: After the initializer has failed in a job.
             CloudException: When the job cannot be sent, as for `cloud.call`.
         """
         used = self._used()
         job = used.submit_call(self._prepared(fn), args, kwargs, self._options)
         with self._lock:
             self._jids.append(int(job))
-        return JobFuture(used, job)
+        return JobFuture(used, job, self.note_error)
 
     @of_users
     def map(
@@ -113,6 +118,7 @@ class Executor(FuturesExecutor):
 
         Raises:
             RuntimeError: After `shutdown`.
+            BrokenExecutor: After the initializer has failed in a job, also from the iteration.
             ValueError: When `chunksize` is less than 1.
             TimeoutError: From the iteration, when the timeout is reached.
         """
@@ -169,7 +175,18 @@ class Executor(FuturesExecutor):
         if wait:
             self._client.join(jids, ignore_errors=True)
 
+    def note_error(self, error: BaseException) -> None:
+        """Refuse further functions if a job's error is that its initializer has failed."""
+        if isinstance(error, InitializerFailed) and self._broken is None:
+            import logging  # noqa: PLC0415 - initializers seldom fail
+
+            self._broken = error
+            # The executors of the standard library say so here, for futures that nobody asks.
+            logging.getLogger("concurrent.futures").critical("%s", error)
+
     def _used(self) -> Client:
+        if self._broken is not None:
+            raise InitializerFailed(*self._broken.args)
         with self._lock:
             if self._is_shut_down:
                 raise RuntimeError(_SHUT_DOWN)
@@ -188,6 +205,9 @@ class Executor(FuturesExecutor):
             with BORDER:
                 yield from results
             is_complete = True
+        except InitializerFailed as error:
+            self.note_error(error)
+            raise
         finally:
             if not is_complete:
                 _kill_queued(used, jids)
@@ -198,11 +218,17 @@ class JobFuture(Future[Any]):
 
     It asks the server when it is asked; threads wait for it only if a callback was added or
     `concurrent.futures.wait` and the like wait for it.
+
+    Args:
+        used: The client that the job was submitted with.
+        job: The job.
+        note_error: Is called with the exception that the job has ended with.
     """
 
-    def __init__(self, used: Client, job: Job) -> None:
+    def __init__(self, used: Client, job: Job, note_error: Callable[[BaseException], None]) -> None:
         super().__init__()
         self.job = job
+        self._note_error = note_error
         self._client = used
         self._is_awaited = False
         self._trace: TracebackType | None = None
@@ -293,6 +319,7 @@ class JobFuture(Future[Any]):
             else:
                 chosen = raised_for(error, original=self._client.raises_original)
                 self._trace = chosen.__traceback__ if chosen is not error else None
+                self._note_error(chosen)
                 self.set_exception(chosen)
 
     def _set_cancelled(self) -> None:
@@ -313,6 +340,10 @@ class _Waiters(list[Any]):
         self._begin()
 
 
+class InitializerFailed(BrokenExecutor):
+    """The initializer of an executor has raised in a job, so that no function can run."""
+
+
 def _run_initialized(
     initializer: Callable[..., Any],
     initargs: Sequence[Any],
@@ -322,7 +353,12 @@ def _run_initialized(
     **kwargs: Any,
 ) -> Any:
     """Run a function after the initializer."""
-    initializer(*initargs)
+    try:
+        initializer(*initargs)
+    except Exception as error:
+        raise InitializerFailed(
+            f"the initializer failed: {type(error).__name__}: {error}"
+        ) from error
     return fn(*args, **kwargs)
 
 

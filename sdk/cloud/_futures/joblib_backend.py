@@ -29,13 +29,17 @@ WORKERS: Final = 32
 """What `n_jobs=-1` stands for: joblib makes tasks for so many workers at first, twice as many jobs.
 The server decides how many run at once."""
 
+_SET_UP: Final = ("initializer", "initargs")
+"""Arguments of `joblib.parallel_config` that are none of the jobs' options."""
+
 
 class JoblibBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
     """Runs joblib's batches of tasks as jobs.
 
     Args:
         backend_kwargs: What `joblib.parallel_config("picloud", ...)` was given besides `n_jobs`:
-            options of the jobs, as for `cloud.job`, without the underscore.
+            options of the jobs, as for `cloud.job`, without the underscore; `initializer` and
+            `initargs`, as for `cloud.Executor`.
     """
 
     default_n_jobs = -1
@@ -97,13 +101,17 @@ class JoblibBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         self.reset_batch_stats()
 
     def _begin(self) -> Executor:
-        options = {f"_{name}": value for name, value in self.backend_kwargs.items()}
-        self._executor = Executor(**options)
+        options = dict(self.backend_kwargs)
+        set_up = {name: options.pop(name) for name in _SET_UP if name in options}
+        self._executor = Executor(
+            **set_up, **{f"_{name}": value for name, value in options.items()}
+        )
         return self._executor
 
 
 def _run(func: Callable[[], Any]) -> Any:
     """Run a batch: as an argument it travels with its job, not as a function of its own."""
+    register_parallel_backend(NAME, JoblibBackend)  # for tasks that name it
     return func()
 
 
@@ -111,8 +119,9 @@ def _run(func: Callable[[], Any]) -> Any:
 def register_joblib(*, default: bool = False) -> None:
     """Make the backend known to joblib, for `joblib.parallel_config("picloud")`.
 
-    Options of the jobs are passed there, without the underscore: `label`, `type`, `env`, ... The
-    environment of the jobs has to have joblib, as has `_env='auto'`.
+    Options of the jobs are passed there, without the underscore: `label`, `type`, `env`, ..., and
+    the `initializer` and `initargs` of `cloud.Executor`. The environment of the jobs has to have
+    joblib, as has `_env='auto'`; the jobs know the backend.
 
     Args:
         default: Whether joblib uses it where a program names no backend.

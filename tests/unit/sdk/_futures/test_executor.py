@@ -44,7 +44,11 @@ def test_keyword_arguments_are_the_function_s(server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"label": "x"}, {"_labl": "x"}, {"initializer": 7}, {"mp_context": None}]
+    "wrong",
+    [
+        *({"label": "x"}, {"_labl": "x"}, {"initializer": 7}, {"mp_context": None}),
+        *({"max_workers": 0}, {"max_workers": -1}, {"max_workers": "4 of them"}),
+    ],
 )
 def test_bad_arguments_are_refused(wrong: dict[str, Any]) -> None:
     """When the executor is made; no frame of the SDK is shown."""
