@@ -11,7 +11,7 @@ from picloud_driver.nats.access import NatsAccess
 from picloud_driver.nats.gateway import NatsGateway
 from picloud_driver.queue import DeliveryId, QueueCounts
 from picloud_driver.queue.nats import NatsQueues
-from picloud_driver.queue.nats_config import stream_config
+from picloud_driver.queue.nats_stream import stream_config
 from picloud_model.errors import ServerFault, Unavailable
 
 from tests.contract.queue_adapters import new_name, push

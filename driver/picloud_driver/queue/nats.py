@@ -27,7 +27,6 @@ from picloud_driver.nats import api_refusal
 from picloud_driver.nats.api_refusal import ApiRefusal
 from picloud_driver.nats.consumer_watch import is_alive
 from picloud_driver.queue import nats_push
-from picloud_driver.queue.nats_config import consumer_config, stream_config
 from picloud_driver.queue.nats_consumer import ConsumerLost, QueueConsumer
 from picloud_driver.queue.nats_operation import (
     OPERATION_DECODER,
@@ -38,7 +37,7 @@ from picloud_driver.queue.nats_operation import (
     RemoveOperation,
     TakeOperation,
 )
-from picloud_driver.queue.nats_stream import QueueStreams
+from picloud_driver.queue.nats_stream import QueueStreams, consumer_config, stream_config
 from picloud_driver.queue.nats_subject import delayed_of, subject_of
 from picloud_driver.queue.port import (
     NO_LIMITS,
@@ -49,6 +48,7 @@ from picloud_driver.queue.port import (
     QueuePort,
     QueuePush,
     TakeLimits,
+    expired_of,
 )
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class NatsQueues(QueuePort):
         hold = PostponeOperation(list(deliveries), hold_s, looks=False)
         held = msgspec.msgpack.decode(await self._at_owner(queue, hold), type=list[bool])
         if not all(held):
-            return Exchanged(_false(held))
+            return Exchanged(expired_of(held))
         done = await asyncio.gather(
             *(
                 self.push(each.queue, each.push_id, each.bodies, each.delay_s, ids=each.ids)
@@ -190,7 +190,7 @@ class NatsQueues(QueuePort):
             if isinstance(each, BaseException):
                 raise each
             repeated.append(each)
-        return Exchanged(_false(await self.remove(queue, deliveries)), repeated)
+        return Exchanged(expired_of(await self.remove(queue, deliveries)), repeated)
 
     async def postpone(
         self, queue: str, deliveries: Sequence[DeliveryId], deadline_s: float
@@ -393,8 +393,3 @@ class NatsQueues(QueuePort):
             fault = "The process that owns the queue met a fault; its log says more."
             reply = _ERROR + msgspec.msgpack.encode((ServerFault.code, fault))
         await self._gateway.outlast(partial(self._gateway.publish, message.reply, reply))
-
-
-def _false(values: Sequence[bool]) -> list[int]:
-    """Return the positions of what is false."""
-    return [position for position, each in enumerate(values) if not each]

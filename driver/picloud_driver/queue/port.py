@@ -85,6 +85,15 @@ class Exchanged(msgspec.Struct, frozen=True, array_like=True):
     repeated: list[set[int]] = []
 
 
+def expired_of(held: Sequence[bool]) -> list[int]:
+    """Return the positions of deliveries that are not held.
+
+    >>> expired_of([True, False])
+    [1]
+    """
+    return [position for position, each in enumerate(held) if not each]
+
+
 class QueuePort(ABC):
     """What a queue store promises. Each sentence here is a contract test.
 

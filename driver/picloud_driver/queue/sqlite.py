@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from picloud_model.errors import QueueNotFound
 
+from picloud_driver.queue import sqlite_rows
 from picloud_driver.queue.pace import Pace
 from picloud_driver.queue.port import (
     IDS_REMEMBERED_S,
@@ -27,6 +28,7 @@ from picloud_driver.queue.port import (
     QueuePort,
     QueuePush,
     TakeLimits,
+    expired_of,
 )
 from picloud_driver.queue.sqlite_thread import SqliteThread
 
@@ -40,7 +42,6 @@ _BOOT_ID_LENGTH: Final = 8
 
 _QUEUE: Final = "SELECT number FROM queues WHERE name = ?"
 _CREATE: Final = "INSERT OR IGNORE INTO queues (name, total) VALUES (?, 0)"
-_ADD: Final = "INSERT INTO messages (queue, body, pushed_at, ready_at, attempt) VALUES (?,?,?,?,0)"
 _ADDED: Final = "UPDATE queues SET total = total + ? WHERE number = ?"
 _REMEMBER: Final = "INSERT OR IGNORE INTO pushes (queue, id, at) VALUES (?, ?, ?)"
 _FORGET: Final = "DELETE FROM pushes WHERE at < ?"
@@ -48,7 +49,6 @@ _READY: Final = (
     "SELECT number, attempt + 1, pushed_at, body FROM messages"
     " WHERE queue = ? AND ready_at <= ? ORDER BY ready_at, number LIMIT ?"
 )
-_HOLD: Final = "UPDATE messages SET attempt = ?, ready_at = ? WHERE number = ?"
 _OLDEST: Final = (
     "SELECT pushed_at FROM messages WHERE queue = ? AND ready_at <= ?"
     " ORDER BY ready_at, number LIMIT 1"
@@ -57,10 +57,8 @@ _NEXT: Final = "SELECT min(ready_at) FROM messages WHERE queue = ?"
 _BODIES: Final = (
     "SELECT number, body FROM messages WHERE queue = ? AND number > ? ORDER BY number LIMIT 1000"
 )
-_REMOVE: Final = "DELETE FROM messages WHERE queue = ? AND number = ? AND attempt = ?"
 _EXISTS: Final = "SELECT 1 FROM messages WHERE queue = ? AND number = ?"
 _HOLDS: Final = "SELECT 1 FROM messages WHERE queue = ? AND number = ? AND attempt = ?"
-_POSTPONE: Final = "UPDATE messages SET ready_at = ? WHERE queue = ? AND number = ? AND attempt = ?"
 _IN_FLIGHT: Final = (
     "SELECT count(*), min(ready_at) FROM messages WHERE queue = ? AND ready_at > ? AND attempt > 0"
 )
@@ -182,9 +180,8 @@ class SqliteQueues(QueuePort):
             rows.close()
             if limits.per_second:
                 self._paces[queue].spend(len(taken), limits.per_second, time.monotonic())
-            until = now + deadline_s
-            held = [(each.id.attempt, until, each.id.number) for each in taken]
-            database.executemany(_HOLD, held)
+            runs = sqlite_rows.runs_of((each.id.number, each.id.attempt) for each in taken)
+            sqlite_rows.take(database, runs, now + deadline_s)
             next_at = None if taken else database.execute(_NEXT, (number,)).fetchone()[0]
             return taken, now + _LOOK_AGAIN_S if next_at is None else next_at
 
@@ -209,13 +206,12 @@ class SqliteQueues(QueuePort):
         """See `QueuePort.remove`."""
 
         def remove(database: sqlite3.Connection) -> list[bool]:
-            queue_number = _number(database, queue)
-            held = [(queue_number, each.number, self._attempt(each)) for each in deliveries]
-            removed = database.executemany(_REMOVE, held).rowcount
-            database.execute(_ADDED, (-removed, queue_number))
-            if removed == len(held):
+            number = _number(database, queue)
+            removed = sqlite_rows.remove(database, number, self._runs(deliveries))
+            database.execute(_ADDED, (-removed, number))
+            if removed == len(deliveries):
                 return [True] * removed
-            return [not _exists(database, queue_number, each.number) for each in deliveries]
+            return [not _exists(database, number, each.number) for each in deliveries]
 
         removed = await self._thread.run(remove)
         if queue in self._limited:
@@ -236,21 +232,14 @@ class SqliteQueues(QueuePort):
         def exchange(database: sqlite3.Connection) -> Exchanged:
             number = _number(database, queue)
             targets = [_number(database, each.queue) for each in pushes]
-            expired = [
-                position
-                for position, each in enumerate(deliveries)
-                if not database.execute(
-                    _HOLDS, (number, each.number, self._attempt(each))
-                ).fetchone()
-            ]
-            if expired:
-                return Exchanged(expired)
+            runs = self._runs(deliveries)
+            if sqlite_rows.count(database, number, runs) < len(deliveries):
+                return Exchanged(expired_of(self._held(database, number, deliveries)))
             repeated = [
                 _push(database, target, each, now)
                 for target, each in zip(targets, pushes, strict=True)
             ]
-            held = [(number, each.number, each.attempt) for each in deliveries]
-            removed = database.executemany(_REMOVE, held).rowcount
+            removed = sqlite_rows.remove(database, number, runs)
             database.execute(_ADDED, (-removed, number))
             return Exchanged([], repeated)
 
@@ -265,6 +254,19 @@ class SqliteQueues(QueuePort):
         """Return the attempt of a delivery; -1, which no message has, for one of another boot."""
         return delivery.attempt if delivery.owner == self._boot else -1
 
+    def _runs(self, deliveries: Sequence[DeliveryId]) -> list[sqlite_rows.Run]:
+        return sqlite_rows.runs_of((each.number, self._attempt(each)) for each in deliveries)
+
+    def _held(
+        self, database: sqlite3.Connection, number: int, deliveries: Sequence[DeliveryId]
+    ) -> list[bool]:
+        """Return for each delivery of the queue of a number whether it is the last one."""
+        return [
+            database.execute(_HOLDS, (number, each.number, self._attempt(each))).fetchone()
+            is not None
+            for each in deliveries
+        ]
+
     async def postpone(
         self, queue: str, deliveries: Sequence[DeliveryId], deadline_s: float
     ) -> list[bool]:
@@ -273,14 +275,10 @@ class SqliteQueues(QueuePort):
 
         def postpone(database: sqlite3.Connection) -> list[bool]:
             number = _number(database, queue)
-            return [
-                each.attempt == self._attempt(each)
-                and database.execute(
-                    _POSTPONE, (ready_at, number, each.number, each.attempt)
-                ).rowcount
-                > 0
-                for each in deliveries
-            ]
+            runs = self._runs(deliveries)
+            if sqlite_rows.postpone(database, number, runs, ready_at) == len(deliveries):
+                return [True] * len(deliveries)
+            return self._held(database, number, deliveries)
 
         postponed = await self._thread.run(postpone, synced=False)
         self._wake(queue)
@@ -367,13 +365,10 @@ def _push(database: sqlite3.Connection, number: int, push: QueuePush, now: float
         for position, each in enumerate(push.ids)
         if not database.execute(_REMEMBER, (number, each, at)).rowcount
     }
-    ready_at = now + push.delay_s
-    added = [
-        (number, body, now, ready_at)
-        for position, body in enumerate(push.bodies)
-        if position not in repeated
-    ]
-    database.executemany(_ADD, added)
+    added = push.bodies
+    if repeated:
+        added = [body for at, body in enumerate(push.bodies) if at not in repeated]
+    sqlite_rows.add(database, number, added, now, now + push.delay_s)
     database.execute(_ADDED, (len(added), number))
     return repeated
 

@@ -76,7 +76,7 @@ class HandledMessages:
         blobs: Sequence[Sequence[str]],
     ) -> TicketsChecked:
         source = records[request.queue]
-        contents = self._queues.tickets.read_all(source.id, request.tickets)
+        contents = self._queues.tickets.read(source.id, request.tickets)
         pushes = _pushes(request, records, [each.delivery.number for each in contents])
         for output, digests in zip(request.outputs, blobs, strict=True):
             if digests and not records[output.queue].spills:

@@ -206,9 +206,7 @@ class Queues:
                 if not taken and wait_s == _LOOK_S:
                     await self._make_room(account, record)
             if taken or self._stopping or remaining_s <= _LOOK_S:
-                messages = [self._ticketed(record, each) for each in taken]
-                deadline_at = self._clock() + request.deadline_s
-                return MessagesTaken(messages=messages, deadline_at=deadline_at)
+                return self._ticketed(record, taken, self._clock() + request.deadline_s)
 
     async def acknowledge(self, account: str, request: AcknowledgeRequest) -> TicketsChecked:
         """Remove messages that were taken.
@@ -218,7 +216,7 @@ class Queues:
         """
 
         async def acknowledge(record: QueueRecord) -> TicketsChecked:
-            contents = self.tickets.read_all(record.id, request.tickets)
+            contents = self.tickets.read(record.id, request.tickets)
             checked = await self._remove(account, record, contents)
             removed = len(request.tickets) - len(checked.expired)
             self.rates.removed(account, request.name, removed)
@@ -244,7 +242,7 @@ class Queues:
         """
 
         async def extend(record: QueueRecord) -> TicketsChecked:
-            contents = self.tickets.read_all(record.id, request.tickets)
+            contents = self.tickets.read(record.id, request.tickets)
             deliveries = [each.delivery for each in contents]
             if request.failed:
                 self.rates.failed(account, request.name, len(deliveries))
@@ -305,11 +303,20 @@ class Queues:
         if not (await self._port.counts(record.id)).in_flight:
             raise HandlerReplaced(field="attachment")
 
-    def _ticketed(self, record: QueueRecord, delivery: Delivery) -> TakenMessage:
-        message = MESSAGE_DECODER.decode(delivery.body)
-        blob = message.blob.digest if message.blob else ""
-        ticket = self.tickets.sign(record.id, TicketContent(delivery.id, blob))
-        return TakenMessage(ticket, message, delivery.pushed_at)
+    def _ticketed(
+        self, record: QueueRecord, deliveries: Sequence[Delivery], deadline_at: float
+    ) -> MessagesTaken:
+        messages = [MESSAGE_DECODER.decode(each.body) for each in deliveries]
+        contents = (
+            TicketContent(each.id, message.blob.digest if message.blob else "")
+            for each, message in zip(deliveries, messages, strict=True)
+        )
+        tickets = self.tickets.sign(record.id, contents)
+        taken = [
+            TakenMessage(ticket, message, each.pushed_at)
+            for ticket, message, each in zip(tickets, messages, deliveries, strict=True)
+        ]
+        return MessagesTaken(messages=taken, deadline_at=deadline_at)
 
 
 async def missing_queue(view: View, account: str, name: str, field: str = "name") -> QueueNotFound:

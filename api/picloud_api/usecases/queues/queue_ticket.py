@@ -11,7 +11,7 @@ from picloud_driver.queue import DeliveryId
 from picloud_model.errors import RequestRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _MAC_BYTES: Final = 16
 _KEY_BYTES: Final = 32
@@ -24,55 +24,63 @@ class TicketContent(msgspec.Struct, frozen=True, array_like=True):
     blob: str = ""
 
 
-_DECODER: Final = msgspec.msgpack.Decoder(TicketContent)
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(TicketContent).decode
 
 
 class TicketSigner:
     """Makes and reads tickets.
 
     >>> signer = TicketSigner(b"key")
-    >>> ticket = signer.sign("a0000001-1", TicketContent(DeliveryId(7, 1)))
-    >>> signer.read("a0000001-1", ticket, 0).delivery.number
-    7
+    >>> tickets = signer.sign("a0000001-1", [TicketContent(DeliveryId(7, 1))])
+    >>> [content.delivery.number for content in signer.read("a0000001-1", tickets)]
+    [7]
     """
 
     def __init__(self, key: bytes) -> None:
         # BLAKE2 with a key takes a third of the time of HMAC, for each message several times.
         self._key = blake2b(key, digest_size=_KEY_BYTES).digest()
 
-    def sign(self, queue: str, content: TicketContent) -> str:
-        """Return the ticket of a delivery."""
-        body = msgspec.msgpack.encode(content)
-        return (self._mac(queue, body) + body).hex()
+    def sign(self, queue: str, contents: Iterable[TicketContent]) -> list[str]:
+        """Return the tickets of deliveries."""
+        begun, tickets = self._begun(queue), []
+        for content in contents:
+            body = _encode(content)
+            tickets.append((_mac(begun, body) + body).hex())
+        return tickets
 
-    def read(self, queue: str, ticket: str, position: int) -> TicketContent:
-        """Return what a ticket is for.
+    def read(self, queue: str, tickets: Sequence[str]) -> list[TicketContent]:
+        """Return what each ticket of a request is for.
 
         Args:
-            queue: The queue that it should be of.
-            ticket: The ticket.
-            position: Where it is in the request, for the message.
+            queue: The queue that they should be of.
+            tickets: The tickets.
 
         Raises:
-            RequestRefused: When the server did not give it out for this queue.
+            RequestRefused: When the server did not give one out for this queue; says which.
         """
-        try:
-            data = bytes.fromhex(ticket)
-        except ValueError:
-            data = b""
-        mac, body = data[:_MAC_BYTES], data[_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(queue, body)):
-            raise RequestRefused(
-                f"Ticket {position} was not given out for this queue; acknowledge a message at "
-                "the queue that it was taken from.",
-                field="tickets",
-            )
-        return _DECODER.decode(body)
+        begun, contents = self._begun(queue), []
+        for position, ticket in enumerate(tickets):
+            try:
+                data = bytes.fromhex(ticket)
+            except ValueError:
+                data = b""
+            body = data[_MAC_BYTES:]
+            if not hmac.compare_digest(data[:_MAC_BYTES], _mac(begun, body)):
+                raise RequestRefused(
+                    f"Ticket {position} was not given out for this queue; acknowledge a message at "
+                    "the queue that it was taken from.",
+                    field="tickets",
+                )
+            contents.append(_decode(body))
+        return contents
 
-    def read_all(self, queue: str, tickets: Sequence[str]) -> list[TicketContent]:
-        """Return what each ticket of a request is for; see `read`."""
-        return [self.read(queue, ticket, position) for position, ticket in enumerate(tickets)]
+    def _begun(self, queue: str) -> blake2b:
+        """Return the state with which the signature of each ticket of a queue begins."""
+        return blake2b(f"{queue}\0".encode(), key=self._key, digest_size=_MAC_BYTES)
 
-    def _mac(self, queue: str, body: bytes) -> bytes:
-        signed = f"{queue}\0".encode() + body
-        return blake2b(signed, key=self._key, digest_size=_MAC_BYTES).digest()
+
+def _mac(begun: blake2b, body: bytes) -> bytes:
+    mac = begun.copy()
+    mac.update(body)
+    return mac.digest()

@@ -84,3 +84,61 @@ async def test_a_delivery_from_before_the_machine_was_started_is_of_nobody(tmp_p
     assert await queues.remove("q", [before.id]) == [False]
     assert await queues.remove("q", [after.id]) == [True]
     await queues.close()
+
+
+async def test_a_request_for_many_messages_is_few_statements(tmp_path: Path) -> None:
+    """A statement for each message took most of the time of a request."""
+    queues = SqliteQueues(tmp_path / "queues.sqlite")
+    await queues.create("q")
+    statements = list[str]()
+    queues._thread._database.set_trace_callback(statements.append)
+
+    async def count_of(operation: Awaitable[Result]) -> tuple[int, Result]:
+        statements.clear()
+        result = await operation
+        return sum("messages" in each for each in statements), result
+
+    few = 4
+    bodies = [b"%d" % number for number in range(512)]
+    assert (await count_of(queues.push("q", "1", bodies)))[0] == 512 / 64
+    count, taken = await count_of(queues.take("q", 512, deadline_s=60.0, timeout_s=0.0))
+    assert count <= few
+    assert [each.body for each in taken] == bodies
+    first, second = [each.id for each in taken[:256]], [each.id for each in taken[256:]]
+    assert await count_of(queues.postpone("q", first, 60.0)) == (1, [True] * 256)
+    pushes = [QueuePush(queue="q", push_id="2", bodies=bodies[:64])]
+    count, exchanged = await count_of(queues.exchange("q", first, pushes, hold_s=60.0))
+    assert (count <= few, exchanged) == (True, Exchanged([], [set()]))
+    assert await count_of(queues.remove("q", second)) == (1, [True] * 256)
+    assert (await queues.counts("q")).ready == 64
+    await queues.close()
+
+
+async def test_messages_between_those_of_a_request_stay(tmp_path: Path) -> None:
+    """Those of another queue, those of another caller, and those that were taken again."""
+    queues = SqliteQueues(tmp_path / "queues.sqlite")
+    for name in ("q", "other"):
+        await queues.create(name)
+    for number in range(10):
+        for name in ("q", "other"):
+            await queues.push(name, str(number), [b"%d" % number])
+    await queues.push("q", "10", [b"%d" % number for number in range(10, 20)])
+    taken = [each.id for each in await queues.take("q", 20, deadline_s=60.0, timeout_s=0.0)]
+    again = [*taken[2:4], *taken[11:14]]
+    await queues.postpone("q", again, 0.0)
+    retaken = [each.id for each in await queues.take("q", 9, deadline_s=60.0, timeout_s=0.0)]
+    assert {each.number for each in retaken} == {each.number for each in again}
+
+    held = [each not in again for each in taken]
+    assert await queues.postpone("q", taken, 60.0) == held
+    pushes = [QueuePush(queue="other", push_id="x", bodies=[b"x"])]
+    exchanged = await queues.exchange("q", taken, pushes, hold_s=60.0)
+    assert exchanged == Exchanged([2, 3, 11, 12, 13])
+    assert await queues.remove("q", [*taken[:5], *taken[10:12], taken[0]]) == [
+        True, True, False, False, True, True, False, True,
+    ]  # fmt: skip
+    assert (await queues.counts("q")).in_flight == 16
+    assert await queues.remove("q", retaken) == [True] * 5
+    assert (await queues.counts("q")).in_flight == 11
+    assert (await queues.counts("other")).ready == 10
+    await queues.close()
