@@ -79,6 +79,9 @@ def doctor(
             rows.append({"part": heading, **msgspec.structs.asdict(finding)})
     if json:
         output.as_json(rows)
+    if not own:
+        usual = f"{default(StackName.EMBEDDED)} has no data of a server"
+        output.hint(f"{usual}, so none was checked; --data DIR names another directory.")
     problems = sum(not row["ok"] for row in rows)
     if problems:
         output.hint(f"{problems} of {len(rows)} checks found a problem.")

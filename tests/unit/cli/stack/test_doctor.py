@@ -96,6 +96,19 @@ def test_a_directory_without_data_is_no_success(home: Home, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_server_elsewhere_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    """Without --data the usual directories are checked; if there are none, the command says so."""
+    user = Home(tmp_path)
+    user.environment["XDG_DATA_HOME"] = str(tmp_path)
+
+    done = user.run("admin", "doctor")
+
+    assert done.stdout.startswith("Programs of this user\n")
+    assert done.stderr.startswith(
+        f"{tmp_path / 'picloud'} has no data of a server, so none was checked; --data DIR names "
+    )
+
+
 def test_a_server_of_another_version_has_to_be_restarted() -> None:
     """After an upgrade the old server goes on until it is restarted."""
     assert version_finding("0.0.9", "0.1.0").detail == (
