@@ -227,7 +227,7 @@ class CommandGroup(HelpfulGroup):
             with output.disk_errors():  # of the help, which typer prints
                 code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except CloudException as error:
-            output.error(message_of(error))
+            output.error(message_of(error, sys.argv[1:]))
             sys.exit(exits.code_of(error))
         except _UsageError as error:
             output.error(usage_error(error))
@@ -253,7 +253,7 @@ class CommandGroup(HelpfulGroup):
             if ctx.params.get("debug"):
                 sys.excepthook(type(error), error, error.__traceback__)
             else:
-                output.error(message_of(error))
+                output.error(message_of(error, sys.argv[1:]))
             raise typer.Exit(exits.code_of(error)) from None
 
 

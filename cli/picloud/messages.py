@@ -9,7 +9,7 @@ from cloud import CloudException
 from picloud_model.ranges import format_jids
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 def _unquoted(matched: re.Match[str]) -> str:
@@ -145,8 +145,12 @@ def _as_argument(jids: Sequence[int]) -> str:
     return ",".join(map(str, jids)) if len(jids) <= _SHOWN else "JIDS"
 
 
-def message_of(error: Exception) -> str:
+def message_of(error: Exception, typed: Iterable[str] = ()) -> str:
     r"""Return an error in one line; that of a failed job with its traceback.
+
+    Args:
+        error: The error.
+        typed: The arguments of the command; what they name is not an option of the error.
 
     >>> message_of(CloudException("Traceback ...\nValueError: no", jid=8, summary="ValueError: no"))
     'Job 8: ValueError: no\nTraceback ...\nValueError: no'
@@ -160,7 +164,7 @@ def message_of(error: Exception) -> str:
         text = " ".join(f"{kind}: {error}".split())
         return f"picloud failed with an internal error ({text}); `picloud --debug ...` shows where."
     if not isinstance(error.jid, int):
-        return in_words_of_commands(" ".join(str(error).split()))
+        return in_words_of_commands(" ".join(str(error).split()), typed)
     text = str(error.value).rstrip()
     if text.lstrip(" +").startswith(_TRACEBACKS):  # the last line of a traceback says what happened
         text = f"{' '.join(error.summary.split())}\n{text}"
@@ -168,14 +172,20 @@ def message_of(error: Exception) -> str:
     return f"{among}Job {error.jid}: {text}"
 
 
-def in_words_of_commands(text: str) -> str:
+def in_words_of_commands(text: str, typed: Iterable[str] = ()) -> str:
     """Return a text with the options of this command in place of those of `cloud.call`.
+
+    A name that the user typed is not one of these: it is that of an object, a file or a label.
 
     >>> in_words_of_commands("A job on c1 may have 1 core (_cores), not 2.")
     'A job on c1 may have 1 core (--cores), not 2.'
+    >>> in_words_of_commands("There is no object data/_type.", ["get", "data/_type"])
+    'There is no object data/_type.'
     """
+    line = "\0".join(typed)
     for pattern, name in _NAMES:
-        text = pattern.sub(name, text)
+        if not pattern.search(line):
+            text = pattern.sub(name, text)
     return text
 
 

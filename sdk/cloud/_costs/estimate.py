@@ -55,13 +55,17 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     left: float | None = None
 
     def __repr__(self) -> str:
-        cost = "no price" if self.cost is None else f"${self.cost:.6f}"
-        between = "" if self.cost is None else f" (${self.least_cost:.6f} to ${self.most_cost:.6f})"
+        slots = f"{self.slots:,} slot{'s' * (self.slots != 1)}"
         return (
-            f"{self.jobs:,} jobs: {cost}{between}, {self.duration:.3f} s on slots: {self.slots}; "
-            f"a job took {self.runtime:.3f} s ({self.shortest:.3f} to {self.longest:.3f}) in a "
-            f"sample of {len(self.sample)}" + self._of_budget()
+            f"{self.jobs:,} jobs: {self._of_cost()}, {_seconds(self.duration)} s on {slots}; "
+            f"a job took {_seconds(self.runtime)} s ({_seconds(self.shortest)} to "
+            f"{_seconds(self.longest)}) in a sample of {len(self.sample)}" + self._of_budget()
         )
+
+    def _of_cost(self) -> str:
+        if self.cost is None or self.least_cost is None or self.most_cost is None:
+            return "no price"
+        return f"{money(self.cost)} ({money(self.least_cost)} to {money(self.most_cost)})"
 
     def _of_budget(self) -> str:
         return "" if self.left is None else f"; {money(self.left)} of a budget is left"
@@ -107,6 +111,17 @@ def estimate(func: Callable[..., Any], /, *iterables: Any, **kwargs: Any) -> Est
     kwargs.setdefault("_label", LABEL)
     jobs = client().map(func, *rows, **kwargs)
     return from_sample(jobs, count, split_options(kwargs)[0].options)
+
+
+def _seconds(time: float) -> str:
+    """Return seconds with three digits that mean something.
+
+    >>> [_seconds(each) for each in (0.0, 0.00001234, 0.0671, 33.71, 12345.6)]
+    ['0', '0.000012', '0.0671', '33.7', '12,346']
+    """
+    if time >= 100:  # noqa: PLR2004 - where three digits are the whole seconds
+        return f"{time:,.0f}"
+    return f"{time:.3g}" if time == 0 or time >= 0.0001 else f"{time:.6f}"  # noqa: PLR2004
 
 
 def spread(count: int, size: int) -> list[int]:

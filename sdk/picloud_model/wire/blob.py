@@ -20,6 +20,8 @@ ORIGINS_FILE: Final = ".origins.json"
 
 MOST_BUNDLES: Final = 100
 """Most bundles that the trailer of a pickle names."""
+MAX_FAILURE: Final = 200
+"""Most characters of a reason why a blob store did not take bytes."""
 TRAILER_BYTES: Final = 4096
 """More bytes than any trailer has."""
 _DIGEST_BYTES: Final = 32
@@ -51,11 +53,13 @@ class MissingBlobsRequest(Request, frozen=True):
 
     With their `sizes` in bytes, in the same order, large ones can go to the blob store directly.
     If they are for `jobs`, the answer is an error when a budget refuses these: before the upload.
+    `failure` says why the blob store, which the API does not see answer, did not take them before.
     """
 
     digests: _Digests
     sizes: Annotated[list[Annotated[int, Meta(ge=0)]], Meta(max_length=MAX_BLOBS)] = []
     jobs: PricedJobs | None = None
+    failure: Annotated[str, Meta(max_length=MAX_FAILURE)] = ""
 
 
 class Upload(msgspec.Struct, frozen=True, array_like=True):

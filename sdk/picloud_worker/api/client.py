@@ -8,6 +8,7 @@ own.
 from __future__ import annotations
 
 import contextlib
+import re
 import select
 import socket
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -47,6 +48,8 @@ _ALREADY_THERE: Final = 412
 _TOO_MANY: Final = 429
 _FAULTS: Final = 500
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
+_STORE_CODE: Final = re.compile(rb"<Code>(\w{1,60})</Code>")
+"""What a blob store calls an error, in its XML."""
 
 
 class ApiClient:
@@ -163,6 +166,10 @@ class ApiClient:
             status, answer = self._upload_presigned(url, headers, data)
             if status == _ALREADY_THERE:
                 return  # another upload of the same bytes was first
+            if status >= _FAULTS:
+                code = _STORE_CODE.search(answer)
+                said = f"{status} {code[1].decode()}" if code else str(status)
+                raise Unavailable(f"the blob store answered {said}.")
         else:
             response = self._request("PUT", url, data, 0.0, headers)
             status, answer = response.status, self._read(response)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 from picloud_model.errors import BlobMissing, NotAllowed, PiCloudError, Unavailable
 from picloud_model.job import Cause, State
 from picloud_model.pack import INLINE_BYTES
 from picloud_model.wire import BlobsMissing, Content, Failure, MissingBlobsRequest
+from picloud_model.wire.blob import MAX_FAILURE
 
 from picloud_worker.failure import bounded, parcel
 from picloud_worker.system import disk
@@ -121,8 +124,19 @@ def upload(api: ApiClient, data: bytes) -> Content:
     for wanted in answer.uploads:
         if wanted.digest != digest:
             raise Unavailable("the server asks for a blob that was not offered")
-        api.upload(wanted.url, wanted.headers, data)
+        try:
+            api.upload(wanted.url, wanted.headers, data)
+        except Unavailable as error:
+            if urlsplit(wanted.url).scheme:
+                _tell(api, replace(needed, failure=str(error)[:MAX_FAILURE]))
+            raise
     return Content(digest, len(data))
+
+
+def _tell(api: ApiClient, failed: MissingBlobsRequest) -> None:
+    """Tell the server why its blob store, which answers only us, did not take a blob."""
+    with contextlib.suppress(PiCloudError):
+        api.post("/v1/blobs/missing", failed, BlobsMissing)
 
 
 def offload(api: ApiClient, report: JobReport) -> JobReport:

@@ -27,6 +27,13 @@ def test_errors_name_options_as_the_command_does(of_the_module: str, of_the_comm
     assert message_of(CloudException(of_the_module)) == of_the_command
 
 
+def test_what_a_user_typed_is_not_an_option() -> None:
+    """An object may have the name of an option of `cloud.call`."""
+    error = CloudException("There is no object data/_env.")
+
+    assert message_of(error, ["bucket", "get", "data/_env"]) == "There is no object data/_env."
+
+
 def test_usage_errors_name_options_in_one_way() -> None:
     """Whether the library has found the mistake or this command."""
     of_the_library = invoke("jobs", "--limit", "x")

@@ -82,6 +82,8 @@ class Blobs:
         """
         if request.sizes and len(request.sizes) != len(request.digests):
             raise RequestRefused("There is not one size for each digest.", field="sizes")
+        if request.failure:
+            self._refuse(account, request.failure)
         await self._known.keep(account, request.digests)
         sizes = dict(zip(request.digests, request.sizes, strict=False))
         names = await self._port.missing([blob_name(account, digest) for digest in request.digests])
@@ -124,6 +126,9 @@ class Blobs:
         refused_at, message = self._refused.get(account, (-REFUSED_S, ""))
         return message if self._clock() < refused_at + REFUSED_S else ""
 
+    def _refuse(self, account: str, message: str) -> None:
+        self._refused[account] = (self._clock(), message)
+
     async def _put(self, account: str, digest: str, data: bytes) -> None:
         name = blob_name(account, digest)
         try:
@@ -132,7 +137,7 @@ class Blobs:
                 await self._known.keep(account, [digest])
                 await self._port.put(name, data)
         except Unavailable as error:
-            self._refused[account] = (self._clock(), error.message)
+            self._refuse(account, error.message)
             raise
         self._known.stored(account, digest)
         if len(data) <= SMALL_BYTES:

@@ -29,8 +29,20 @@ def test_the_text_says_what_is_unknown() -> None:
     )  # fmt: skip
 
     assert repr(estimate) == (
-        "1,000 jobs: no price, 250.000 s on slots: 2; a job took 0.500 s (0.250 to 0.750) in a "
-        "sample of 3"
+        "1,000 jobs: no price, 250 s on 2 slots; a job took 0.5 s (0.25 to 0.75) in a sample of 3"
+    )
+
+
+def test_the_text_has_amounts_and_times_that_mean_something() -> None:
+    """Also those of short jobs."""
+    estimate = Estimate(
+        jobs=1000, sample=range(5, 8), runtime=0.000117, shortest=0.0001, longest=0.0002,
+        cost=0.0000065, least_cost=0.0000055, most_cost=0.000011, slots=1, duration=0.117, left=3.5,
+    )  # fmt: skip
+
+    assert repr(estimate) == (
+        "1,000 jobs: $0.0000065 ($0.0000055 to $0.000011), 0.117 s on 1 slot; a job took "
+        "0.000117 s (0.0001 to 0.0002) in a sample of 3; $3.50 of a budget is left"
     )
 
 

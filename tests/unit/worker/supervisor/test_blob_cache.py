@@ -15,6 +15,7 @@ from picloud_model.job import Cause
 from picloud_worker.api.client import ApiClient
 from picloud_worker.supervisor.blob_cache import BlobCache, upload
 
+from tests.contract.scripted_server import ScriptedAnswer, ScriptedServer
 from tests.unit.worker.jobs import echo
 
 if TYPE_CHECKING:
@@ -150,3 +151,19 @@ def test_a_blob_is_uploaded_once(api: FakeApi, client: ApiClient) -> None:
     assert upload(client, b"result") == upload(client, b"result") == expected
     assert len([path for path, _ in api.requests if path.endswith(expected.digest)]) == 1
     assert api.blobs[expected.digest] == b"result"
+
+
+def test_why_a_blob_store_took_nothing_is_told(api: FakeApi, client: ApiClient) -> None:
+    """The server does not see what the store answers."""
+    full = ScriptedAnswer(507, b"<Error><Code>InsufficientStorage</Code></Error>")
+    with ScriptedServer(full) as store:
+        api.presigned["put"] = f"{store.url}/bucket/x"
+        with pytest.raises(Unavailable, match="answered 507 InsufficientStorage"):
+            upload(client, b"result")
+
+    asked, told = api.seen("/v1/blobs/missing")
+    assert (asked.failure, told.failure) == (
+        "",
+        "the blob store answered 507 InsufficientStorage.",
+    )
+    assert told.digests == [sha256(b"result").hexdigest()]

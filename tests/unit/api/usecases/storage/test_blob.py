@@ -273,3 +273,17 @@ async def test_that_bytes_could_not_be_stored_is_known_for_a_while(
     assert (blobs.refusal(ACCOUNT), blobs.refusal(OTHER)) == ("the disk is full.", "")
     api.now += REFUSED_S
     assert blobs.refusal(ACCOUNT) == ""
+
+
+async def test_what_a_slot_heard_of_the_blob_store_is_known_for_a_while(
+    presigned: Blobs, api: ApiHarness
+) -> None:
+    """The store that clients reach themselves answers only them."""
+    failed = MissingBlobsRequest(digests=["0" * 64], failure="the blob store answered 507")
+
+    await presigned.missing(ACCOUNT, failed)
+
+    assert presigned.refusal(ACCOUNT) == failed.failure
+    assert presigned.refusal(OTHER) == ""
+    api.now += REFUSED_S
+    assert presigned.refusal(ACCOUNT) == ""
