@@ -27,7 +27,6 @@ from picloud_model.errors import PiCloudError
 from picloud_api.background.loops import Background
 from picloud_api.engine.jobs.live_query import LiveQueries
 from picloud_api.engine.process.context import Context
-from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
 from picloud_api.engine.scheduling.leasing import LeasePlanner
 from picloud_api.store.archive import Archive
 from picloud_api.store.commits import Commits
@@ -327,7 +326,6 @@ async def build(
             context,
             use_cases.slots.slots,
             live,
-            SlotAutoscaler(context, ports.scheduler),
             ports.scheduler,
             crons=use_cases.crons.crons,
             delete=use_cases.jobs.delete,
@@ -337,6 +335,7 @@ async def build(
             attachments=use_cases.queues.attachments,
             pushed=use_cases.queues.queues.pushed,
             warm=use_cases.rest.warm,
+            realtime=use_cases.slots.realtime,
             statuses=use_cases.jobs.status,
             webhook_secrets=use_cases.accounts.webhook_secrets,
             webhooks=ports.webhooks,

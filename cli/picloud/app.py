@@ -110,6 +110,7 @@ COMMANDS: Final = (
     CommandRow("usage", "usage:usage", "Show how long your jobs have run and what that costs."),
     CommandRow("prices", "usage:prices", "Show the price of an hour of a core, by core type."),
     CommandRow("budget", "budget:app", "Limit what your jobs may cost."),
+    CommandRow("realtime", "realtime:app", "Reserve cores, so that your jobs begin at once."),
     CommandRow(
         "restart-slots",
         "restart_slots:restart_slots",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import re
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -32,6 +33,7 @@ from cloud._resources.environment import EnvironmentClient
 from cloud._resources.lock import LockClient
 from cloud._resources.notebook import NotebookClient
 from cloud._resources.queue import QueueClient
+from cloud._resources.realtime import RealtimeClient
 from cloud._resources.rest import EndpointClient
 from cloud._resources.secret import SecretClient
 from cloud._resources.setup_machine import SetupMachineClient
@@ -58,6 +60,7 @@ from picloud_model.wire.cron import CronSchedule
 from picloud_model.wire.environment import Recipe
 from picloud_model.wire.lock import HeldLock
 from picloud_model.wire.price import PricesListed, PricesRequest
+from picloud_model.wire.realtime import ReserveCoresRequest
 from picloud_model.wire.rest import Parameter, PublishRequest
 from picloud_model.wire.snapshot import FILE, FOLDER, SnapshotEntry
 from picloud_model.wire.usage import JobUsageRequest
@@ -168,6 +171,20 @@ def use_budgets(budgets: BudgetClient) -> None:
     budgets.remove(RemoveBudgetRequest(period="day", label=label))
 
 
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def use_reservations(reservations: RealtimeClient) -> None:
+    """Use everything that a client can request of its reserved cores."""
+    request = ReserveCoresRequest(
+        request_id=uuid4().hex, core_type="c1", cores=1, hours=1.0, python=PYTHON
+    )
+    made = reservations.reserve(request)
+    assert made.id in {each.id for each in reservations.list()}
+    assert reservations.change(made.id, None).hours is None
+    reservations.release(made.id)
+
+
 def use(client: Client) -> None:
     """Use everything that a client can request of its server."""
     jids = client.map(abs, range(-3, 0), _label="a label", _priority=7)
@@ -193,6 +210,7 @@ def use(client: Client) -> None:
     read_usage(transport, JobUsageRequest(by="label"))
     transport.post("/v1/prices", PricesRequest(core_type="c1"), PricesListed)
     use_budgets(BudgetClient(transport))
+    use_reservations(RealtimeClient(transport))
     with contextlib.suppress(CloudException):  # the job has ended
         TunnelClient(transport).connect(jids[0], 8000)
     with contextlib.suppress(CloudException):

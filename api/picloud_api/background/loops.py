@@ -25,6 +25,7 @@ from picloud_api.background.sweepers.stage_sweeper import StageSweeper
 from picloud_api.background.sweepers.stream_sweeper import StreamSweeper
 from picloud_api.background.webhook_sender import WebhookSender
 from picloud_api.engine.dependencies.dependency import Dependencies
+from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
 from picloud_api.engine.scheduling.deadlock import Deadlock
 from picloud_api.engine.scheduling.warm_slots import WarmSlotKeeper
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from picloud_api.engine.jobs.live_query import LiveQueries
     from picloud_api.engine.process.context import Context
-    from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
     from picloud_api.usecases.accounts.budget import Budgets
     from picloud_api.usecases.accounts.webhook_secret import WebhookSecrets
     from picloud_api.usecases.crons.cron import Crons
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from picloud_api.usecases.queues.attachment import Attachments
     from picloud_api.usecases.queues.pushed_queues import PushedQueues
     from picloud_api.usecases.rest.warm_slots import WarmPools
+    from picloud_api.usecases.slots.realtime import RealtimeCores
     from picloud_api.usecases.slots.slot import Slots
     from picloud_api.usecases.storage.blob_sweep import BlobSweep
 
@@ -89,7 +90,6 @@ class Background:
         context: Context,
         slots: Slots,
         live: LiveQueries,
-        autoscaler: SlotAutoscaler,
         scheduler: SchedulerPort,
         *,
         crons: Crons,
@@ -100,6 +100,7 @@ class Background:
         attachments: Attachments,
         pushed: PushedQueues,
         warm: WarmPools,
+        realtime: RealtimeCores,
         statuses: JobStatuses,
         webhook_secrets: WebhookSecrets,
         webhooks: WebhookPort,
@@ -109,7 +110,7 @@ class Background:
         sweep_hours: float,
     ) -> None:
         self._state = context.commits.view.state
-        self.autoscaler = autoscaler
+        self.autoscaler = autoscaler = SlotAutoscaler(context, scheduler)
         self.dependencies = Dependencies(context)
         self.deadlock = Deadlock(context)
         self.recovery = Recovery(context, self.dependencies, autoscaler)
@@ -126,11 +127,11 @@ class Background:
             context, self.leader, sweep, buckets, image_sweep, hours=sweep_hours
         )
         self.handler_starter = HandlerStarter(attachments, pushed, self.leader)
-        self.warm_slots = WarmSlotKeeper(context, warm.counts, autoscaler)
+        self.warm_slots = WarmSlotKeeper(context, warm.counts, realtime, autoscaler)
         self.webhook_sender = WebhookSender(
             context, self.leader, statuses=statuses, secrets=webhook_secrets, port=webhooks
         )
-        self.budget_keeper = BudgetKeeper(context, self.leader, budgets, kill)
+        self.budget_keeper = BudgetKeeper(context, self.leader, budgets, kill, realtime)
         self._tasks: list[asyncio.Task[None]] = []
 
     def loops(self) -> list[Loop]:

@@ -16,6 +16,9 @@ staged/<account>/<batch>             Staged
 memos/<account>/<digest>             Memo
 prices/history                       PriceHistory
 budgets/<account>/<digest>           BudgetRecord
+realtime/<account>/<id>              ReservationRecord
+ended_realtime/<account>/<id>        EndedReservationRecord, for the usage
+realtime_numbers/last                ReservationNumber
 slots/<slot>                         Slot
 unreferenced/<account>/<digit>       Unreferenced
 volumes/<account>/<name>             VolumeRecord

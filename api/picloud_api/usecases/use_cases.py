@@ -58,6 +58,7 @@ from picloud_api.usecases.sharing.dictionary import Dicts
 from picloud_api.usecases.sharing.lock import Locks
 from picloud_api.usecases.sharing.stream import Streams
 from picloud_api.usecases.slots.heartbeat import SlotHeartbeat
+from picloud_api.usecases.slots.realtime import RealtimeCores
 from picloud_api.usecases.slots.slot import Slots
 from picloud_api.usecases.slots.work import SlotWork
 from picloud_api.usecases.storage.blob import Blobs
@@ -178,8 +179,17 @@ class JobsRoom:
 class SlotsRoom:
     """What slots may do."""
 
-    def __init__(self, base: Foundation, accounts: AccountsRoom) -> None:
+    def __init__(
+        self, base: Foundation, accounts: AccountsRoom, environments: EnvironmentsRoom
+    ) -> None:
         context = base.context
+        self.realtime = RealtimeCores(
+            context,
+            base.scheduler,
+            environments.choice.image_of,
+            accounts.prices,
+            accounts.quota,
+        )
         self.slots = Slots(
             context,
             base.scheduler,
@@ -276,7 +286,7 @@ class UseCases:
         self.crons = CronsRoom(base, self.jobs)
         self.rest = RestRoom(base, self.jobs, self.storage, self.environments)
         self.queues = QueuesRoom(base, queues, self.jobs)
-        self.slots = SlotsRoom(base, self.accounts)
+        self.slots = SlotsRoom(base, self.accounts, self.environments)
         self.sharing = SharingRoom(base, self.accounts, self.storage)
         self.operation = OperationRoom(base)
         self.health = base.health

@@ -65,7 +65,7 @@ MEMBERS = [
     "wait",
     "wait_for",
 ]
-NOUNS = ("account", "bucket", "files", "queue", "shell", "volume", "wait_for")
+NOUNS = ("account", "bucket", "files", "queue", "realtime", "shell", "volume", "wait_for")
 """Modules of `cloud` with functions of their own."""
 
 

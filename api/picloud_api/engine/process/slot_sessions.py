@@ -12,7 +12,7 @@ import msgspec
 from picloud_model.wire import AttemptRef, BlockedOn, HeartbeatRequest, Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from picloud_driver.scheduler import Pool
 
@@ -203,10 +203,18 @@ class SlotSessions:
         """Return how many slots of an account there are."""
         return sum(1 for session in self._slots.values() if session.pool.account == account)
 
-    def dismiss_others(self, pool: Pool) -> None:
-        """End the waiting slots of other pools, so that there is room for this one."""
+    def dismiss_others(self, pool: Pool, reserved: Callable[[Pool], int]) -> None:
+        """End the waiting slots of other pools, so that there is room for this one.
+
+        Args:
+            pool: The pool.
+            reserved: Returns how many slots of a pool stay, unless this account has reserved them.
+        """
         for other, waiting in self._idle.items():
-            for session in list(waiting) if other != pool else ():
+            if other == pool:
+                continue
+            kept = 0 if other.account == pool.account else reserved(other)
+            for session in [*waiting][: max(0, self.count(other) - kept)]:
                 session.dismissed = True
                 session.wake()
 

@@ -170,11 +170,12 @@ class SlotAutoscaler:
     def release_idle(self) -> None:
         """End idle slots of other pools if requested slots of a pool have not come for a second."""
         now = self._context.clock()
-        for pool in self._queue.pools():
+        for pool in {*self._queue.pools(), *self._warm.reserved_pools()}:
             starting = self._sessions.starting(pool, now)
             recent = self._sessions.starting(pool, now + STARTING_S - PATIENCE_S)
-            if starting > recent and self._sessions.count(pool) == 0:
-                self._sessions.dismiss_others(pool)
+            least = max(1, self._warm.reserved(pool))
+            if starting > recent and self._sessions.count(pool) < least:
+                self._sessions.dismiss_others(pool, self._warm.reserved)
 
     async def adjust(self) -> None:
         """End idle slots whose room other pools need, then start the slots that are missing."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from picloud_driver.scheduler import Pool
+from picloud_model.core import CORE_TYPES
+from picloud_model.errors import RequestRefused
 
 if TYPE_CHECKING:
     from picloud_model.wire import Options
@@ -23,3 +25,19 @@ def pool_of(account: str, options: Options, image: str = "") -> Pool:
     4
     """
     return Pool(account, options.core_type, options.cores, image)
+
+
+def check_core_type(core_type: str, cores: int) -> None:
+    """Refuse a core type that does not exist, or a number of cores that no job on it may have.
+
+    Raises:
+        RequestRefused: Names what is allowed.
+    """
+    core = CORE_TYPES.get(core_type)
+    if core is None:
+        names = ", ".join(CORE_TYPES)
+        message = f"There is no core type {core_type[:40]!r}; there are {names}."
+        raise RequestRefused(message, field="options.core_type")
+    if cores not in core.multiples:
+        message = f"A job on {core.name} may have {core.allowed}, not {cores}."
+        raise RequestRefused(message, field="options.cores")

@@ -1,11 +1,11 @@
-"""The keeper of warm slots: slots that endpoints keep running.
+"""The keeper of warm slots: slots that are kept running for endpoints and reservations.
 
 Each process knows how many there are; the leader starts those that are missing.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from picloud_api.engine.process.batch_watch import wait_for_event
 
@@ -21,12 +21,25 @@ READ_EVERY_S: Final = 5.0
 """How late a process learns what was published through another one, and a slot is replaced."""
 
 
+class Reservations(Protocol):
+    """The reservations of all accounts."""
+
+    async def counts(self) -> Mapping[Pool, int]:
+        """Return how many slots of each pool are reserved."""
+        ...
+
+    async def keep(self) -> None:
+        """Store which reservations have started or ended."""
+        ...
+
+
 class WarmSlotKeeper:
-    """Keeps slots of endpoints running.
+    """Keeps slots of endpoints and reservations running.
 
     Args:
         context: What this process knows of slots.
-        counts: Returns how many slots of each pool are kept.
+        counts: Returns how many slots of each pool are kept for endpoints.
+        reservations: What accounts have reserved.
         autoscaler: Starts those that are missing.
     """
 
@@ -34,10 +47,12 @@ class WarmSlotKeeper:
         self,
         context: Context,
         counts: Callable[[], Awaitable[Mapping[Pool, int]]],
+        reservations: Reservations,
         autoscaler: SlotAutoscaler,
     ) -> None:
         self._warm = context.warm_slots
         self._counts = counts
+        self._reservations = reservations
         self._autoscaler = autoscaler
 
     async def keep(self) -> None:
@@ -48,5 +63,7 @@ class WarmSlotKeeper:
     async def look(self) -> None:
         """Read how many slots are kept, and start those that are missing."""
         self._warm.changed.clear()
-        self._warm.replace(await self._counts())
+        self._warm.replace(await self._counts(), await self._reservations.counts())
         self._autoscaler.keep_warm()
+        if self._autoscaler.is_leader:
+            await self._reservations.keep()

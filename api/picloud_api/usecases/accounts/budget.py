@@ -238,6 +238,12 @@ class Budgets:
             for batch, jids in spending.overdrawn().items()
         ]
 
+    def without_reservations(self) -> list[str]:
+        """Return the accounts whose reservations a budget ends."""
+        return [
+            account for account, spending in self._spending.items() if spending.stops_reservations
+        ]
+
     def _verdict(self, spending: Spending, jobs: Options | PricedJobs) -> _Verdict:
         """Return what holds for such jobs until more of what was spent is read."""
         price = self._latest.price(jobs.core_type, self._clock())

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from picloud_model.ranges import format_jids
+from picloud_model.wire.realtime import RESERVED
 from picloud_model.wire.usage import JobUsage, JobUsageRequest, JobUsageRow
 
 from picloud_api.engine.jobs.recent_pages import RecentPages
+from picloud_api.engine.process.reservation import reservations
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from picloud_api.engine.jobs.recent_pages import PagePlace
     from picloud_api.engine.process.context import Context
+    from picloud_api.engine.process.reservation import ReservationRecord
     from picloud_api.store.records import Header
     from picloud_api.usecases.accounts.price import PriceHistory, Prices
 
@@ -45,6 +48,10 @@ class JobUsages:
     async def read(self, account: str, request: JobUsageRequest) -> JobUsage:
         """Return what some jobs have used, the newest first; deleted ones count."""
         tally = _Tally(request.by, await self._prices.history(), self._clock())
+        if request.before is None:
+            for record in await reservations(self._view, account):
+                if record.started_at is not None and record.started_at >= (request.since_at or 0.0):
+                    tally.reserve(record, record.started_at)
         next_jid = await self._view.fresh(layout.next_jid(account)) or 1
         top = min(request.before or next_jid, next_jid) - 1
         read = 0
@@ -95,6 +102,20 @@ class _Tally:
         used.runtime_ms += runtime_ms
         used.core_ms += runtime_ms * options.cores
 
+    def reserve(self, record: ReservationRecord, started_at: float) -> None:
+        """Add a reservation: it has no jobs, but costs what its cores cost."""
+        price = self._prices.price(record.core_type, started_at)
+        match self._by:
+            case "day":
+                group = _day(started_at)
+            case "type":
+                group = record.core_type
+            case None:
+                group = ""
+            case _:
+                group = RESERVED
+        self._used[group, record.core_type, price].core_ms += record.core_ms(self._now)
+
     def usage(self, more: int | None = None) -> JobUsage:
         """Return the answer."""
         rows = [
@@ -111,6 +132,10 @@ class _Tally:
         return JobUsage(rows=rows, more=more)
 
 
+def _day(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d")
+
+
 def _group(by: UsageGroup | None, header: Header) -> str:
     match by:
         case "label":
@@ -118,7 +143,7 @@ def _group(by: UsageGroup | None, header: Header) -> str:
         case "function":
             return header.function_name
         case "day":
-            return datetime.fromtimestamp(header.created_at, UTC).strftime("%Y-%m-%d")
+            return _day(header.created_at)
         case "type":
             return header.options.core_type
         case "map":

@@ -41,6 +41,8 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of arguments of such jobs, and of what was sent ahead of a submit."""
     object_bytes: int = 100 * 2**40
     """Bytes of objects in its bucket."""
+    reserved_cores: int = 1_000
+    """Cores that are reserved."""
     waits: int = 4_000
     """Requests that wait for jobs, in each API process."""
     requests: int = 8_000

@@ -17,6 +17,7 @@ from picloud_model.wire.budget import BudgetAction, BudgetPeriod
 from picloud_model.wire.usage import dollars
 
 from picloud_api.engine.jobs.recent_pages import RecentPages
+from picloud_api.engine.process.reservation import ReservationRecord, reservations
 from picloud_api.store import layout
 from picloud_api.store.layout import PageId
 from picloud_api.store.records import NamedRecord
@@ -75,6 +76,12 @@ class BudgetRecord(NamedRecord, frozen=True, kw_only=True):
             return False
         return self.period != "total" or header.created_at >= self.since_at
 
+    def counts_from(self, moment: float | None, begin: float) -> bool:
+        """Whether something that began at a moment, or has not begun, counts for a period."""
+        if moment is None or (self.period == "total" and moment < self.since_at):
+            return False
+        return self.begin(moment) == begin
+
 
 class _Period(NamedTuple):
     """One period of a budget, by the budget's key and when the period began."""
@@ -121,6 +128,7 @@ class Spending:
         self._clock = context.clock
         self._prices = prices
         self._recent = RecentPages(context, cached=True)
+        self._warm = context.warm_slots
         self._account = account
         self.budgets = budgets
         self._known: int
@@ -132,6 +140,10 @@ class Spending:
         """For how many batches with unfinished jobs each period counts."""
         self._ended: dict[_Period, defaultdict[float, int]]
         """Milliseconds of jobs that have ended, by what an hour costs."""
+        self._reserved: Sequence[tuple[ReservationRecord, float | None]]
+        """What the account has reserved, whenever that was, and what an hour of a core costs."""
+        self._active: frozenset[str] | None
+        """The keys of those that were held when they were last read."""
         self.is_read: bool
         """Whether everything has been read once."""
         self._forget()
@@ -160,6 +172,7 @@ class Spending:
                         for number in self._open[name].pages
                     ]
                     await self._read_pages(page_ids, turn)
+                await self._read_reserved()
             except BaseException:
                 # Some of it was counted: the next time all of it is read anew.
                 self._forget()
@@ -172,6 +185,7 @@ class Spending:
         self._open, self._running = {}, set()
         self._open_periods = Counter()
         self._ended = {}
+        self._reserved, self._active = (), None
         self.is_read = False
 
     def spent(self, key: str, begin: float | None = None) -> float:
@@ -189,7 +203,19 @@ class Spending:
             if batch.price is not None and period in batch.periods:
                 ran_ms = sum(_ran_ms(page, now) for page in batch.pages.values())
                 times[batch.price] = times.get(batch.price, 0) + ran_ms * batch.cores
+        for record, price in self._reserved if self.budgets[key].label is None else ():
+            if price is not None and self.budgets[key].counts_from(record.started_at, period.begin):
+                times[price] = times.get(price, 0) + record.core_ms(now)
         return dollars(times.items())
+
+    @property
+    def stops_reservations(self) -> bool:
+        """Whether a budget that kills is reached, and reservations go on."""
+        now = self._clock()
+        return any(record.is_active(now) for record, _ in self._reserved) and any(
+            budget.label is None and budget.action == "kill" and self.spent(key) >= budget.dollars
+            for key, budget in self.budgets.items()
+        )
 
     def overdrawn(self) -> dict[str, tuple[int, int]]:
         """Return the first and last jids of the unfinished batches that a budget kills, by name."""
@@ -206,6 +232,20 @@ class Spending:
             for name, batch in self._open.items()
             if not periods.isdisjoint(batch.periods)
         }
+
+    async def _read_reserved(self) -> None:
+        """Read the reservations again if there are others than the last time."""
+        own = f"{ReservationRecord.prefix}{self._account}/"
+        active = {key: each for key, each in self._warm.reservations.items() if key.startswith(own)}
+        started = frozenset(key for key, each in active.items() if each.started_at is not None)
+        if started == self._active:
+            return
+        prices = await self._prices.history()
+        self._reserved = [
+            (each, prices.price(each.core_type, each.started_at or each.requested_at))
+            for each in await reservations(self._view, self._account)
+        ]
+        self._active = started
 
     async def _read_new(self, turn: Turn) -> None:
         """Read the batches that were made since the last time."""

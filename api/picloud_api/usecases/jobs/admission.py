@@ -7,7 +7,6 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
-from picloud_model.core import CORE_TYPES
 from picloud_model.errors import JobDeleted, JobNotFound, RequestRefused, TooLarge
 from picloud_model.pack import Pack
 from picloud_model.page import PAGE_JOBS
@@ -15,6 +14,7 @@ from picloud_model.ranges import merged
 from picloud_model.wire import MAX_DEPENDENCIES, MAX_VARIABLES_BYTES
 
 from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
+from picloud_api.engine.scheduling.pool import check_core_type
 from picloud_api.store.records import Waiting
 from picloud_api.usecases.accounts.secret import check_secrets
 from picloud_api.usecases.storage.volume_record import check_volumes
@@ -64,14 +64,7 @@ def check_options(options: Options, site: JobSite) -> None:
         RequestRefused: Names the values that are allowed.
         TooLarge: When environment variables are too long.
     """
-    core = CORE_TYPES.get(options.core_type)
-    if core is None:
-        names = ", ".join(CORE_TYPES)
-        message = f"There is no core type {options.core_type[:40]!r}; there are {names}."
-        raise RequestRefused(message, field="options.core_type")
-    if options.cores not in core.multiples:
-        message = f"A job on {core.name} may have {core.allowed}, not {options.cores}."
-        raise RequestRefused(message, field="options.cores")
+    check_core_type(options.core_type, options.cores)
     if options.cwd is not None and not site.shares_files:
         message = (
             "Slots of this server do not share your files, so that jobs cannot run in a directory "

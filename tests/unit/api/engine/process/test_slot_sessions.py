@@ -75,9 +75,20 @@ async def test_slots_of_other_pools_are_dismissed() -> None:
     for each in (own, idle, busy):
         sessions.add(each)
     with sessions.waiting(own), sessions.waiting(idle):
-        sessions.dismiss_others(POOL)
+        sessions.dismiss_others(POOL, lambda _: 0)
 
     assert [each.dismissed for each in (own, idle, busy)] == [False, True, False]
+
+
+async def test_reserved_slots_of_other_accounts_are_not_dismissed() -> None:
+    """As many stay as are reserved; the account that has reserved them may use their room."""
+    sessions = SlotSessions()
+    one, two = (sessions.add(session(number, OTHER)) for number in (1, 2))
+    with sessions.waiting(one), sessions.waiting(two):
+        sessions.dismiss_others(Pool("a2", "c1", 1), {OTHER: 1}.__getitem__)
+        assert [each.dismissed for each in (one, two)] == [True, False]
+        sessions.dismiss_others(POOL, {OTHER: 1}.__getitem__)
+        assert two.dismissed
 
 
 async def test_new_work_wakes_the_heartbeats_of_blocked_slots() -> None:

@@ -25,7 +25,7 @@ def slot(number: int, started_at: float, pool: Pool = POOL, *, retiring: bool = 
 def test_the_oldest_slots_are_kept() -> None:
     """Of their pool, and not those that end before their next job."""
     warm = WarmSlots()
-    warm.replace({POOL: 2})
+    warm.replace({POOL: 2}, {})
     slots = [
         slot(1, 0.0, retiring=True),
         slot(2, 1.0, OTHER),
@@ -40,8 +40,9 @@ def test_the_oldest_slots_are_kept() -> None:
 def test_what_is_known_is_replaced() -> None:
     """A pool that is no longer named keeps no slot."""
     warm = WarmSlots()
-    warm.replace({POOL: 2})
-    warm.replace({OTHER: 1})
+    warm.replace({POOL: 2}, {})
+    warm.replace({OTHER: 1}, {OTHER: 2})
 
-    assert (warm.pools(), warm.count(POOL), warm.count(OTHER)) == ([OTHER], 0, 1)
+    assert (warm.pools(), warm.count(POOL), warm.count(OTHER)) == ([OTHER], 0, 3)
+    assert (warm.reserved_pools(), warm.reserved(POOL), warm.reserved(OTHER)) == ([OTHER], 0, 2)
     assert not warm.keeps(slot(1, 0.0), [slot(1, 0.0)])
