@@ -43,6 +43,21 @@ def test_jobs_run_on_reserved_cores(client: Client, stack: Stack) -> None:
         assert (rows["reserved cores"].jobs, rows[""].jobs) == (0, 1)
 
 
+def test_those_of_other_accounts_do_not_exist(client: Client, other: Client) -> None:
+    """They can be neither seen nor changed nor ended."""
+    with current_client(client):
+        number = cloud.realtime.request("c1", 1)["request_id"]
+    try:
+        with current_client(other):
+            assert number not in {each["request_id"] for each in cloud.realtime.list()}
+            for act in (cloud.realtime.release, cloud.realtime.change_max_duration):
+                with pytest.raises(CloudException, match=f"no reservation {number} in your acc"):
+                    act(number)
+    finally:
+        with current_client(client):
+            cloud.realtime.release(number)
+
+
 def _reservation(number: int) -> Mapping[str, Any]:
     (reservation,) = cloud.realtime.list(number)
     return reservation

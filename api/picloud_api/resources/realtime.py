@@ -52,7 +52,7 @@ class RealtimeResource:
         """End a reservation."""
         account = await self._account(request)
         body = await read_body(request, ReleaseCoresRequest)
-        await self._realtime.release(account, body.id)
+        await self._realtime.release(account, body.reservation)
         await write_body(request, response, Answer())
 
     async def on_post_change(self, request: Request, response: Response) -> None:

@@ -38,9 +38,11 @@ class RealtimeClient:
 
     def release(self, number: int) -> None:
         """End a reservation now, if it has not ended."""
-        self._transport.post("/v1/realtime/release", ReleaseCoresRequest(id=number), Answer)
+        self._transport.post(
+            "/v1/realtime/release", ReleaseCoresRequest(reservation=number), Answer
+        )
 
     def change(self, number: int, hours: float | None) -> Reservation:
         """Let a reservation end so many hours after its start; None is for no limit."""
-        request = ChangeReservationRequest(id=number, hours=hours)
+        request = ChangeReservationRequest(reservation=number, hours=hours)
         return self._transport.post("/v1/realtime/change", request, CoresReserved).reservation

@@ -42,7 +42,7 @@ class ReserveCoresRequest(Request, frozen=True):
 class ReleaseCoresRequest(Request, frozen=True):
     """End a reservation now, if it has not ended: `POST /v1/realtime/release`."""
 
-    id: ReservationId
+    reservation: ReservationId
 
 
 class ChangeReservationRequest(Request, frozen=True):
@@ -51,7 +51,7 @@ class ChangeReservationRequest(Request, frozen=True):
     None is for no limit; one that is over ends now.
     """
 
-    id: ReservationId
+    reservation: ReservationId
     hours: _Hours
 
 

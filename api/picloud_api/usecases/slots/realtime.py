@@ -167,11 +167,11 @@ class RealtimeCores:
             return later if later.is_active(now) else structs.replace(later, released_at=now)
 
         try:
-            record = await self._change(account, request.id, changed)
+            record = await self._change(account, request.reservation, changed)
         except _Ended:
-            text = f"Reservation {request.id} has ended: make a new one."
+            text = f"Reservation {request.reservation} has ended: make a new one."
             raise RequestConflict(text) from None
-        return _shown(request.id, record, await self._prices.history(), now)
+        return _shown(request.reservation, record, await self._prices.history(), now)
 
     async def release_all(self, account: str) -> None:
         """End every reservation of an account."""
@@ -252,7 +252,7 @@ class RealtimeCores:
                 raise NotFound(
                     f"There is no reservation {number} in your account; `picloud realtime list` "
                     "shows them.",
-                    field="id",
+                    field="reservation",
                 )
             new = changed(record)
             if new != record:

@@ -144,17 +144,17 @@ async def test_its_hours_can_be_changed(api: ApiHarness) -> None:
     await start(api, 1)
     api.now += HOUR_S / 2
 
-    longer = await change(ACCOUNT, ChangeReservationRequest(id=reserved.id, hours=2.0))
+    longer = await change(ACCOUNT, ChangeReservationRequest(reservation=reserved.id, hours=2.0))
     assert longer.until_at == (longer.started_at or 0) + 2 * HOUR_S
-    endless = await change(ACCOUNT, ChangeReservationRequest(id=reserved.id, hours=None))
+    endless = await change(ACCOUNT, ChangeReservationRequest(reservation=reserved.id, hours=None))
     assert endless.until_at is None
     for _ in range(2):
-        ended = await change(ACCOUNT, ChangeReservationRequest(id=reserved.id, hours=0.25))
+        ended = await change(ACCOUNT, ChangeReservationRequest(reservation=reserved.id, hours=0.25))
         assert ended.until_at == api.now
 
     await look(api)
     with pytest.raises(RequestConflict, match="has ended"):
-        await change(ACCOUNT, ChangeReservationRequest(id=reserved.id, hours=8.0))
+        await change(ACCOUNT, ChangeReservationRequest(reservation=reserved.id, hours=8.0))
     assert (await api.use_cases.accounts.job_usage.read(ACCOUNT, JobUsageRequest())).rows
 
 
@@ -165,7 +165,7 @@ async def test_those_of_other_accounts_do_not_exist(api: ApiHarness) -> None:
     assert await cores(api).list(ACCOUNT) == []
     with pytest.raises(NotFound, match=f"no reservation {reserved.id} in your account"):
         await cores(api).release(ACCOUNT, reserved.id)
-    request = ChangeReservationRequest(id=reserved.id, hours=1.0)
+    request = ChangeReservationRequest(reservation=reserved.id, hours=1.0)
     with pytest.raises(NotFound):
         await cores(api).change(ACCOUNT, request)
 
