@@ -337,13 +337,14 @@ def test_files_are_the_same_store(prefix: str, tmp_path: Path) -> None:
 def test_the_commands(prefix: str, tmp_path: Path, picloud: Callable[..., Exited]) -> None:
     """Each command prints what its function returns, and errors in one line."""
     (tmp_path / "a.txt").write_text("one\n", encoding="utf-8")
+    (tmp_path / "c.txt").write_text("zero\n", encoding="utf-8")
     digest = hashlib.md5(b"one\n").hexdigest()
     source = str(tmp_path / "a.txt")
     for command in (
         ("put", source, "-p", prefix),
         ("sync-to-cloud", source, f"{prefix}/b.txt"),
         ("sync-from-cloud", f"{prefix}/a.txt", source),
-        ("mpsafe-get", "b.txt", str(tmp_path / "c.txt"), "-p", prefix, "-t", "5"),
+        ("mpsafe-get", "b.txt", str(tmp_path / "c.txt"), "-p", prefix, "-t", "5", "-s"),
         ("get", "a.txt", str(tmp_path / "d.txt"), "-p", prefix, "--end-byte", "2"),
     ):
         assert picloud("bucket", *command).code == 0, command
@@ -357,6 +358,7 @@ def test_the_commands(prefix: str, tmp_path: Path, picloud: Callable[..., Exited
     assert picloud("bucket", "get-md5", "a.txt", "-p", prefix).out == f"{digest}\n"
     assert picloud("bucket", "get", f"{prefix}/a.txt", "-").out == "one\n"
     assert f"size\t4\nmd5sum\t{digest}" in picloud("bucket", "info", f"{prefix}/a.txt").out
+    assert (tmp_path / "c.txt").read_text(encoding="utf-8") == "one\n"
     assert (tmp_path / "d.txt").read_text(encoding="utf-8") == "on"
     assert picloud("bucket", "exists", "a.txt", "-p", prefix).out == "yes\n"
     assert picloud("bucket", "remove", "a.txt", "none", "-p", prefix).code == 0

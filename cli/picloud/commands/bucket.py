@@ -291,14 +291,19 @@ def mpsafe_get(
             help="Stop waiting for another process after this time.",
         ),
     ] = None,
+    sync: Annotated[
+        bool,
+        typer.Option("--sync", "-s", help="Write a file that exists if the object differs."),
+    ] = False,
 ) -> None:
     """Write an object to a file once for several processes of this machine.
 
     \b
     Examples:
       $ picloud bucket mpsafe-get model.bin /tmp/model.bin --timeout 60
+      $ picloud bucket mpsafe-get model.bin /tmp/model.bin --sync
     """  # noqa: D301 - \b keeps the lines apart
-    bucket.mpsafe_get(obj_path, file_path, prefix, start_byte, end_byte, timeout)
+    bucket.mpsafe_get(obj_path, file_path, prefix, start_byte, end_byte, timeout, sync)
 
 
 @app.command("make-public")

@@ -319,7 +319,7 @@ class CloudBucketObject(io.RawIOBase):
 
     def peek(self, size: int = 0, /) -> bytes:
         """Return bytes at the position without moving: at least one, except at the end."""
-        offset = self._fill()
+        offset = self._fill(self._at)
         return self._buffer[offset : offset + max(size, io.DEFAULT_BUFFER_SIZE)]
 
     def readinto(self, buffer: Any, /) -> int:
@@ -336,43 +336,46 @@ class CloudBucketObject(io.RawIOBase):
         if wanted > PIECE_BYTES:
             self._check_open()
             data = b"".join(pieces(self._version, self._at, self._at + wanted))
-            self._at += wanted
-            return data
-        return b"".join(self._blocks(wanted))
+        else:
+            data = b"".join(self._blocks(wanted))
+        self._at += len(data)  # only now: after an error the same bytes are read again
+        return data
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """Return the bytes up to and including the next newline, at most `size`."""
         left = max(0, self._end - self._at)
         wanted = left if size is None or size < 0 else min(size, left)
-        blocks = []
+        blocks, at = [], self._at
         while wanted > 0:
-            offset = self._fill()
+            offset = self._fill(at)
             newline = self._buffer.find(b"\n", offset, offset + wanted)
             end = newline + 1 if newline >= 0 else min(len(self._buffer), offset + wanted)
             blocks.append(self._buffer[offset:end])
-            self._at += end - offset
+            at += end - offset
             wanted = 0 if newline >= 0 else wanted - (end - offset)
+        self._at = at
         return b"".join(blocks)
 
     def _blocks(self, wanted: int) -> Iterator[bytes]:
+        at = self._at
         while wanted > 0:
-            offset = self._fill()
+            offset = self._fill(at)
             block = self._buffer[offset : offset + wanted]
             yield block
-            self._at += len(block)
+            at += len(block)
             wanted -= len(block)
 
-    def _fill(self) -> int:
-        """Request the bytes at the position unless they are there; return where they begin."""
+    def _fill(self, at: int) -> int:
+        """Request the bytes at a position unless they are there; return where they begin."""
         self._check_open()
-        offset = self._at - self._buffer_at
+        offset = at - self._buffer_at
         if 0 <= offset < len(self._buffer):
             return offset
         follows = offset == len(self._buffer)
         self._next_bytes = min(PIECE_BYTES, self._next_bytes * 2) if follows else FIRST_BYTES
-        end = min(self._end, self._at + self._next_bytes)
-        self._buffer = self._version.read(self._at, end)
-        self._buffer_at = self._at
+        end = min(self._end, at + self._next_bytes)
+        self._buffer = self._version.read(at, end)
+        self._buffer_at = at
         return 0
 
     def readall(self) -> bytes:
