@@ -17,6 +17,7 @@ from picloud_model.wire.environment import Recipe
 from tests.contract.gadget import GADGET, make_wheel
 from tests.e2e.stack_docker import daemon
 from tests.polling import eventually
+from tests.servers import base_page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -181,3 +182,8 @@ async def test_a_setup_machine_in_which_a_command_runs_is_not_saved(images: Dock
         await images.snapshot(MACHINE)
     with pytest.raises(Unavailable, match="Docker has no container"):
         await images.serve_shell("sha256:" + "8" * 64, TunnelOrder(22, 1, "ticket"))
+
+
+def test_the_reference_lists_what_the_base_has() -> None:
+    """`python -m tests.servers.base_page` writes it."""
+    assert base_page.PAGE.read_text(encoding="utf-8") == base_page.page(daemon())

@@ -28,6 +28,8 @@ class ContainerTools(msgspec.Struct, frozen=True, kw_only=True):
             **{name: self.variables[name] for name in self.variables if name not in _OF_MACHINE},
             **({"SSL_CERT_FILE": f"{TOOLS}/certificates"} if self._certificates() else {}),
             "UV_NO_CACHE": "1",
+            # The cache is in /tmp, which is another file system.
+            "UV_LINK_MODE": "copy",
             "UV_NO_PROGRESS": "1",
             "UV_PYTHON_DOWNLOADS": "never",
         }

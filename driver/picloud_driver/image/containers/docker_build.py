@@ -194,7 +194,7 @@ class DockerBuild(msgspec.Struct, frozen=True, kw_only=True):
         await container.as_root("make the environment", _MAKE_FOLDER)
         await container.as_nobody("make its Python", [*make, ENVIRONMENT], variables)
         if self.recipe.pip:
-            install = [uv, "pip", "install", "--link-mode", "copy", "--python", _PYTHON]
+            install = [uv, "pip", "install", "--python", _PYTHON]
             install += ["--constraints", f"{TOOLS}/recipe/constraints.txt"]
             install += ["--requirements", f"{TOOLS}/recipe/requirements.txt"]
             await container.as_nobody("install packages", install, variables)
