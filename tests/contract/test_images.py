@@ -118,7 +118,7 @@ async def test_two_builds_of_an_image_are_one(images: VenvImages, tmp_path: Path
         (Recipe(test=["python", "-c", "1/0"]), "test: .*ZeroDivisionError: division by zero"),
         (Recipe(test=["no-such-program"]), "test: there is no program 'no-such-program'"),
         (Recipe(test=["sh", "-c", "exit 3"]), "test: exit status 3"),
-        (Recipe(commands=["true", "false; true"]), "command 2: exit status 1"),
+        (Recipe(commands=["true", "false; true"]), r"command 2 \(false; true\): exit status 1"),
     ],
 )
 async def test_a_failing_step_is_named_with_its_output(

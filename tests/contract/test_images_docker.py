@@ -180,6 +180,10 @@ async def test_a_setup_machine_in_which_a_command_runs_is_not_saved(images: Dock
 
     with pytest.raises(RequestConflict, match="A command runs in the setup machine: 'sleep 1234'"):
         await images.snapshot(MACHINE)
+    daemon().docker("rm", "--force", name)
+    with pytest.raises(Unavailable, match="The setup machine does not run; picloud env modify"):
+        await images.snapshot(MACHINE)
+    assert (await images.find(MACHINE)).state is ImageState.ABSENT
     with pytest.raises(Unavailable, match="Docker has no container"):
         await images.serve_shell("sha256:" + "8" * 64, TunnelOrder(22, 1, "ticket"))
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LONGEST_S: Final = 1800.0
 """How long one step of a build may take."""
+_NAME: Final = 80
+"""How much of a command is shown in its name."""
 _CHUNK: Final = 64 * 1024
 _OFFLINE: Final = ("client error (Connect)", "dns error", "network was disabled")
 
@@ -31,10 +33,22 @@ def numbered(lines: Sequence[str]) -> list[tuple[str, list[str]]]:
     """Return the names and commands of the steps that run the lines of a recipe.
 
     >>> numbered(["make install"])
-    [('command 1', ['/bin/sh', '-e', '-c', 'make install'])]
+    [('command 1 (make install)', ['/bin/sh', '-e', '-c', 'make install'])]
     """
-    commands = (["/bin/sh", "-e", "-c", line] for line in lines)
-    return [(f"command {number}", command) for number, command in enumerate(commands, 1)]
+    return [
+        (f"command {number} ({_shortened(line)})", ["/bin/sh", "-e", "-c", line])
+        for number, line in enumerate(lines, 1)
+    ]
+
+
+def _shortened(line: str) -> str:
+    """Return the beginning of a line as one line.
+
+    >>> _shortened("make   install")
+    'make install'
+    """
+    text = " ".join(line.split())
+    return text if len(text) <= _NAME else f"{text[: _NAME - 4]} ..."
 
 
 class BuildStep(msgspec.Struct, frozen=True, kw_only=True):

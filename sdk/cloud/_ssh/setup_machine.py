@@ -12,6 +12,7 @@ from picloud_model.wire import Options
 
 from cloud._arguments.options import CallOptions
 from cloud._client.current import client
+from cloud._config.border import warn
 from cloud._resources import ssh
 from cloud._resources.setup_machine import SetupMachineClient
 from cloud._resources.tunnel import TunnelClient
@@ -49,6 +50,8 @@ def start(name: str, base: str | None = None, desc: str | None = None) -> int | 
         CloudException: When the machine cannot be opened.
     """
     machine = machines().open(name, base, desc)
+    if machine.lost:
+        warn(f"The setup machine of {name!r} was lost with what was not saved, and begins again.")
     while machine.state == "preparing":
         time.sleep(_LOOK_EVERY_S)
         machine = machines().get(name)

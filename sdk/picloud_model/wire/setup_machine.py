@@ -75,7 +75,8 @@ class SetupMachine(Answer, frozen=True):
 
     When it is "ready" and `is_job`, a job that names `env` as its environment is the machine. `jid`
     is this job while it is not over; None before it is submitted. A machine that is a
-    container runs when it is "ready". `problem` tells why a machine is "failed".
+    container runs when it is "ready". `problem` tells why a machine is "failed". The answer to a
+    request that opens it tells whether it was `lost` with what was not saved, and begins again.
     """
 
     name: str
@@ -84,6 +85,7 @@ class SetupMachine(Answer, frozen=True):
     problem: str = ""
     jid: int | None = None
     is_job: bool = True
+    lost: bool = False
 
 
 class MachineShell(msgspec.Struct, frozen=True, array_like=True):

@@ -101,8 +101,9 @@ class SetupMachines:
             if record.setup is not None:
                 # A machine that was lost begins again as what was saved last.
                 origin = record.current.image if record.current else record.setup.origin
+                lost = (await self._images.find(record.setup.image)).state is ImageState.ABSENT
                 await self._images.open(record.setup.image, origin)
-                return await self.get(account, name)
+                return replace(await self.get(account, name), lost=lost)
             if record.current is None and not record.base:
                 raise RequestConflict(unbuilt(name, record), field="name")
         else:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from picloud_model.errors import Unavailable
 
 from picloud_driver.docker.engine import Engine
 from picloud_driver.image import worker_packages
@@ -147,9 +148,13 @@ class ContainerMachine(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             RequestConflict: When one does; it names the command. A shell that waits for input is
                 not one.
+            Unavailable: When the machine does not run.
         """
         engine = Engine(self.host)
         main = engine.main_process(self.name)
+        if not main:
+            message = "The setup machine does not run; picloud env modify NAME starts it again."
+            raise Unavailable(message)
         refuse_commands(commands(engine.processes(self.name, _COLUMNS), str(main)))
 
     def _container(self, log: BuildLog, scratch: Path) -> BuildContainer:

@@ -108,6 +108,24 @@ async def test_the_job_of_a_machine_ends_with_it(api: ApiHarness) -> None:
     assert await image_of(api, machine.env) != image
 
 
+async def test_a_machine_that_was_lost_begins_again_as_what_was_saved(api: ApiHarness) -> None:
+    """The answer to the request that opens it says so, once."""
+    machines, images = api.use_cases.setup_machines, api.server.ports.images
+    await build(api, "plots", a="1")
+    machine = await opened(api, "plots")
+    lost = await image_of(api, machine.env)
+    assert isinstance(images, VenvImages)
+    (images.folder.image(lost) / "note").write_text("1")
+    await images.remove(lost)
+    request = wire.OpenSetupRequest(name="plots")
+
+    assert (await machines.open(ACCOUNT, request)).lost
+    await opened(api, "plots")
+    assert not (await machines.open(ACCOUNT, request)).lost
+    assert (images.folder.image(lost) / "a").read_text() == "1"
+    assert not (images.folder.image(lost) / "note").exists()
+
+
 async def test_only_what_can_be_changed_has_a_machine(api: ApiHarness) -> None:
     """A name that is taken, an unknown base, and environments of others are refused."""
     machines, environments = api.use_cases.setup_machines, api.use_cases.environments
