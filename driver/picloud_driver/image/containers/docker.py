@@ -134,6 +134,7 @@ class DockerImages(ImagePort):
 
         async def make(log: BuildLog, scratch: Path) -> None:
             if await asyncio.to_thread(self._engine.main_process, container.name) is None:
+                (container.folder / _BEGUN).unlink(missing_ok=True)
                 await container.start(log, scratch, self.container(image))
                 signature = await container.signature(log, scratch)
                 BegunMachine(image, signature).write(container.folder / _BEGUN)
@@ -178,8 +179,8 @@ class DockerImages(ImagePort):
             if process is not None:
                 state = ImageState.READY if process else ImageState.FAILED
                 return Image(state=state, problem="" if process else _STOPPED)
-            if self._details(image).exists():
-                # It was built once, for an earlier worker or in a docker that has lost it.
+            if self._details(image).exists() or (self._machine(image).folder / _BEGUN).exists():
+                # It was there once, for an earlier worker or in a docker that has lost it.
                 return Image(state=ImageState.ABSENT)
             problem = self._builds.problem(image)
             return Image(state=ImageState.FAILED if problem else ImageState.ABSENT, problem=problem)
