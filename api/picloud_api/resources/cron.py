@@ -11,6 +11,7 @@ from picloud_model.wire.cron import (
     CronsListed,
     CronsRequest,
     CronStarted,
+    DeregisterCronRequest,
     RegisterCronRequest,
     RunCronRequest,
 )
@@ -61,8 +62,8 @@ class CronResource:
     async def on_post_deregister(self, request: Request, response: Response) -> None:
         """Remove a cron job."""
         account = await self._account(request)
-        body = await read_body(request, CronRequest)
-        await self._crons.deregister(account, body.label)
+        body = await read_body(request, DeregisterCronRequest)
+        await self._crons.deregister(account, body.label, body.request_id)
         await write_body(request, response, Answer())
 
 
@@ -71,5 +72,5 @@ ROUTES: Final = (
     post("/v1/crons/list", CronResource, CronsRequest, CronsListed),
     post("/v1/crons/info", CronResource, CronRequest, CronInfo),
     post("/v1/crons/run", CronResource, RunCronRequest, CronStarted),
-    post("/v1/crons/deregister", CronResource, CronRequest, Answer),
+    post("/v1/crons/deregister", CronResource, DeregisterCronRequest, Answer),
 )

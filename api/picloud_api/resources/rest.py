@@ -16,6 +16,7 @@ from picloud_model.wire.rest import (
     Invoked,
     InvokeRequest,
     PublishRequest,
+    RemoveEndpointRequest,
     RevokeEndpointKeyRequest,
     RollbackRequest,
 )
@@ -74,8 +75,8 @@ class EndpointResource:
     async def on_post_remove(self, request: Request, response: Response) -> None:
         """Remove an endpoint."""
         account = await self._account(request)
-        body = await read_body(request, EndpointRequest)
-        await self._endpoints.remove(account, body.label)
+        body = await read_body(request, RemoveEndpointRequest)
+        await self._endpoints.remove(account, body.label, body.request_id)
         await write_body(request, response, Answer())
 
     async def on_post_keys(self, request: Request, response: Response) -> None:
@@ -94,7 +95,7 @@ class EndpointResource:
         """Revoke a key of an endpoint."""
         account = await self._account(request)
         body = await read_body(request, RevokeEndpointKeyRequest)
-        await self._keys.revoke(account, body.label, body.key)
+        await self._keys.revoke(account, body)
         await write_body(request, response, Answer())
 
 
@@ -104,7 +105,7 @@ ROUTES: Final = (
     post("/v1/rest/info", EndpointResource, EndpointRequest, EndpointInfo),
     post("/v1/rest/invoke", EndpointResource, InvokeRequest, Invoked),
     post("/v1/rest/rollback", EndpointResource, RollbackRequest, EndpointInfo),
-    post("/v1/rest/remove", EndpointResource, EndpointRequest, Answer),
+    post("/v1/rest/remove", EndpointResource, RemoveEndpointRequest, Answer),
     post("/v1/rest/keys", EndpointResource, EndpointKeyRequest, EndpointKeyMade),
     post("/v1/rest/keys/list", EndpointResource, EndpointRequest, EndpointKeysListed),
     post("/v1/rest/keys/revoke", EndpointResource, RevokeEndpointKeyRequest, Answer),

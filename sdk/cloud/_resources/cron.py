@@ -12,6 +12,7 @@ from picloud_model.wire.cron import (
     CronsListed,
     CronsRequest,
     CronStarted,
+    DeregisterCronRequest,
     RegisterCronRequest,
     RunCronRequest,
 )
@@ -36,7 +37,8 @@ class CronClient:
 
     def deregister(self, label: str) -> None:
         """Remove a cron job."""
-        self._transport.post("/v1/crons/deregister", CronRequest(label=label), Answer)
+        request = DeregisterCronRequest(label=label, request_id=os.urandom(16).hex())
+        self._transport.post("/v1/crons/deregister", request, Answer)
 
     def run(self, label: str) -> int:
         """Start a job of a cron job now; return its jid."""

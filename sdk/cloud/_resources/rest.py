@@ -17,6 +17,7 @@ from picloud_model.wire.rest import (
     Invoked,
     InvokeRequest,
     ListedEndpointKey,
+    RemoveEndpointRequest,
     RevokeEndpointKeyRequest,
     RollbackRequest,
 )
@@ -41,7 +42,8 @@ class EndpointClient:
 
     def remove(self, label: str) -> None:
         """Remove an endpoint."""
-        self._transport.post("/v1/rest/remove", EndpointRequest(label=label), Answer)
+        request = RemoveEndpointRequest(label=label, request_id=os.urandom(16).hex())
+        self._transport.post("/v1/rest/remove", request, Answer)
 
     def list(self) -> list[EndpointInfo]:
         """Return all endpoints, in the order of their labels."""
@@ -68,7 +70,8 @@ class EndpointClient:
 
     def revoke_key(self, label: str, key: str) -> None:
         """Revoke a key of an endpoint."""
-        request = RevokeEndpointKeyRequest(label=label, key=key)
+        request_id = os.urandom(16).hex()
+        request = RevokeEndpointKeyRequest(label=label, key=key, request_id=request_id)
         self._transport.post("/v1/rest/keys/revoke", request, Answer)
 
     def invoke(self, label: str, calls: Sequence[dict[str, Any]]) -> range:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from picloud_model.wire.body import Answer, Request, ShortLabel, SubmitId
+from picloud_model.wire.body import Answer, RemovalId, Request, ShortLabel, SubmitId
 from picloud_model.wire.job import SubmitRequest
 
 MAX_CRONS: Final = 1000
@@ -43,9 +43,19 @@ class RegisterCronRequest(Request, frozen=True):
 
 
 class CronRequest(Request, frozen=True):
-    """Name a cron job: `POST /v1/crons/info`, `POST /v1/crons/deregister`."""
+    """Name a cron job: `POST /v1/crons/info`."""
 
     label: ShortLabel
+
+
+class DeregisterCronRequest(Request, frozen=True):
+    """Remove a cron job: `POST /v1/crons/deregister`.
+
+    A request that repeats a `request_id` changes nothing.
+    """
+
+    label: ShortLabel
+    request_id: RemovalId = ""
 
 
 class RunCronRequest(Request, frozen=True):

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from picloud_model.wire.argument_type import ArgumentType
-from picloud_model.wire.body import Answer, Request, ShortLabel, SubmitId
+from picloud_model.wire.body import Answer, RemovalId, Request, ShortLabel, SubmitId
 from picloud_model.wire.job import SubmitRequest
 from picloud_model.wire.original import OriginalAnswer
 
@@ -98,9 +98,19 @@ class PublishRequest(Request, frozen=True, kw_only=True):
 
 
 class EndpointRequest(Request, frozen=True):
-    """Name an endpoint: `POST /v1/rest/info`, `.../rest/remove`, `.../rest/keys/list`."""
+    """Name an endpoint: `POST /v1/rest/info`, `POST /v1/rest/keys/list`."""
 
     label: ShortLabel
+
+
+class RemoveEndpointRequest(Request, frozen=True):
+    """Remove an endpoint: `POST /v1/rest/remove`.
+
+    A request that repeats a `request_id` changes nothing.
+    """
+
+    label: ShortLabel
+    request_id: RemovalId = ""
 
 
 class EndpointsRequest(Request, frozen=True):
@@ -182,10 +192,14 @@ class EndpointKeyMade(Answer, frozen=True):
 
 
 class RevokeEndpointKeyRequest(Request, frozen=True):
-    """Revoke a key of an endpoint, by its id: `POST /v1/rest/keys/revoke`."""
+    """Revoke a key of an endpoint, by its id: `POST /v1/rest/keys/revoke`.
+
+    A request that repeats a `request_id` changes nothing.
+    """
 
     label: ShortLabel
     key: Annotated[str, Meta(max_length=100)]
+    request_id: RemovalId = ""
 
 
 class ListedEndpointKey(Answer, frozen=True):

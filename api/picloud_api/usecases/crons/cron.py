@@ -29,6 +29,7 @@ from picloud_model.wire.cron import (
     CronStarted,
 )
 
+from picloud_api.engine.process.removal import is_repeated
 from picloud_api.store import layout
 from picloud_api.store.commits import CommitGroup
 from picloud_api.store.records import CronRecord, Event, EventKind
@@ -102,8 +103,8 @@ class Crons:
 
         return await self._info(account, request.label, await self._commits.run(plan))
 
-    async def deregister(self, account: str, label: str) -> None:
-        """Remove a cron job; its jobs stay.
+    async def deregister(self, account: str, label: str, request_id: str = "") -> None:
+        """Remove a cron job; its jobs stay. A repeated request changes nothing.
 
         Raises:
             CronNotFound: When the account has no such cron job; all methods below raise it, too.
@@ -111,6 +112,8 @@ class Crons:
         key = layout.cron(account, label)
 
         async def plan(draft: Draft) -> None:
+            if await is_repeated(draft, account, request_id):
+                return
             await self._existing(await draft.fresh(key), account, label)
             draft.delete(key)
 

@@ -17,11 +17,12 @@ from picloud_model.wire.rest import (
     ListedEndpointKey,
 )
 
+from picloud_api.engine.process.removal import is_repeated
 from picloud_api.store.rest_record import EndpointAccess, EndpointKey, EndpointRecord, endpoint_key
 from picloud_api.usecases.rest.rest import existing
 
 if TYPE_CHECKING:
-    from picloud_model.wire.rest import EndpointKeyRequest
+    from picloud_model.wire.rest import EndpointKeyRequest, RevokeEndpointKeyRequest
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
@@ -84,16 +85,19 @@ class EndpointKeys:
             keys=[ListedEndpointKey(id=each.id, created_at=each.created_at) for each in keys]
         )
 
-    async def revoke(self, account: str, label: str, name: str) -> None:
-        """Remove a key of an endpoint, at once.
+    async def revoke(self, account: str, request: RevokeEndpointKeyRequest) -> None:
+        """Remove a key of an endpoint, at once. A repeated request changes nothing.
 
         Raises:
             EndpointNotFound: When the account has no such endpoint.
             KeyNotFound: When the endpoint has no such key.
         """
+        label, name = request.label, request.key
         key = endpoint_key(account, label)
 
         async def plan(draft: Draft) -> None:
+            if await is_repeated(draft, account, request.request_id):
+                return
             record = existing(await draft.fresh(key), label)
             kept = tuple(each for each in record.access.keys if each.id != name)
             if len(kept) == len(record.access.keys):

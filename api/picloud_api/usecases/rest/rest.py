@@ -27,6 +27,7 @@ from picloud_model.wire.rest import (
     Invoked,
 )
 
+from picloud_api.engine.process.removal import is_repeated
 from picloud_api.store.rest_record import (
     EndpointAccess,
     EndpointRecord,
@@ -148,8 +149,8 @@ class Endpoints:
         self._warm_changed.set()
         return _info(account, request.label, record)
 
-    async def remove(self, account: str, label: str) -> None:
-        """Remove an endpoint; the jobs of its calls stay.
+    async def remove(self, account: str, label: str, request_id: str = "") -> None:
+        """Remove an endpoint; the jobs of its calls stay. A repeated request changes nothing.
 
         Raises:
             EndpointNotFound: When the account has no such endpoint; all methods below raise it,
@@ -158,6 +159,8 @@ class Endpoints:
         key = endpoint_key(account, label)
 
         async def plan(draft: Draft) -> None:
+            if await is_repeated(draft, account, request_id):
+                return
             record = existing(await draft.fresh(key), label)
             draft.delete(key)
             for version in record.others:

@@ -19,6 +19,7 @@ from picloud_model.wire.rest import (
     EndpointKeyRequest,
     InvokeRequest,
     PublishRequest,
+    RevokeEndpointKeyRequest,
 )
 
 from tests.unit.api.api_harness import ACCOUNT
@@ -91,11 +92,11 @@ async def test_a_revoked_key_is_refused_at_once(api: ApiHarness) -> None:
     await publish(api)
     keys = [await create(api) for _ in range(2)]
 
-    await api.use_cases.rest.keys.revoke(ACCOUNT, "e", keys[0].id)
+    await api.use_cases.rest.keys.revoke(ACCOUNT, RevokeEndpointKeyRequest("e", keys[0].id))
 
     assert [await is_valid(api, each) for each in keys] == [False, True]
     with pytest.raises(KeyNotFound, match="'e' has no key"):
-        await api.use_cases.rest.keys.revoke(ACCOUNT, "e", keys[0].id)
+        await api.use_cases.rest.keys.revoke(ACCOUNT, RevokeEndpointKeyRequest("e", keys[0].id))
 
 
 async def test_keys_stay_when_the_label_is_published_again(api: ApiHarness) -> None:
@@ -141,7 +142,8 @@ async def test_an_endpoint_that_does_not_exist_has_no_keys(api: ApiHarness) -> N
     """Each operation says so."""
     keys = api.use_cases.rest.keys
     assert not await keys.is_public(ACCOUNT, "e")
-    for refused in (create(api), keys.list(ACCOUNT, "e"), keys.revoke(ACCOUNT, "e", "r")):
+    revoked = keys.revoke(ACCOUNT, RevokeEndpointKeyRequest("e", "r"))
+    for refused in (create(api), keys.list(ACCOUNT, "e"), revoked):
         with pytest.raises(EndpointNotFound):
             await refused
 
