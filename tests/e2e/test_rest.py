@@ -10,6 +10,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date  # noqa: TC003 - annotations of a published function are read
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -36,6 +37,13 @@ FACTOR = 2
 def scaled(x: int, times: float = FACTOR, *, name: str | None = None) -> dict[str, Any]:
     """Return arguments as they arrived, and a number that needs a global of this module."""
     return {"value": FACTOR * x, "times": times, "name": name}
+
+
+def halved(x: int) -> int:
+    """Return the half of an even number."""
+    if x % 2:
+        raise ValueError(f"{x} is odd")
+    return x // 2
 
 
 class Color(enum.Enum):
@@ -142,6 +150,28 @@ def test_published_functions_over_http(client: Client) -> None:
     assert (described["label"], described["parameters"][0]["name"]) == ("http", "x")
     with current_client(client):
         rest.remove("http")
+
+
+def test_each_of_many_calls_gets_its_own_result(client: Client) -> None:
+    """Calls that arrive together share a batch, and yet each is a job of its own."""
+    with current_client(client):
+        url = rest.publish(halved, "halved", warm=1)
+        assert post(client, url, b"x=0", Prefer="wait=30")[0] == 200
+
+        def call(x: int) -> tuple[int, int, Any]:
+            status, answer = post(client, url, f"x={x}".encode(), Prefer="wait=30")
+            return x, status, answer
+
+        with ThreadPoolExecutor(16) as threads:
+            called = list(threads.map(call, range(80)))
+
+        assert {status for x, status, _ in called if x % 2 == 0} == {200}
+        assert [each["result"] for x, _, each in called if x % 2 == 0] == [*range(40)]
+        assert {status for x, status, _ in called if x % 2} == {500}
+        assert all(f"{x} is odd" in each["message"] for x, _, each in called if x % 2)
+        jids = [each["jid"] for x, _, each in called if x % 2 == 0]
+        assert len({*jids}) == 40
+        rest.remove("halved")
 
 
 def test_annotations_make_objects_of_arguments(client: Client) -> None:

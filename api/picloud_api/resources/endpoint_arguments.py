@@ -20,7 +20,7 @@ from picloud_api.resources.body import decode_body, hold_bytes, read_bytes
 if TYPE_CHECKING:
     from falcon.asgi import Request
 
-    from picloud_api.usecases.rest.call_arguments import Texts
+    from picloud_api.usecases.rest.arguments.call_arguments import Texts
 
 _MOST_FIELDS: Final = 1000
 _COPIES: Final = 3

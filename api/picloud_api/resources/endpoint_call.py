@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
-from uuid import uuid4
 
 import falcon
 import msgspec
@@ -178,11 +177,12 @@ class EndpointCallResource:
             return
         check_credential_is_meant(request)
         texts, arguments = await read_call(request)
-        key = request.get_header("Idempotency-Key") or uuid4().hex
+        key = request.get_header("Idempotency-Key")
+        if key and caller.guest:
+            key = f"{caller.guest}/{key}"  # one guest must not find the job of another by its key
         body = InvokeRequest(
             label=label,
-            # One guest must not find the job of another by its idempotency key.
-            submit_id=call_id(account, label, f"{caller.guest}/{key}" if caller.guest else key),
+            submit_id=call_id(account, label, key) if key else "",
             version=_version(version),
             calls=[arguments],
         )
@@ -231,7 +231,7 @@ class EndpointCallResource:
             check_credential_is_meant(request)
         root = f"/r/{account}/{label}" + (f"/v/{version}" if version else "")
         fields = (await read_request(request, root, is_guest=is_guest)).arguments()
-        body = InvokeRequest(label=label, submit_id=uuid4().hex, calls=[fields])
+        body = InvokeRequest(label=label, submit_id="", calls=[fields])
         jid = (await self._endpoints.invoke(account, body, found=endpoint, is_limited=True)).first
         answer = await self._response(request, caller, jid)
         await reauthenticate(request)
@@ -245,7 +245,9 @@ class EndpointCallResource:
 
     async def _response(self, request: Request, caller: _Caller, jid: int) -> AppResponse | None:
         hold = partial(hold_bytes, request)
-        waited = self._endpoints.response(caller.account, jid, hold, wire.LONGEST_POLL_S)
+        waited = self._endpoints.response(
+            caller.account, caller.label, jid, hold, wire.LONGEST_POLL_S
+        )
         try:
             return await self._waited(request, caller, jid, waited)
         except InvokedJobFailed as error:

@@ -32,6 +32,8 @@ _first: Final = attrgetter("first")
 
 LEASE_S: Final = 0.1
 """Expected work in a lease, in seconds."""
+SPLIT_S: Final = 0.001
+"""Expected work that is not split between slots, in seconds: one more lease costs as much."""
 LEASE_BYTES: Final = 1024 * 1024
 """Maximum number of bytes of arguments in a lease, unless one job has more."""
 LEASE_BATCHES: Final = 100
@@ -141,7 +143,7 @@ class LeasePlanner:
     def _count(self, batch: _OpenBatch, page: Page, budget_s: float) -> int:
         """Return how many jobs to lease: those that fill the budget, but no more than a fair share.
 
-        Of a function that was never measured it is one.
+        Of a function that was never measured it is one; very short jobs are not worth sharing.
         """
         seconds = self._seconds(batch)
         if seconds is None or not batch.header.options.restartable:
@@ -150,7 +152,8 @@ class LeasePlanner:
         here = sum(page.state.count(state) for state in LEASABLE)
         free = here + PAGE_JOBS * (len(queued.pages) - 1)
         share = -(-free // max(1, self._context.slot_sessions.count(queued.pool)))
-        return max(1, min(int(budget_s / seconds), share, PAGE_JOBS))
+        fair = max(share, min(here, int(SPLIT_S / seconds)))
+        return max(1, min(int(budget_s / seconds), fair, PAGE_JOBS))
 
     def _seconds(self, batch: _OpenBatch) -> float | None:
         function = (batch.queued.account, batch.header.function.digest)

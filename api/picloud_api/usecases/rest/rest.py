@@ -6,7 +6,7 @@ which the SDK stores when it publishes the function.
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,10 +16,9 @@ from picloud_model.errors import (
     RequestRefused,
     Unavailable,
 )
-from picloud_model.wire import MSGPACK, Content, PackPart, encode
+from picloud_model.wire import MSGPACK, encode
 from picloud_model.wire.application import APPLICATION
 from picloud_model.wire.rest import (
-    MAX_CALL_BYTES,
     MAX_ENDPOINTS,
     MAX_VERSIONS,
     EndpointInfo,
@@ -36,15 +35,15 @@ from picloud_api.store.rest_record import (
     rate_key,
     version_key,
 )
-from picloud_api.usecases.rest.argument_type import check_types
+from picloud_api.usecases.rest.arguments.argument_type import check_types
+from picloud_api.usecases.rest.arguments.call_arguments import read_arguments, read_texts
 from picloud_api.usecases.rest.call_address import Call, CallAddresses
-from picloud_api.usecases.rest.call_arguments import packed, read_arguments, read_texts
+from picloud_api.usecases.rest.call_jobs import CallJobs
 from picloud_api.usecases.rest.call_rate import CallRates
 from picloud_api.usecases.rest.warm_slots import put_warm
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Awaitable, Callable
 
     from picloud_model.wire.rest import InvokeRequest, PublishRequest
 
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
     from picloud_api.usecases.jobs.submit import SubmitJobs
     from picloud_api.usecases.rest.application import AppResponse
-    from picloud_api.usecases.rest.call_arguments import Texts
+    from picloud_api.usecases.rest.arguments.call_arguments import Texts
     from picloud_api.usecases.rest.call_result import CallResult, LargeCallResult
     from picloud_api.usecases.rest.result_reader import ResultReader
     from picloud_api.usecases.storage.blob import Blobs
@@ -95,7 +94,7 @@ class Endpoints:
         self._warm_changed = context.warm_slots.changed
         self._submit = submit
         self._results = results
-        self._blobs = blobs
+        self._calls = CallJobs(submit, blobs)
         self._rates = CallRates(context.commits, context.clock)
 
     async def publish(self, account: str, request: PublishRequest) -> EndpointInfo:
@@ -213,7 +212,7 @@ class Endpoints:
 
         Args:
             account: The account of the endpoint.
-            request: The calls.
+            request: The calls; without a submit id it is one call, and is not repeated.
             texts: More arguments of each, which arrived as text or files.
             found: The endpoint, if it has been read before.
             is_limited: Whether the rate limit of the endpoint applies.
@@ -233,32 +232,8 @@ class Endpoints:
             read_arguments(record.parameters, {**common, **given}, takes_any=record.takes_any)
             for given in request.calls
         ]
-        options = record.job.options
-        job = replace(
-            record.job,
-            submit_id=request.submit_id,
-            kind="call" if len(calls) == 1 else "map",
-            count=len(calls),
-            options=replace(options, label=options.label or request.label),
-            parts=[await self._part(account, calls)],
-        )
-        fingerprint = blake2b(encode(job), digest_size=16).digest()
-        parent = f"rest {request.label}"
-        submitted = await self._submit.submit(account, job, fingerprint, parent=parent)
-        return Invoked(first=submitted.first, count=submitted.count, version=record.version)
-
-    async def _part(self, account: str, calls: Sequence[Mapping[str, Any]]) -> PackPart:
-        """Return the arguments of calls; with large files they are stored as a blob."""
-        files = sum(len(each) for call in calls for each in call.values() if type(each) is bytes)
-        if files <= MAX_CALL_BYTES:
-            data = packed(calls)
-        else:
-            # The largest files take a tenth of a second, in which other requests are answered.
-            data = await asyncio.to_thread(packed, calls)
-        if len(data) <= MAX_CALL_BYTES:
-            return PackPart(0, len(calls), Content("", len(data), data))
-        (digest,) = (await self._blobs.store(account, [data])).digests
-        return PackPart(0, len(calls), Content(digest, len(data)))
+        first = await self._calls.submit(account, request, record.job, calls)
+        return Invoked(first=first, count=len(calls), version=record.version)
 
     async def result(
         self,
@@ -275,23 +250,26 @@ class Endpoints:
                 was published.
         """
         _, record = await self.find(account, label, call.version)
-        try:
+        with self._calls.waits(account, label), suppress(Unavailable):
             return await self._results.result(account, call.jid, record, hold, wait_s)
-        except Unavailable:
-            return None
+        return None
 
     async def response(
-        self, account: str, jid: int, hold: Callable[[int], Awaitable[Held]], wait_s: float
+        self,
+        account: str,
+        label: str,
+        jid: int,
+        hold: Callable[[int], Awaitable[Held]],
+        wait_s: float,
     ) -> AppResponse | None:
         """Return the response of an application; None if its job has not ended in time.
 
         Raises:
             InvokedJobFailed: When the job failed, or its result is not a response.
         """
-        try:
+        with self._calls.waits(account, label), suppress(Unavailable):
             return await self._results.response(account, jid, hold, wait_s)
-        except Unavailable:
-            return None
+        return None
 
     async def list(self, account: str) -> EndpointsListed:
         """Return the endpoints of an account."""

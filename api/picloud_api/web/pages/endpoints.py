@@ -12,8 +12,8 @@ from picloud_model.wire.rest import EndpointRequest, InvokeRequest, RollbackRequ
 
 from picloud_api.errors import status_of
 from picloud_api.resources.endpoint_document import endpoint_document
-from picloud_api.usecases.rest.argument_type import as_text, noun_of
-from picloud_api.usecases.rest.call_arguments import json_or_text
+from picloud_api.usecases.rest.arguments.argument_type import as_text, noun_of
+from picloud_api.usecases.rest.arguments.call_arguments import json_or_text
 from picloud_api.web.rendering import go_to
 from picloud_api.web.visitor import text_of
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
     from picloud_model.wire.rest import EndpointInfo, Parameter
 
-    from picloud_api.usecases.rest.call_arguments import Texts
+    from picloud_api.usecases.rest.arguments.call_arguments import Texts
     from picloud_api.usecases.use_cases import UseCases
     from picloud_api.web.rendering import Renderer
     from picloud_api.web.visitor import Visitor, Visitors

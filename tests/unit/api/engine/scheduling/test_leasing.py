@@ -40,6 +40,23 @@ async def test_two_slots_share_a_map(api: ApiHarness) -> None:
     assert len((await api.work(slots[0])).leases[0].jobs) <= 50
 
 
+async def test_very_short_jobs_are_not_shared(api: ApiHarness) -> None:
+    """A lease of its own would cost as much as ten jobs that do nothing; more are shared."""
+    slots = [await api.slot(), await api.slot()]
+    await api.submit(2)
+    first = (await api.work(slots[0])).leases[0]
+    await api.work(slots[0], reports=[report_of(first)], lease=False)
+    for count, leased in ((8, 8), (12, 10), (100, 50)):
+        await api.submit(count, priority=0)
+
+        leases = (await api.work(slots[0])).leases
+
+        assert len(leases[0].jobs) == leased
+        await api.work(slots[0], reports=[report_of(each) for each in leases], lease=False)
+        while rest := (await api.work(slots[0])).leases:
+            await api.work(slots[0], reports=[report_of(each) for each in rest], lease=False)
+
+
 async def test_small_batches_of_one_function_are_leased_together(api: ApiHarness) -> None:
     """Many calls of a fast function are leased in one reply."""
     slot = await api.slot()

@@ -6,7 +6,7 @@ import pickle
 from typing import Any
 
 import pytest
-from picloud_api.usecases.rest.call_arguments import packed, read_arguments, read_texts
+from picloud_api.usecases.rest.arguments.call_arguments import packed, read_arguments, read_texts
 from picloud_model import pack
 from picloud_model.errors import ArgumentRefused, TooLarge
 from picloud_model.wire.rest import MAX_CALL_BYTES, MAX_UPLOAD_BYTES, Parameter

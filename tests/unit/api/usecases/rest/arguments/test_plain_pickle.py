@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from picloud_api.usecases.rest.plain_pickle import call_pickle
+from picloud_api.usecases.rest.arguments.plain_pickle import call_pickle
 from picloud_model.errors import ArgumentRefused
 from picloud_model.plain_value import MAX_DEPTH, plain_value
 

@@ -9,8 +9,8 @@ from picloud_model import pack
 from picloud_model.errors import ArgumentRefused, TooLarge
 from picloud_model.wire.rest import MAX_CALL_BYTES, MAX_UPLOAD_BYTES
 
-from picloud_api.usecases.rest.argument_type import SCALARS, fitted, from_text, json_of
-from picloud_api.usecases.rest.plain_pickle import call_pickle
+from picloud_api.usecases.rest.arguments.argument_type import SCALARS, fitted, from_text, json_of
+from picloud_api.usecases.rest.arguments.plain_pickle import call_pickle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

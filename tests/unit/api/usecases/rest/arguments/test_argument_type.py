@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from picloud_api.usecases.rest.argument_type import check_types, fitted, from_text
+from picloud_api.usecases.rest.arguments.argument_type import check_types, fitted, from_text
 from picloud_model.errors import ArgumentRefused, RequestRefused
 from picloud_model.wire.argument_type import ArgumentType, TypeField
 from picloud_model.wire.rest import Parameter

@@ -1,0 +1,1 @@
+"""Arguments of calls of published functions: checked against types, and packed for jobs."""
