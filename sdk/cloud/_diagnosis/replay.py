@@ -19,6 +19,7 @@ from picloud_pickle.patches.applied import AppliedPatches
 from picloud_pickle.results import code
 
 from cloud._config.settings import set_variables
+from cloud._diagnosis.code_editing import edited_bundle
 from cloud._jobs.pack_parts import pack_parts
 from cloud._jobs.submit import INLINE_FUNCTION_BYTES, random_id
 from cloud._packing import PackingError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cloud._client.client import Client
+    from cloud._diagnosis.code_editing import CodeEditing
 
 
 class Replay:
@@ -37,12 +39,14 @@ class Replay:
     Args:
         client: The client that the job is read with.
         jid: The job.
+        editing: Has its code edited first; None to run it as it was sent.
 
     Attributes:
         inputs: What the job ran with.
         function: Its function.
         args: Its positional arguments.
         kwargs: Its keyword arguments.
+        tree: The directory of its modules; None without any.
         differences: What is not as it was in the job, in a sentence each.
 
     Raises:
@@ -50,8 +54,9 @@ class Replay:
             pickled them, or a package is missing.
     """
 
-    def __init__(self, client: Client, jid: int) -> None:
+    def __init__(self, client: Client, jid: int, editing: CodeEditing | None = None) -> None:
         self.inputs = inputs = client.inputs(jid)
+        self.tree: Path | None = None
         options = inputs.attributes
         self.differences = tuple(_differences(options))
         sys.modules["__main__"] = types.ModuleType("__main__")
@@ -60,15 +65,19 @@ class Replay:
         reference.collect(names, {}, patches)
         try:
             if inputs.bundle:
-                tree = str(fetched(inputs.bundle, client.blobs.fetch))
-                sys.path.insert(0, tree)
-                code.TREES.add(inputs.bundle, tree)
+                self.tree = fetched(inputs.bundle, client.blobs.fetch)
+                if editing is not None:
+                    self.tree = editing.modules(self.tree, inputs.attributes["function"])
+                sys.path.insert(0, str(self.tree))
+                code.TREES.add(inputs.bundle, str(self.tree))
             read = client.packer.result
             self.function: Callable[..., Any] = read(inputs.function, inputs.envelope, "function")
             self.args, self.kwargs = read(inputs.arguments, inputs.envelope, "arguments")
         except PackingError as error:
             raise CloudException(str(error), jid) from error.__cause__
         vars(sys.modules["__main__"]).update(names)
+        if editing is not None:
+            self.function = editing.function(self.function)
         AppliedPatches().make(patches)
         set_variables(options.get("os_env_vars") or {})
         with suppress(OSError):  # `differences` says so
@@ -123,22 +132,37 @@ async def _items(generator: Any) -> list[Any]:
     return [item async for item in generator]
 
 
-def submit_again(client: Client, jid: int) -> int:
+def submit_again(client: Client, jid: int, edited: Replay | None = None) -> int:
     """Create a job with the function, arguments, modules and options of another; return its jid.
 
     It depends on no job.
 
+    Args:
+        client: The client that the job is read and submitted with.
+        jid: The job.
+        edited: Has the function and the modules of the new job, if these were edited.
+
     Raises:
-        CloudException: When the server no longer has what the job ran with.
+        CloudException: When the server no longer has what the job ran with, or the edited function
+            cannot be pickled.
     """
     inputs = client.inputs(jid)
     attributes = dict(inputs.attributes)
     name = attributes.pop("function")
     del attributes["kind"]
+    function, bundle, sources = inputs.function, inputs.bundle, dict[str, bytes]()
+    if edited is not None:
+        try:
+            function = client.packer.function(edited.function).parcel
+        except PackingError as error:
+            raise CloudException(str(error), jid) from error.__cause__
+        if edited.tree is not None:
+            bundle, sources = edited_bundle(edited.tree)
     (packed,) = pack_parts([inputs.arguments])
-    digest, size = sha256(inputs.function).hexdigest(), len(inputs.function)
+    digest, size = sha256(function).hexdigest(), len(function)
     inline = size <= INLINE_FUNCTION_BYTES
-    sources = {} if inline else {digest: inputs.function}
+    if not inline:
+        sources[digest] = function
     if packed.blob is not None and packed.part.content.digest:
         sources[packed.part.content.digest] = packed.blob
     client.blobs.ensure(sources, anew=True)
@@ -147,9 +171,9 @@ def submit_again(client: Client, jid: int) -> int:
         kind="call",
         count=1,
         envelope=inputs.envelope,
-        function=Content(digest, size, inputs.function if inline else None),
+        function=Content(digest, size, function if inline else None),
         function_name=name,
-        bundle=inputs.bundle,
+        bundle=bundle,
         options=msgspec.convert(attributes, Options),
         parts=[packed.part],
     )
