@@ -244,7 +244,8 @@ def _shortened(column: bytes, item_bytes: int) -> bytes:
     >>> _shortened(bytes(4), 2), _shortened(b"abab", 2), _shortened(b"abba", 2)
     (b'', b'ab', b'abba')
     """
-    if column.count(0) == len(column):
+    # Not `count(0)`, which takes 30 us for 8,000 zeros, where this takes 0.3.
+    if column == bytes(len(column)):
         return b""
     item = column[:item_bytes]
     # Most columns that differ do so in the last item.

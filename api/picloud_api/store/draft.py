@@ -123,12 +123,18 @@ class Draft:
 
     def operations(self) -> list[Operation]:
         """Return the operations of the transaction."""
-        return [
-            Delete(key, self._expects.get(key, ANY))
-            if value is _DELETED
-            else Put(key, layout.encode(value), self._expects.get(key, ANY))
-            for key, value in self._writes.items()
-        ]
+        operations: list[Operation] = []
+        encoded, data = None, b""
+        for key, value in self._writes.items():
+            expect = self._expects.get(key, ANY)
+            if value is _DELETED:
+                operations.append(Delete(key, expect))
+                continue
+            # The full pages of a new map are one object.
+            if value is not encoded:
+                encoded, data = value, layout.encode(value)
+            operations.append(Put(key, data, expect))
+        return operations
 
     def expected(self) -> list[str]:
         """Return the keys that this draft writes and that it has read or takes to be absent."""

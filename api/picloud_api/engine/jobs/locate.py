@@ -34,6 +34,8 @@ PAGES_AT_ONCE: Final = 1000
 """Pages that are read together: 36 MB at most."""
 _IN_A_ROW: Final = 20
 """Pages that are read together in a look at all jobs: decoding them takes a slice."""
+_KEPT: Final = bytes(flags for flags in range(256) if not flags & Flag.DELETED)
+"""The flags of jobs that were not deleted."""
 CHANGED_AT_ONCE: Final = 16
 """Pages that are changed together: about as many small ones as fit a transaction."""
 
@@ -191,12 +193,11 @@ def refuse_deleted(page: Page, piece: PageSlice) -> None:
     Raises:
         JobDeleted: When one of the jobs was deleted; the first is named.
     """
-    marked = page.flags[piece.start : piece.stop]
-    if not any(marked):
+    marked = page.flags[piece.start : piece.stop].tobytes()
+    if not marked.translate(None, _KEPT):
         return
-    for index, flags in enumerate(marked, piece.start):
-        if flags & Flag.DELETED:
-            raise JobDeleted(f"Job {piece.first + index} was deleted.", field="jids")
+    index = next(index for index, flags in enumerate(marked, piece.start) if flags & Flag.DELETED)
+    raise JobDeleted(f"Job {piece.first + index} was deleted.", field="jids")
 
 
 class _Index:

@@ -22,13 +22,14 @@ class BulkChange:
 
     Four pages in a transaction take half the time of four transactions over Consul, but calls of
     other accounts, each of which waits for several, three times as long. The embedded store blocks
-    while it commits, so that more pages save nothing: there each transaction has the least.
+    while it commits, so that more pages save nothing: there all transactions are like the first.
 
     Args:
         commits: Knows whether other changes wait.
         turns: Has the clock.
-        least: How many pages the first transaction changes, and each while others wait.
+        least: How many pages each transaction changes while others wait.
         most: How many a transaction changes at most.
+        first: How many the first transaction changes; the least by default.
         pause: How long the pause is, in times of how long the transaction before took.
         sleep: Waits.
     """
@@ -40,13 +41,15 @@ class BulkChange:
         *,
         least: int,
         most: int,
+        first: int = 0,
         pause: float = 1.0,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._commits = commits
         self._clock = turns.clock
-        self._least = self._together = least
-        self._most = most if commits.view.state.shared else least
+        self._together = first or least
+        shared = commits.view.state.shared
+        self._least, self._most = (least, most) if shared else (self._together, self._together)
         self._pause = pause
         self._sleep = sleep
         self._pause_s = 0.0

@@ -11,7 +11,7 @@ from picloud_model.errors import JobDeleted, JobNotFound, RequestRefused, TooLar
 from picloud_model.pack import Pack
 from picloud_model.page import PAGE_JOBS
 from picloud_model.ranges import merged
-from picloud_model.wire import MAX_DEPENDENCIES, MAX_VARIABLES_BYTES
+from picloud_model.wire import MAX_DEPENDENCIES, MAX_VARIABLES_BYTES, Content
 
 from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
 from picloud_api.engine.scheduling.pool import check_core_type
@@ -96,6 +96,12 @@ def check_packs(parts: Sequence[PackPart]) -> None:
         if data is not None and len(Pack(data)) != part.count:
             message = f"The pack at {part.first} does not hold {part.count} items."
             raise RequestRefused(message, field="parts")
+
+
+def contents_of(request: SubmitRequest) -> list[Content]:
+    """Return the function, the packs and the bundle of a submit."""
+    bundle = [Content(request.bundle)] if request.bundle else []
+    return [request.function, *(part.content for part in request.parts), *bundle]
 
 
 def check_cover(parts: Sequence[PackPart], count: int) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
-from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import JobDeleted, JobNotFound
@@ -29,6 +29,10 @@ _RUN_BYTES: Final = 200
 _SHOWN_ALIKE: Final = {state: min(s for s in State if s.shown is state.shown) for state in State}
 _ALIKE: Final = bytes.maketrans(bytes(_SHOWN_ALIKE), bytes(_SHOWN_ALIKE.values()))
 """For each state the first one that is shown as the same status."""
+_SHOWN: Final = tuple(state.shown.value for state in State)
+"""The status that a user sees, by the number of a state."""
+_STRETCH: Final = re.compile(rb"(.)\1*", re.DOTALL)
+"""One byte or several equal ones."""
 
 
 async def _count_nothing(size: int) -> None:
@@ -95,12 +99,27 @@ class JobStatuses:
 
 
 def _add_runs(runs: list[StatusRun], piece: PageSlice, page: Page) -> None:
-    jid = piece.first + piece.start
-    for state, alike in groupby(page.state[piece.start : piece.stop].translate(_ALIKE)):
-        shown, count = State(state).shown.value, sum(1 for _ in alike)
-        last = runs[-1] if runs else None
-        if last and last.status == shown and last.last == jid - 1:
-            runs[-1] = StatusRun(last.first, jid + count - 1, shown)
-        else:
-            runs.append(StatusRun(jid, jid + count - 1, shown))
-        jid += count
+    at = piece.first + piece.start
+    states = page.state[piece.start : piece.stop].translate(_ALIKE)
+    added = [
+        StatusRun(at + start, at + stop - 1, _SHOWN[states[start]])
+        for start, stop in _stretches(states)
+    ]
+    last, first = runs[-1] if runs else None, added[0]
+    if last is not None and last.status == first.status and last.last == at - 1:
+        runs[-1] = StatusRun(last.first, first.last, first.status)
+        del added[0]
+    runs += added
+
+
+def _stretches(states: bytes | bytearray) -> Iterable[Range]:
+    r"""Return the start and the stop of each stretch of equal states.
+
+    Not by `groupby`, which makes an object of each state: 1,000 equal ones took 200 us.
+
+    >>> list(_stretches(b"\0\0\0\1\0"))
+    [(0, 3), (3, 4), (4, 5)]
+    """
+    if states.count(states[0]) == len(states):
+        return [(0, len(states))]
+    return map(re.Match.span, _STRETCH.finditer(states))

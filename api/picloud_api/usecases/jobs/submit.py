@@ -15,12 +15,13 @@ from picloud_model.page import fresh_pages, pages_for
 from picloud_model.wire import Content, PackPart, Submitted
 
 from picloud_api.engine.jobs.memo import reused
+from picloud_api.engine.process.bulk_change import BulkChange
 from picloud_api.engine.process.ready_queue import ReadyBatch
 from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store import layout
 from picloud_api.store.records import BatchId, Event, EventKind, Header, Ready, Span, Staged
 from picloud_api.usecases.accounts.quota import Amount, size_of
-from picloud_api.usecases.jobs.admission import admit_options, check_cover, check_packs, waiting_of
+from picloud_api.usecases.jobs import admission
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
 
     Announcement = Callable[[Draft], Awaitable[tuple[Submitted, int]]]
 
-_PAGES_TOGETHER: Final = 16
+_MOST: Final = 16
 """Pages that are stored in one transaction ahead of a large submit."""
+_FEW: Final = 4
+"""How many of them are while others commit, too."""
 _RANGE_BYTES: Final = 20
 """The most bytes that a range of jids takes in the state store."""
 
@@ -77,7 +80,7 @@ class SubmitJobs:
             AccountBusy: When the account has too many bytes of unfinished jobs.
             BudgetReached: When it is sent for jobs for which nothing is left of a budget.
         """
-        check_packs(request.parts)
+        admission.check_packs(request.parts)
         await self._check_blobs(account, [part.content for part in request.parts])
         amount = Amount(stored_bytes=size_of(request.parts))
         async with self._quota.admit(account, amount, request.jobs):
@@ -189,10 +192,10 @@ class SubmitJobs:
             BlobMissing: When it names blobs that are not stored.
         """
         view, options = self._commits.view, request.options
-        await admit_options(view, account, options, self._site)
+        await admission.admit_options(view, account, options, self._site)
         async with self._turns.of(account):
-            check_packs(request.parts)
-        await self._check_blobs(account, _contents(request), request.bundle)
+            admission.check_packs(request.parts)
+        await self._check_blobs(account, admission.contents_of(request), request.bundle)
         env, python = request.options.env, request.envelope.python
         return await self._environments.image_of(account, env, python)
 
@@ -205,8 +208,8 @@ class SubmitJobs:
             parts = [_without_data(part) for part in request.parts]
         if not inline:
             parts = await self._with_staged(account, request.submit_id, parts)
-        check_cover(parts, request.count)
-        waiting = await waiting_of(view, account, request, self._turns.of(account))
+        admission.check_cover(parts, request.count)
+        waiting = await admission.waiting_of(view, account, request, self._turns.of(account))
         crashpoint("submit.checked")
         if not inline:
             # One after the other: each takes many transactions.
@@ -214,7 +217,7 @@ class SubmitJobs:
             async with storing:
                 await self.store_ahead(account, request)
             # That may have taken long: what it refers to must not have been deleted meanwhile.
-            await self._check_blobs(account, _contents(request), request.bundle)
+            await self._check_blobs(account, admission.contents_of(request), request.bundle)
         crashpoint("submit.stored")
         header = replace(header, parts=parts)
         return partial(
@@ -244,10 +247,10 @@ class SubmitJobs:
         await self._mark(account, request.submit_id)
         pages = _fresh_pages(request)
         await self._write_packs(account, request.submit_id, request.parts)
-        for start in range(0, len(pages), _PAGES_TOGETHER):
-            numbers = range(start, min(len(pages), start + _PAGES_TOGETHER))
+        bulk = BulkChange(self._commits, self._turns, least=_FEW, most=_MOST, first=_MOST)
 
-            async def plan(draft: Draft, numbers: range = numbers) -> None:
+        async def change(numbers: Sequence[int]) -> None:
+            async def plan(draft: Draft) -> None:
                 for number in numbers:
                     name = layout.page(layout.PageId(account, request.submit_id, number))
                     # A repeated request may arrive while the first one is being stored, or after
@@ -257,6 +260,8 @@ class SubmitJobs:
 
             async with self._turns.of(account):
                 await self._commits.run(plan)
+
+        await bulk.through(range(len(pages)), change)
 
     async def _announce(
         self,
@@ -337,11 +342,6 @@ def _repeated(earlier: Header, fingerprint: bytes) -> Submitted:
     if earlier.fingerprint != fingerprint:
         raise SubmitChanged(field="submit_id")
     return Submitted(first=earlier.first, count=earlier.count)
-
-
-def _contents(request: SubmitRequest) -> list[Content]:
-    bundle = [Content(request.bundle)] if request.bundle else []
-    return [request.function, *(part.content for part in request.parts), *bundle]
 
 
 def _without_data(part: PackPart) -> PackPart:

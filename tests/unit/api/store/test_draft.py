@@ -76,6 +76,21 @@ async def test_a_page_is_changed_as_a_copy(view: View) -> None:
     assert await draft.edit(layout.page(PageId("a1", "none", 0))) is None
 
 
+async def test_a_page_of_several_keys_is_encoded_once(view: View) -> None:
+    """The full pages of a new map are one object, of which each transaction has up to sixteen."""
+    draft, full = Draft(view), Page.fresh(1000, State.WAITING)
+    for number in range(1, 4):
+        draft.create(layout.page(PageId("a1", "b1", number)), full)
+    draft.create(layout.page(PageId("a1", "b1", 4)), Page.fresh(3, State.WAITING))
+
+    first, second, third, rest = (each for each in draft.operations() if isinstance(each, Put))
+    assert first.value is second.value is third.value
+    assert [Page.decode(each.value).state for each in (third, rest)] == [
+        bytes([State.WAITING]) * 1000,
+        bytes([State.WAITING]) * 3,
+    ]
+
+
 async def test_stacked_drafts_see_what_was_planned_below(view: View) -> None:
     """A draft that is not adopted leaves nothing."""
     whole = Draft(view)

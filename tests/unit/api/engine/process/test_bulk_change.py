@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
+import pytest
 from picloud_api.engine.process.bulk_change import BulkChange
 from picloud_api.engine.process.turns import Turns
 
@@ -51,13 +52,32 @@ async def test_a_transaction_that_others_waited_for_is_followed_by_a_pause(
     assert pauses == [1.5]
 
 
-async def test_the_embedded_store_commits_the_least_pages(api: ApiHarness) -> None:
+@pytest.mark.parametrize(("waited", "sizes"), [(0, [8, 8, 8]), (2, [8, 8, 2, 3, 3])])
+async def test_work_that_has_just_begun_may_change_the_most_pages(
+    start_api: StartApi, waited: int, sizes: list[int]
+) -> None:
+    """It begins with as many as `first` says; once others wait, it makes way as all such work."""
+    commits = (await start_api(SharedRecordingState)).server.context.commits
+    changed: list[int] = []
+
+    async def change(pages: Sequence[int]) -> None:
+        changed.append(len(pages))
+        commits.contended = len(changed) == waited
+
+    await BulkChange(commits, Turns(), least=2, most=8, first=8).through(range(24), change)
+
+    assert changed == sizes
+
+
+async def test_the_embedded_store_commits_as_many_pages_each_time(api: ApiHarness) -> None:
     """It runs on the event loop, which serves others between two transactions."""
     sizes: list[int] = []
 
     async def change(pages: Sequence[int]) -> None:
         sizes.append(len(pages))
 
-    await BulkChange(api.server.context.commits, Turns(), least=1, most=8).through(range(3), change)
+    commits = api.server.context.commits
+    await BulkChange(commits, Turns(), least=1, most=8).through(range(3), change)
+    await BulkChange(commits, Turns(), least=1, most=8, first=2).through(range(3), change)
 
-    assert sizes == [1, 1, 1]
+    assert sizes == [1, 1, 1, 2, 1]

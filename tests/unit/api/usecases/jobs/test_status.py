@@ -47,3 +47,14 @@ async def test_equal_neighbours_share_a_run(api: ApiHarness) -> None:
 
     runs = [(run.first, run.last, run.status) for run in answer.runs]
     assert runs == [(4, 5, "queued"), (1, 1, "queued"), (2, 3, "killed")]
+
+
+async def test_a_run_goes_on_in_the_next_page(api: ApiHarness) -> None:
+    """A run is as long as its statuses are equal, in however many pages of 1,000 jobs."""
+    await api.submit(3500)
+    await api.use_cases.jobs.kill.kill(ACCOUNT, [(900, 2100)])
+
+    answer = await api.use_cases.jobs.status.status(ACCOUNT, [(2, 3500)], hold)
+
+    runs = [(run.first, run.last, run.status) for run in answer.runs]
+    assert runs == [(2, 899, "queued"), (900, 2100, "killed"), (2101, 3500, "queued")]

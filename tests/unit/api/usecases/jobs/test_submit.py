@@ -12,9 +12,12 @@ from picloud_model import wire
 from picloud_model.errors import BlobMissing, RequestRefused, SubmitChanged
 
 from tests.unit.api.api_harness import ACCOUNT
+from tests.unit.api.recording_state import SharedRecordingState
 
 if TYPE_CHECKING:
-    from tests.unit.api.api_harness import ApiHarness
+    from picloud_api.store.draft import Draft
+
+    from tests.unit.api.api_harness import ApiHarness, StartApi
 
 
 async def test_jids_are_serial_and_consecutive(api: ApiHarness) -> None:
@@ -72,6 +75,34 @@ async def test_a_large_map_takes_few_transactions(api: ApiHarness) -> None:
     assert len(jids) == 100_000
     assert api.server.context.commits.transactions - before < 1_000
     assert set(await api.statuses(jids)) == {"queued"}
+
+
+async def test_a_large_map_makes_way_while_others_commit(start_api: StartApi) -> None:
+    """Its pages are stored sixteen at a time; once other changes had to wait, four at a time."""
+    api = await start_api(SharedRecordingState)
+    state, commits = api.state, api.server.context.commits
+    assert isinstance(state, SharedRecordingState)
+    stored: list[int] = []
+
+    async def before_commit() -> None:
+        if (size := state.commits[-1]) > 1:  # neither a mark nor a pack of arguments
+            stored.append(size)
+        if stored == [16, 16] and not others:
+            others.append(asyncio.create_task(commits.run(set_other)))
+        await asyncio.sleep(0)  # as a transaction over a network takes time
+
+    async def set_other(draft: Draft) -> None:
+        draft.put(layout.next_jid("a0000002"), 7)
+
+    others: list[asyncio.Task[None]] = []
+    request = api.request(60_000)
+    state.before_commit = before_commit
+    await api.use_cases.jobs.submit.store_ahead(ACCOUNT, request)
+    await asyncio.gather(*others)
+
+    assert stored[:2] == [16, 16]
+    assert stored[2] <= 4 + 1  # the other change may be in it
+    assert 60 <= sum(stored) <= 60 + 1
 
 
 @pytest.mark.parametrize(
