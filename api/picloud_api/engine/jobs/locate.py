@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
+from functools import partial
 from itertools import chain, groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
@@ -94,7 +95,12 @@ async def locate(
 
 
 async def read_pages(
-    view: View, wanted: Sequence[PageSlice], *, fresh: bool = True, at_once: int = PAGES_AT_ONCE
+    view: View,
+    wanted: Sequence[PageSlice],
+    *,
+    fresh: bool = True,
+    at_once: int = PAGES_AT_ONCE,
+    turn: Turn | None = None,
 ) -> AsyncIterator[tuple[PageSlice, Page]]:
     """Yield each page slice with its page.
 
@@ -103,6 +109,7 @@ async def read_pages(
         wanted: The page slices.
         fresh: Whether pages that another process may have changed are read again.
         at_once: How many pages are read together.
+        turn: The turn of a request that may read very many pages.
     """
     read = view.refresh if fresh else view.load
     start = 0
@@ -111,7 +118,10 @@ async def read_pages(
         while stop < len(wanted) and len(names) < at_once:
             names[layout.page(wanted[stop].page_id)] = None
             stop += 1
-        await read(names)
+        if turn is None or len(names) < at_once:
+            await read(names)
+        else:
+            await turn.read(partial(read, names))
         for piece in wanted[start:stop]:
             page: Page = await view.get(layout.page(piece.page_id))
             yield piece, page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
@@ -203,20 +203,33 @@ class SlotSessions:
         """Return how many slots of an account there are."""
         return sum(1 for session in self._slots.values() if session.pool.account == account)
 
-    def dismiss_others(self, pool: Pool, reserved: Callable[[Pool], int]) -> None:
-        """End the waiting slots of other pools, so that there is room for this one.
+    def dismiss_others(self, pool: Pool, cores: int, reserved: Callable[[Pool], int]) -> None:
+        """End waiting slots of other pools until there is room for a number of cores.
+
+        First slots of the pools that have most, and of these the ones that have waited longest: the
+        next job of a pool without any waits for a new slot.
 
         Args:
             pool: The pool.
+            cores: How many cores.
             reserved: Returns how many slots of a pool stay, unless this account has reserved them.
         """
-        for other, waiting in self._idle.items():
-            if other == pool:
-                continue
-            kept = 0 if other.account == pool.account else reserved(other)
-            for session in [*waiting][: max(0, self.count(other) - kept)]:
-                session.dismissed = True
-                session.wake()
+        waiting = {
+            other: [session for session in sessions if session.idle and not session.dismissed]
+            for other, sessions in self._idle.items()
+            if other != pool
+        }
+        slots = Counter(each.pool for each in self._slots.values() if not each.dismissed)
+        kept = {other: 0 if other.account == pool.account else reserved(other) for other in waiting}
+        while cores > 0 and (
+            left := [other for other in waiting if waiting[other] and slots[other] > kept[other]]
+        ):
+            chosen = max(left, key=lambda other: (slots[other], -waiting[other][0].seen_at))
+            session = waiting[chosen].pop(0)
+            session.dismissed = True
+            session.wake()
+            slots[chosen] -= 1
+            cores -= chosen.cores
 
     def idle(self, pool: Pool) -> int:
         """Return how many slots of a pool wait for work."""

@@ -16,12 +16,13 @@ import time
 from collections import deque
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Self
+from weakref import WeakValueDictionary
 
 import msgspec
 from picloud_model.wire import encode, join_lists
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
 TOGETHER: Final = 250
@@ -64,6 +65,8 @@ class Turns:
         """The account that sent the latest request, and when."""
         self._earlier_at: dict[str, float] = {}
         """When the others that are active sent theirs, the latest last; empty for a lone one."""
+        self._reads: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Held by an account while it makes one of many reads."""
 
     def of(self, account: str) -> Turn:
         """Return the turn of some work for an account, to be used in an `async with` block."""
@@ -127,14 +130,30 @@ class Turns:
             self.allowed_s = self.slice_s
             loop.call_soon(self._renew)
 
-    def _others_are_active(self) -> bool:
-        """Whether an account that has no long work sends requests."""
+    async def read(self, account: str, read: Callable[[], Awaitable[None]]) -> None:
+        """Make one of many reads of the state store for a request of an account.
+
+        While other accounts send requests, those of one account come one at a time, with pauses as
+        long as the reads take: else they occupy all connections to the store, and its processors.
+        """
+        if not self._others_are_active(account):
+            await read()
+            return
+        lock = self._reads.setdefault(account, asyncio.Lock())
+        async with lock:
+            begun_at = self.clock()
+            await read()
+            if self._others_are_active(account):
+                await asyncio.sleep(self.clock() - begun_at)
+
+    def _others_are_active(self, account: str = "") -> bool:
+        """Whether an account that has no long work sends requests, another than the given one."""
         since = self.clock() - ACTIVE_S
-        if self._is_active(self._latest, self._latest_at, since):
+        if self._latest != account and self._is_active(self._latest, self._latest_at, since):
             return True
         return any(
-            self._is_active(account, at, since)
-            for account, at in reversed(self._earlier_at.items())
+            other != account and self._is_active(other, at, since)
+            for other, at in reversed(self._earlier_at.items())
         )
 
     def _is_active(self, account: str, at: float, since: float) -> bool:
@@ -192,6 +211,10 @@ class Turn:
             turns.end(self._account, self._begun_at)
             await turns.begin(self._account)
             self._begun_at = self._turns.clock()
+
+    async def read(self, read: Callable[[], Awaitable[None]]) -> None:
+        """Make one of many reads of the state store; see `Turns.read`."""
+        await self._turns.read(self._account, read)
 
     async def encode(self, value: msgspec.Struct, field: str, media: str) -> bytes:
         """Encode a value one of whose fields is a list, which may be long.

@@ -27,6 +27,8 @@ PATIENCE_S: Final = 1.0
 also the pause after the scheduler refused a burst."""
 FULL_S: Final = 0.2
 """How long a pool that has as many slots as it may have is not checked for each new batch."""
+RELEASED_S: Final = 5.0
+"""How long a slot may take to come after idle slots were ended for it, before more are."""
 STARTING_S: Final = 30.0
 """How long a requested slot may take to register before it no longer counts as starting."""
 
@@ -48,6 +50,8 @@ class SlotAutoscaler:
         self._pauses: dict[Pool, tuple[float, float]] = {}
         self._requested: dict[str, tuple[Pool, float]] = {}
         """For each burst its pool, and until when its slots are expected."""
+        self._released: dict[Pool, tuple[float, int]] = {}
+        """For each pool for which idle slots were ended: when more may be, and how many cores."""
         self._logged: dict[Pool, str] = {}
         self._full: dict[Pool, float] = {}
         self._checking: dict[Pool, bool] = {}
@@ -167,20 +171,44 @@ class SlotAutoscaler:
             if self._lacks_warm(pool):
                 self._scale_up(pool, 0)
 
-    def release_idle(self) -> None:
-        """End idle slots of other pools if requested slots of a pool have not come for a second."""
+    async def release_idle(self) -> None:
+        """End idle slots of other pools if no requested slot of a pool has run for a second.
+
+        As few as make room for one slot; if it has not come by then, twice as many after 5 s.
+        """
         now = self._context.clock()
-        for pool in {*self._queue.pools(), *self._warm.reserved_pools()}:
-            starting = self._sessions.starting(pool, now)
-            recent = self._sessions.starting(pool, now + STARTING_S - PATIENCE_S)
-            least = max(1, self._warm.reserved(pool))
-            if starting > recent and self._sessions.count(pool) < least:
-                self._sessions.dismiss_others(pool, self._warm.reserved)
+        lacking = [
+            pool
+            for pool in {*self._queue.pools(), *self._warm.reserved_pools()}
+            if self._lacks_first(pool, now)
+        ]
+        self._released = {pool: self._released[pool] for pool in lacking if pool in self._released}
+        if not lacking:
+            return
+        running = {each.burst for each in await self._scheduler.slots() if each.running}
+        # What runs only has to register, which takes seconds where a machine is busy.
+        comes = {
+            of for name, (of, until) in self._requested.items() if name in running and until > now
+        }
+        for pool in lacking:
+            again_at, cores = self._released.get(pool, (now, pool.cores))
+            if pool not in comes and now >= again_at:
+                self._released[pool] = (now + RELEASED_S, 2 * cores)
+                self._sessions.dismiss_others(pool, cores, self._warm.reserved)
+
+    def _lacks_first(self, pool: Pool, now: float) -> bool:
+        """Whether a pool has no slot, or fewer than are reserved, a second after one was requested."""
+        starting = self._sessions.starting(pool, now)
+        recent = self._sessions.starting(pool, now + STARTING_S - PATIENCE_S)
+        least = max(1, self._warm.reserved(pool))
+        return starting > recent and self._sessions.count(pool) < least
 
     async def adjust(self) -> None:
         """End idle slots whose room other pools need, then start the slots that are missing."""
-        self.release_idle()
-        self.scale_up_all()
+        try:
+            await self.release_idle()
+        finally:
+            self.scale_up_all()
 
     def scale_up_all(self) -> None:
         """Check every pool with queued jobs: a slot may have ended, or a pause may be over."""

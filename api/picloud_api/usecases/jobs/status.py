@@ -67,7 +67,9 @@ class JobStatuses:
         held = 0
         async with self._turns.of(account) as turn:
             pieces = await locate(self._view, account, jids, turn)
-            async for piece, page in read_pages(self._view, pieces, at_once=_PAGES_TOGETHER):
+            async for piece, page in read_pages(
+                self._view, pieces, at_once=_PAGES_TOGETHER, turn=turn
+            ):
                 refuse_deleted(page, piece)
                 _add_runs(runs, piece, page)
                 if len(runs) - held > _HELD_TOGETHER:

@@ -10,7 +10,7 @@ from picloud_api.store.records import Slot
 from picloud_driver.scheduler import Pool
 from picloud_model.wire import AttemptRef, BlockedOn, HeartbeatRequest
 
-POOL, OTHER = Pool("a1", "c1", 1), Pool("a1", "m1", 1)
+POOL, OTHER, LONE = (Pool("a1", core_type, 1) for core_type in ("c1", "m1", "c2"))
 JOB = AttemptRef("b" * 32, 0, 1)
 BLOCKED_ON = BlockedOn(JOB, [(2, 2)])
 
@@ -75,7 +75,7 @@ async def test_slots_of_other_pools_are_dismissed() -> None:
     for each in (own, idle, busy):
         sessions.add(each)
     with sessions.waiting(own), sessions.waiting(idle):
-        sessions.dismiss_others(POOL, lambda _: 0)
+        sessions.dismiss_others(POOL, 4, lambda _: 0)
 
     assert [each.dismissed for each in (own, idle, busy)] == [False, True, False]
 
@@ -85,10 +85,26 @@ async def test_reserved_slots_of_other_accounts_are_not_dismissed() -> None:
     sessions = SlotSessions()
     one, two = (sessions.add(session(number, OTHER)) for number in (1, 2))
     with sessions.waiting(one), sessions.waiting(two):
-        sessions.dismiss_others(Pool("a2", "c1", 1), {OTHER: 1}.__getitem__)
+        sessions.dismiss_others(Pool("a2", "c1", 1), 2, {OTHER: 1}.__getitem__)
         assert [each.dismissed for each in (one, two)] == [True, False]
-        sessions.dismiss_others(POOL, {OTHER: 1}.__getitem__)
+        sessions.dismiss_others(POOL, 1, {OTHER: 1}.__getitem__)
         assert two.dismissed
+
+
+async def test_no_more_slots_are_dismissed_than_make_room() -> None:
+    """The last slot of a pool stays if another pool has more; the last to wait is the warmest."""
+    sessions = SlotSessions()
+    only, first, second = session(1, LONE), session(2, OTHER), session(3, OTHER)
+    for each in (only, first, second):
+        sessions.add(each)
+    dismissed: list[list[bool]] = []
+    with sessions.waiting(only), sessions.waiting(first), sessions.waiting(second):
+        for _ in range(2):
+            sessions.dismiss_others(POOL, 1, lambda _: 0)
+            dismissed.append([each.dismissed for each in (only, first, second)])
+
+    assert dismissed[0] == [False, True, False]
+    assert sum(dismissed[1]) == 2
 
 
 async def test_new_work_wakes_the_heartbeats_of_blocked_slots() -> None:

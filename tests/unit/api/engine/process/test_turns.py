@@ -65,6 +65,27 @@ async def test_accounts_take_turns() -> None:
     await asyncio.gather(*many)
 
 
+@pytest.mark.parametrize(("active", "at_once"), [([], 3), (["many"], 3), (["one", "many"], 1)])
+async def test_many_reads_come_one_at_a_time_while_others_send_requests(
+    active: list[str], at_once: int
+) -> None:
+    """An account that is alone makes as many reads as it likes, and pauses after none."""
+    turns, now, most = Turns(clock=Clock(STEP_S)), 0, 0
+
+    async def read() -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0)
+        now -= 1
+
+    for account in active:
+        turns.note_request(account)
+    await asyncio.gather(*(turns.of("many").read(read) for _ in range(3)))
+
+    assert most == at_once
+
+
 async def test_work_that_is_cancelled_keeps_no_turn() -> None:
     """What waits for a turn may be cancelled; the others go on."""
     turns, done = Turns(slice_s=1, clock=Clock()), list[str]()

@@ -99,11 +99,12 @@ async def test_warm_slots_make_room_for_jobs(api: ApiHarness) -> None:
     slot = await api.slot()
     waiting = asyncio.create_task(api.work(slot, wait_s=10.0))
     await asyncio.sleep(0)
+    api.scheduler.full = "There is no room."
     await api.submit(1, core_type="m1")
     await asyncio.sleep(0.01)
     api.now += 2
 
-    api.server.background.autoscaler.release_idle()
+    await api.server.background.autoscaler.release_idle()
 
     async with asyncio.timeout(10):
         answer = await waiting

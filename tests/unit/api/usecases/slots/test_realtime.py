@@ -216,6 +216,6 @@ async def test_idle_slots_of_others_make_room_for_it(api: ApiHarness) -> None:
         await look(api)
         await api.wait_until(lambda: _started(api), bursts + 1)
         api.now += 2.0
-        api.server.background.autoscaler.release_idle()
+        await api.server.background.autoscaler.release_idle()
 
         assert idle.dismissed
