@@ -197,7 +197,7 @@ class SlotAutoscaler:
                 self._sessions.dismiss_others(pool, cores, self._warm.reserved)
 
     def _lacks_first(self, pool: Pool, now: float) -> bool:
-        """Whether a pool has no slot, or fewer than are reserved, a second after one was requested."""
+        """Whether a pool lacks slots that were requested more than a second ago."""
         starting = self._sessions.starting(pool, now)
         recent = self._sessions.starting(pool, now + STARTING_S - PATIENCE_S)
         least = max(1, self._warm.reserved(pool))
