@@ -153,7 +153,7 @@ _PLAIN: Final = tuple(
         (r"Expected `(.+)`, got `(.+)`", "must be {}, not {}"),
         (r"Invalid enum value (.+)", "must not be {}"),
         (r"Object missing required field `(.+)`", "must be an object with the field `{}`"),
-        (r"Object contains unknown field `(.+)`", "must have no field `{}`"),
+        (r"Object contains unknown field `(.+)`", wire.UNKNOWN_FIELD),
     )
 )
 """What msgspec says of a value, and the end of a sentence about that value."""

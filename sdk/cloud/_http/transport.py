@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from picloud_model import wire
+from picloud_model.errors import PathNotFound, RequestRefused
 
 from cloud._http.exchange import (
     Exchange,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Body = TypeVar("Body")
+Request = TypeVar("Request", bound=wire.Request)
 
 _RETRIED: Final = frozenset({429, 502, 503, 504})
 _BINARY: Final = "application/octet-stream"
@@ -268,8 +270,28 @@ class Transport:
         _trace(request, reply.status)
         is_stored = request.method == "PUT" and reply.status == _ALREADY_THERE
         if reply.status >= _FIRST_ERROR and not is_stored and reply.status not in accept:
-            raise _rejection(reply, request)
+            raise self._rejection(reply, request)
         return reply
+
+    def _rejection(self, reply: HttpReply, request: HttpRequest) -> CloudException:
+        media = wire.JSON if wire.JSON in reply.headers.get("content-type", "") else wire.MSGPACK
+        try:
+            problem = wire.decode(reply.body, wire.Problem, media)
+        except msgspec.MsgspecError:
+            return CloudException(
+                f"{request.method} {_shown(request)} was answered with HTTP status {reply.status}.",
+                retry=reply.status in _RETRIED,
+            )
+        unknown = wire.unknown_field(problem.message)
+        if problem.code == PathNotFound.code:
+            unknown = f"{request.method} {_shown(request)}"
+        if unknown:
+            message = (
+                f"The server at {self.address.url} does not know `{unknown}`, as it is older than "
+                "this client: upgrade the server, or do without it."
+            )
+            problem = msgspec.structs.replace(problem, message=message)
+        return from_problem(problem)
 
     def _connected(self) -> Exchange:
         if self._exchange is None:
@@ -290,6 +312,22 @@ class Transport:
             "start one with `picloud up`, or call cloud.start_simulator().",
             retry=True,
         )
+
+
+def send_hint(send: Callable[[Request], Body], request: Request, hint: str) -> Body:
+    """Send a request; if the server is too old to know the field `hint`, send it without.
+
+    Args:
+        send: Sends a request and returns the reply.
+        request: The request. It means the same without the hint.
+        hint: A field whose default is None.
+    """
+    try:
+        return send(request)
+    except CloudValueError as error:
+        if error.code != RequestRefused.code or f"does not know `{hint}`" not in str(error):
+            raise
+        return send(msgspec.structs.replace(request, **{hint: None}))
 
 
 def _shown(request: HttpRequest) -> str:
@@ -315,14 +353,3 @@ def _decode(reply: HttpReply, kind: type[Body]) -> Body:
 def _retry_after_s(reply: HttpReply) -> float:
     seconds = reply.headers.get("retry-after", "")
     return min(float(seconds), 60.0) if seconds.isascii() and seconds.isdigit() else 0.0
-
-
-def _rejection(reply: HttpReply, request: HttpRequest) -> CloudException:
-    media = wire.JSON if wire.JSON in reply.headers.get("content-type", "") else wire.MSGPACK
-    try:
-        return from_problem(wire.decode(reply.body, wire.Problem, media))
-    except msgspec.MsgspecError:
-        return CloudException(
-            f"{request.method} {_shown(request)} was answered with HTTP status {reply.status}.",
-            retry=reply.status in _RETRIED,
-        )

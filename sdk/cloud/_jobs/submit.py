@@ -19,6 +19,7 @@ from cloud._arguments.iterables import check_ends, most_items, too_many
 from cloud._arguments.jids import read_jids
 from cloud._config.border import warn
 from cloud._http.patience import Patience
+from cloud._http.transport import send_hint
 from cloud._jobs.pack_parts import pack_parts
 from cloud._packing import PackingError, size_report
 from cloud._packing.unpicklable import named_parts, parts_of
@@ -254,7 +255,7 @@ class Submitter:
             if batch.inline_bytes > REQUEST_BYTES:
                 self._upload(batch)
                 stage = wire.StageRequest(batch.submit_id, batch.parts, batch.jobs)
-                self._send("/v1/jobs/staged", wire.encode(stage), wire.Answer)
+                send_hint(self._stage, stage, "jobs")
                 batch.drop_parts()
         if not batch.count:
             return range(0)
@@ -281,6 +282,9 @@ class Submitter:
         except BlobsLacking:
             self._blobs.ensure(sources, anew=True)
             return self._send("/v1/jobs", data, wire.Submitted)
+
+    def _stage(self, request: wire.StageRequest) -> wire.Answer:
+        return self._send("/v1/jobs/staged", wire.encode(request), wire.Answer)
 
     def _warn(self, notice: str) -> None:
         """Warn the user of what the server says of a submit; not of each one in a loop."""

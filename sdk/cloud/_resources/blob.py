@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from picloud_model import wire
 from picloud_model.wire import Content
 
+from cloud._http.transport import send_hint
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class BlobClient:
         for digests in portions((len(sources[digest]), digest) for digest in unknown):
             sizes = [len(sources[digest]) for digest in digests]
             needed = wire.MissingBlobsRequest(digests=digests, sizes=sizes, jobs=jobs)
-            answer = self._transport.post("/v1/blobs/missing", needed, wire.BlobsMissing)
+            answer = send_hint(self._ask, needed, "jobs")
             sized = [(len(sources[upload.digest]), upload) for upload in answer.uploads]
             for group in grouped(sized):
                 self.send(group, [sources[upload.digest] for upload in group])
@@ -91,6 +92,9 @@ class BlobClient:
         else:
             request = wire.StoreBlobsRequest(blobs=blobs)
             self._transport.post("/v1/blobs", request, wire.BlobsStored)
+
+    def _ask(self, needed: wire.MissingBlobsRequest) -> wire.BlobsMissing:
+        return self._transport.post("/v1/blobs/missing", needed, wire.BlobsMissing)
 
     def _confirm(self, digests: Iterable[str]) -> None:
         if len(self._confirmed) > _MOST_CONFIRMED:

@@ -2,8 +2,9 @@
 
 Bodies are msgpack (`application/msgpack`) or, for people and other languages, JSON
 (`application/json`, bytes as base64); the same structs describe both. Requests refuse unknown
-fields. What is sent per job is an array, the rest are maps whose keys are the field names here.
-Times are seconds: `_s` a duration, `_at` since the epoch.
+fields and omit those that have their default; unknown fields of answers are ignored. What is sent
+per job is an array, the rest are maps whose keys are the field names here. Times are seconds: `_s`
+a duration, `_at` since the epoch.
 """
 
 from picloud_model.wire.blob import (
@@ -25,6 +26,7 @@ from picloud_model.wire.blob import (
     with_bundles,
 )
 from picloud_model.wire.body import (
+    UNKNOWN_FIELD,
     Answer,
     DependencyErrors,
     Digest,
@@ -35,6 +37,7 @@ from picloud_model.wire.body import (
     Request,
     SubmitId,
     Timeout,
+    unknown_field,
 )
 from picloud_model.wire.codec import JSON, MSGPACK, decode, encode, join_lists
 from picloud_model.wire.health import Health, PortHealth

@@ -34,7 +34,9 @@ TypeKind = Literal[
 """What a value is; "bytes" are base64, and dates, times and numbers of any precision are text."""
 
 
-class ArgumentType(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ArgumentType(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """The type of an argument.
 
     `items` are the type of the items of a list, of each item of a tuple, of the values of a dict,
@@ -52,7 +54,9 @@ class ArgumentType(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError("A list or a dict must have one type of items.")
 
 
-class TypeField(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TypeField(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """A field of an object."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]

@@ -33,6 +33,8 @@ JidRanges = Annotated[list[JidRange], Meta(max_length=MAX_ITEMS)]
 DependencyErrors = Literal["abort", "ignore"]
 """What happens to jobs when one of their dependencies fails: they are stalled, or run anyway."""
 Timeout = Annotated[float, Meta(ge=0, le=LONGEST_POLL_S)]
+UNKNOWN_FIELD: Final = "must have no field `{}`"
+"""What a server says of a field that it does not know. Newer clients recognize it."""
 _SHORT_LABEL: Final = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_SHORT_LABEL}}}")
 
 
@@ -45,8 +47,26 @@ def is_short_label(value: object) -> bool:
     return isinstance(value, str) and _SHORT_LABEL.fullmatch(value) is not None
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every request body."""
+def unknown_field(message: str) -> str | None:
+    """Return the field that a server says it does not know; None in other errors.
+
+    >>> unknown_field("options must have no field `on_done`."), unknown_field("Job 7 is unknown.")
+    ('on_done', None)
+    """
+    start, end = UNKNOWN_FIELD.split("{}")
+    _, found, rest = message.partition(start)
+    return rest.partition(end)[0] if found else None
+
+
+class Request(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """Base of every request body.
+
+    A field that has its default is not sent, so that an older server, which refuses fields that it
+    does not know, serves newer clients as long as they do not need the new field. Therefore, a
+    default never changes.
+    """
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

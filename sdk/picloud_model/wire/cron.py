@@ -21,7 +21,9 @@ Overlap = Literal["allow", "skip", "kill"]
 """What happens when a run is due and the last job is unfinished."""
 
 
-class CronSchedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CronSchedule(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """When a cron job runs: five fields or a name as `@daily`, in a time zone."""
 
     schedule: Annotated[str, Meta(min_length=1, max_length=MAX_SCHEDULE)]

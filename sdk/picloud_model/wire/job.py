@@ -116,7 +116,7 @@ class Reuse(
     done_only: bool = False
 
 
-class SubmitRequest(Request, frozen=True, omit_defaults=True):
+class SubmitRequest(Request, frozen=True):
     """Make a batch: `POST /v1/jobs`. A repeated request returns the same jids.
 
     `function` is a parcel whose pickle is a callable; the child calls it with the pair

@@ -58,7 +58,9 @@ ParameterKind = Literal[
 file or base64, and "typed" what the type of the parameter says."""
 
 
-class Parameter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Parameter(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """A parameter of a published function. A `nullable` one takes null, too."""
 
     name: ParameterName

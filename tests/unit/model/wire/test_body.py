@@ -23,6 +23,18 @@ def test_a_request_refuses_unknown_fields(kind: type[wire.Request]) -> None:
 
 
 @pytest.mark.parametrize(
+    "kind",
+    [each for each in _subclasses(msgspec.Struct) if each.__module__.startswith(wire.__name__)],
+    ids=lambda kind: kind.__name__,
+)
+def test_what_refuses_unknown_fields_omits_those_with_a_default(kind: type[msgspec.Struct]) -> None:
+    """An older server serves a newer client that does not need a field which was added later."""
+    config = kind.__struct_config__
+
+    assert config.omit_defaults or not config.forbid_unknown_fields
+
+
+@pytest.mark.parametrize(
     ("kind", "text"),
     [
         (body.ShortLabel, "nightly"),

@@ -8,9 +8,9 @@ import pytest
 from cloud import CloudConnectionError, CloudException
 from cloud._config.configuration import Config
 from cloud._http.exchange import HttpReply, HttpRequest, NoAnswer
-from cloud._http.transport import Backoff, ServerAddress, Transport
+from cloud._http.transport import Backoff, ServerAddress, Transport, send_hint
 from picloud_model import wire
-from picloud_model.errors import KeyRefused, RequestRefused, Unavailable
+from picloud_model.errors import KeyRefused, PathNotFound, PiCloudError, RequestRefused, Unavailable
 
 from tests.unit.sdk.fake_server import ADDRESS, problem
 
@@ -100,6 +100,50 @@ def test_refusals_are_not_tried_again() -> None:
 
     with pytest.raises(CloudException, match="No"):
         _post(transport)
+
+    assert len(scripted.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("refusal", "unknown"),
+    [
+        (RequestRefused("options must have no field `on_done`."), "on_done"),
+        (PathNotFound(), "POST /v1/jobs/kill"),
+    ],
+)
+def test_what_an_older_server_does_not_know(refusal: PiCloudError, unknown: str) -> None:
+    """The error names the server, what it does not know, and what to do."""
+    transport, _, _ = _transport(problem(refusal))
+
+    with pytest.raises(
+        CloudException,
+        match=f"The server at http://fake-server does not know `{unknown}`, as it is older than "
+        "this client: upgrade the server, or do without it.",
+    ):
+        _post(transport)
+
+
+def test_a_hint_is_left_out_at_an_older_server() -> None:
+    """A field that only tells the server more is not sent again; the request succeeds."""
+    unknown = problem(RequestRefused("The body must have no field `jobs`."))
+    transport, scripted, _ = _transport(unknown, OK)
+    request = wire.MissingBlobsRequest(digests=[], jobs=wire.PricedJobs("c1"))
+
+    send_hint(lambda body: transport.post("/v1/blobs/missing", body, wire.Killed), request, "jobs")
+
+    hinted, plain = (
+        wire.decode(each.body or b"", wire.MissingBlobsRequest) for each in scripted.sent
+    )
+    assert (hinted.jobs, plain.jobs) == (wire.PricedJobs("c1"), None)
+
+
+def test_other_refusals_of_a_request_with_a_hint_are_raised() -> None:
+    """They are not about the hint."""
+    transport, scripted, _ = _transport(problem(RequestRefused("digests must have no `jobs`.")))
+    request = wire.MissingBlobsRequest(digests=[])
+
+    with pytest.raises(CloudException, match="digests must have no"):
+        send_hint(lambda body: transport.post("/", body, wire.Killed), request, "jobs")
 
     assert len(scripted.sent) == 1
 
