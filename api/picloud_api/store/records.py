@@ -253,6 +253,8 @@ class CronRecord(NamedRecord, frozen=True, kw_only=True):
 class EventKind(IntEnum):
     """What has changed."""
 
+    OTHER = 0
+    """Something that only a newer version knows, which runs next to this one during an upgrade."""
     READY = 1
     """A batch has jobs to lease."""
     FINISHED = 2
@@ -277,6 +279,11 @@ class EventKind(IntEnum):
     """What is stored under a key has changed, and requests may watch it; `batch` is the key."""
     BUDGET = 12
     """A budget of an account was set or removed."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> EventKind:
+        del value
+        return cls.OTHER
 
 
 class Event(Record, frozen=True):

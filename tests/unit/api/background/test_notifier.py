@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from picloud_api.background.notifier import REMOVED_AFTER_S, SILENT_S, Notifier, next_pause
 from picloud_api.store import layout
@@ -67,6 +68,17 @@ async def receiver(api: ApiHarness) -> AsyncIterator[tuple[Receiver, Notifier]]:
     yield receiver, notifier
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_an_event_that_only_a_newer_process_knows(
+    api: ApiHarness, receiver: tuple[Receiver, Notifier]
+) -> None:
+    """It arrives, so that its batch is read again, and those after it arrive, too."""
+    listener, _ = receiver
+    log = [3, [[250, ACCOUNT, "b2", "more"], [int(EventKind.FINISHED), ACCOUNT, "b3"]], api.now]
+    await api.server.ports.state.commit([Put(OTHER, msgspec.msgpack.encode(log))])
+
+    await api.wait_until(lambda: _batches(listener), ["b2", "b3"])
 
 
 async def test_events_of_others_arrive_once(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from picloud_api.store import layout
 from picloud_api.store.layout import PageId
@@ -50,6 +51,31 @@ VALUES = [
     ),
     (layout.change_log("p1"), ChangeLog(1, [Event(EventKind.READY, "a1", "b1")], 2.0)),
 ]
+
+
+EARLIER = {
+    layout.account("a1"): "93a7736369656e6365cb3ff0000000000000c400",
+    layout.key("k1"): "95a26131c406646967657374c3cb3ff0000000000000cb0000000000000000",
+    layout.block("a1", 117): "91936514a26231",
+    layout.header("a1", "b1"): "9d0103a36d617093a003c403616263a16692a4332e3131a5332e312e30a081"
+    "a56c6162656ca16c9193000393a001c40170cb4000000000000000c402667000a0",
+    layout.ready("a1", "b1"): "9801030584a76163636f756e74a26131a9636f72655f74797065a26331"
+    "a5636f72657301a5696d616765a001c20000",
+    layout.page(PageId("a1", "b1", 0)): "940300c4009ac400c400c400c400c400c400c400c400c400c400",
+    layout.change_log("p1"): "9301919301a26131a26231cb4000000000000000",
+}
+"""Records as they were written on 29 November 2026, in hexadecimal: only added to."""
+
+
+@pytest.mark.parametrize("key", EARLIER)
+def test_what_an_earlier_version_has_stored_is_read(key: str) -> None:
+    """A field that was added since then has its default; the rest is written as it was."""
+    stored = bytes.fromhex(EARLIER[key])
+
+    value = layout.decode(key, stored)
+
+    before, now = (msgspec.msgpack.decode(each) for each in (stored, layout.encode(value)))
+    assert now[: len(before)] == before
 
 
 @pytest.mark.parametrize(("key", "value"), VALUES, ids=lambda each: str(each)[:20])

@@ -8,11 +8,54 @@ import msgspec
 import pytest
 from picloud_model import wire
 from picloud_model.errors import BlobMissing, every_error
+from picloud_model.pack import Envelope
 from picloud_model.wire import body, bucket, queue, rest, volume
 
 
 def _subclasses(kind: type) -> set[type]:
     return {kind}.union(*(_subclasses(child) for child in kind.__subclasses__()))
+
+
+EARLIER = [
+    (
+        (
+            "87a97375626d69745f6964d9203030303030303030303030303030303030303030303030303030303030303030a46b"
+            "696e64a36d6170a5636f756e7403a8656e76656c6f706592a4332e3131a5332e312e30a866756e6374696f6e93a003"
+            "c403616263ad66756e6374696f6e5f6e616d65a166a76f7074696f6e7381a56c6162656ca16c"
+        ),
+        wire.SubmitRequest(
+            submit_id="0" * 32,
+            kind="map",
+            count=3,
+            envelope=Envelope("3.11", "3.1.0"),
+            function=wire.Content("", 3, b"abc"),
+            function_name="f",
+            options=wire.Options(label="l"),
+        ),
+    ),
+    (
+        (
+            "84a46a69647391920103a974696d656f75745f73cb403e000000000000a87061796c6f616473c3a8737461747573"
+            "657390"
+        ),
+        wire.WaitRequest(jids=[(1, 3)]),
+    ),
+    ("81a46a696473c0", wire.JobsRequest()),
+    (
+        (
+            "82a97375626d69745f6964d9203030303030303030303030303030303030303030303030303030303030303030a5"
+            "706172747390"
+        ),
+        wire.StageRequest(submit_id="0" * 32, parts=[]),
+    ),
+]
+"""Requests as clients sent them on 29 November 2026, in hexadecimal, and what they mean."""
+
+
+@pytest.mark.parametrize(("data", "request_"), EARLIER)
+def test_a_request_of_an_earlier_client_means_the_same(data: str, request_: wire.Request) -> None:
+    """Whatever was added to it since then has its default."""
+    assert wire.decode(bytes.fromhex(data), type(request_)) == request_
 
 
 @pytest.mark.parametrize("kind", sorted(_subclasses(wire.Request), key=lambda kind: kind.__name__))
