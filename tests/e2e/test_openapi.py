@@ -188,7 +188,7 @@ def use_reservations(reservations: RealtimeClient) -> None:
 def use(client: Client) -> None:
     """Use everything that a client can request of its server."""
     jids = client.map(abs, range(-3, 0), _label="a label", _priority=7)
-    assert client.result(jids, 60) == [3, 2, 1]
+    assert client.result(jids, 300) == [3, 2, 1]
     client.map(len, [b"x" * 300_000, b"y" * 300_000, b"z"])
     client.map(abs, range(100_000))
     transport = client._transport
@@ -295,7 +295,7 @@ def use_cron(cron: CronClient, client: Client) -> None:
     """Use everything that a client can request of cron jobs."""
     job = client.prepare_call(dict, CallOptions())
     cron.register("c", CronSchedule(schedule="@daily", timezone="Europe/Berlin"), job)
-    client.join(cron.run("c"), 60)
+    client.join(cron.run("c"), 300)
     assert "done" in {each.last_status for each in cron.list() if each.label == "c"}
     assert cron.info("c").schedule.timezone == "Europe/Berlin"
     cron.deregister("c")
@@ -308,7 +308,7 @@ def use_endpoint(endpoints: EndpointClient, client: Client) -> None:
     made = endpoints.publish(PublishRequest(label="e", parameters=[x], job=job))
     assert endpoints.rollback("e", made.version) == made
     assert endpoints.info("e") == made
-    assert client.result(endpoints.invoke("e", [{"x": 1}])[0], 60) == {"x": 1}
+    assert client.result(endpoints.invoke("e", [{"x": 1}])[0], 300) == {"x": 1}
     assert "e" in [each.label for each in endpoints.list()]
     key = endpoints.create_key("e").id
     assert [each.id for each in endpoints.keys("e")] == [key]

@@ -7,6 +7,7 @@ read or set a state. So each request that may have been lost is sent again.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import time
 from collections.abc import Callable, Collection
@@ -312,6 +313,18 @@ class Transport:
             "start one with `picloud up`, or call cloud.start_simulator().",
             retry=True,
         )
+
+
+def post_removal(transport: Transport, path: str, request: wire.Request) -> None:
+    """Send a request to remove something, with an id by which the server knows a repeated one.
+
+    Args:
+        transport: Where to.
+        path: The address.
+        request: The request; its field `request_id` may be left out.
+    """
+    request = msgspec.structs.replace(request, request_id=os.urandom(16).hex())
+    send_hint(lambda each: transport.post(path, each, wire.Answer), request, "request_id")
 
 
 def send_hint(send: Callable[[Request], Body], request: Request, hint: str) -> Body:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from picloud_model.wire import Answer
 from picloud_model.wire.cron import (
     CronInfo,
     CronRequest,
@@ -16,6 +15,8 @@ from picloud_model.wire.cron import (
     RegisterCronRequest,
     RunCronRequest,
 )
+
+from cloud._http.transport import post_removal
 
 if TYPE_CHECKING:
     from picloud_model.wire import SubmitRequest
@@ -37,8 +38,8 @@ class CronClient:
 
     def deregister(self, label: str) -> None:
         """Remove a cron job."""
-        request = DeregisterCronRequest(label=label, request_id=os.urandom(16).hex())
-        self._transport.post("/v1/crons/deregister", request, Answer)
+        request = DeregisterCronRequest(label=label)
+        post_removal(self._transport, "/v1/crons/deregister", request)
 
     def run(self, label: str) -> int:
         """Start a job of a cron job now; return its jid."""

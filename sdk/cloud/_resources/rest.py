@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from picloud_model.wire import Answer
 from picloud_model.wire.rest import (
     EndpointInfo,
     EndpointKeyMade,
@@ -21,6 +20,8 @@ from picloud_model.wire.rest import (
     RevokeEndpointKeyRequest,
     RollbackRequest,
 )
+
+from cloud._http.transport import post_removal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +43,7 @@ class EndpointClient:
 
     def remove(self, label: str) -> None:
         """Remove an endpoint."""
-        request = RemoveEndpointRequest(label=label, request_id=os.urandom(16).hex())
-        self._transport.post("/v1/rest/remove", request, Answer)
+        post_removal(self._transport, "/v1/rest/remove", RemoveEndpointRequest(label=label))
 
     def list(self) -> list[EndpointInfo]:
         """Return all endpoints, in the order of their labels."""
@@ -70,9 +70,8 @@ class EndpointClient:
 
     def revoke_key(self, label: str, key: str) -> None:
         """Revoke a key of an endpoint."""
-        request_id = os.urandom(16).hex()
-        request = RevokeEndpointKeyRequest(label=label, key=key, request_id=request_id)
-        self._transport.post("/v1/rest/keys/revoke", request, Answer)
+        request = RevokeEndpointKeyRequest(label=label, key=key)
+        post_removal(self._transport, "/v1/rest/keys/revoke", request)
 
     def invoke(self, label: str, calls: Sequence[dict[str, Any]]) -> range:
         """Call a published function with each of up to `MAX_CALLS` arguments; return the jids."""

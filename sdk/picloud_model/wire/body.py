@@ -14,7 +14,7 @@ from picloud_model.wire.limits import LONGEST_POLL_S, MAX_ITEMS
 # `$` also matches before a line break at the end; max_length rules that out.
 SubmitId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", max_length=32)]
 """A UUID in hex that the client makes; it identifies the batch."""
-RemovalId = Annotated[str, Meta(pattern="^([0-9a-f]{32})?$", max_length=32)]
+RemovalId = SubmitId | None
 """A UUID in hex of a request to remove something, which may be repeated; it may be left out."""
 KeyId = Annotated[str, Meta(pattern="^[0-9a-f]{12}$", max_length=12)]
 """The part of an API key that is not secret."""

@@ -57,7 +57,7 @@ class DeregisterCronRequest(Request, frozen=True):
     """
 
     label: ShortLabel
-    request_id: RemovalId = ""
+    request_id: RemovalId = None
 
 
 class RunCronRequest(Request, frozen=True):

@@ -112,7 +112,7 @@ class RemoveEndpointRequest(Request, frozen=True):
     """
 
     label: ShortLabel
-    request_id: RemovalId = ""
+    request_id: RemovalId = None
 
 
 class EndpointsRequest(Request, frozen=True):
@@ -201,7 +201,7 @@ class RevokeEndpointKeyRequest(Request, frozen=True):
 
     label: ShortLabel
     key: Annotated[str, Meta(max_length=100)]
-    request_id: RemovalId = ""
+    request_id: RemovalId = None
 
 
 class ListedEndpointKey(Answer, frozen=True):

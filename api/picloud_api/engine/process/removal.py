@@ -25,15 +25,15 @@ class RemovalRecord(NamedRecord, frozen=True):
     requests: tuple[str, ...] = ()
 
 
-async def is_repeated(draft: Draft, account: str, request_id: str) -> bool:
+async def is_repeated(draft: Draft, account: str, request_id: str | None) -> bool:
     """Record the removal that a draft makes; return whether it was made before.
 
     Args:
         draft: Of the change that removes something.
         account: The account.
-        request_id: Identifies the request; "" for one that is never repeated.
+        request_id: Identifies the request; None for one that is never repeated.
     """
-    if not request_id:
+    if request_id is None:
         return False
     key = RemovalRecord.prefix + account
     record: RemovalRecord = await draft.fresh(key) or RemovalRecord()

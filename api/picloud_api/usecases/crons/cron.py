@@ -103,7 +103,7 @@ class Crons:
 
         return await self._info(account, request.label, await self._commits.run(plan))
 
-    async def deregister(self, account: str, label: str, request_id: str = "") -> None:
+    async def deregister(self, account: str, label: str, request_id: str | None = None) -> None:
         """Remove a cron job; its jobs stay. A repeated request changes nothing.
 
         Raises:

@@ -148,7 +148,7 @@ class Endpoints:
         self._warm_changed.set()
         return _info(account, request.label, record)
 
-    async def remove(self, account: str, label: str, request_id: str = "") -> None:
+    async def remove(self, account: str, label: str, request_id: str | None = None) -> None:
         """Remove an endpoint; the jobs of its calls stay. A repeated request changes nothing.
 
         Raises:

@@ -8,9 +8,10 @@ import pytest
 from cloud import CloudConnectionError, CloudException
 from cloud._config.configuration import Config
 from cloud._http.exchange import HttpReply, HttpRequest, NoAnswer
-from cloud._http.transport import Backoff, ServerAddress, Transport, send_hint
+from cloud._http.transport import Backoff, ServerAddress, Transport, post_removal, send_hint
 from picloud_model import wire
 from picloud_model.errors import KeyRefused, PathNotFound, PiCloudError, RequestRefused, Unavailable
+from picloud_model.wire.cron import DeregisterCronRequest
 
 from tests.unit.sdk.fake_server import ADDRESS, problem
 
@@ -135,6 +136,20 @@ def test_a_hint_is_left_out_at_an_older_server() -> None:
         wire.decode(each.body or b"", wire.MissingBlobsRequest) for each in scripted.sent
     )
     assert (hinted.jobs, plain.jobs) == (wire.PricedJobs("c1"), None)
+
+
+def test_a_removal_has_an_id_where_the_server_knows_it() -> None:
+    """It is the same when a lost request is sent again; an older server gets none."""
+    transport, scripted, _ = _transport(NoAnswer("lost"), OK)
+    post_removal(transport, "/v1/crons/deregister", DeregisterCronRequest(label="a"))
+    first, again = (wire.decode(each.body or b"", DeregisterCronRequest) for each in scripted.sent)
+    assert first.request_id == again.request_id is not None
+
+    transport, scripted, _ = _transport(
+        problem(RequestRefused("The body must have no field `request_id`.")), OK
+    )
+    post_removal(transport, "/v1/crons/deregister", DeregisterCronRequest(label="a"))
+    assert b"request_id" not in (scripted.sent[1].body or b"")
 
 
 def test_other_refusals_of_a_request_with_a_hint_are_raised() -> None:

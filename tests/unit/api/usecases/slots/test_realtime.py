@@ -211,6 +211,7 @@ async def test_idle_slots_of_others_make_room_for_it(api: ApiHarness) -> None:
     """As for a job, if its slots have not come for a second."""
     idle = await api.slot()
     bursts = await _started(api)
+    api.scheduler.full = "all cores are busy"
     with api.server.context.slot_sessions.waiting(idle):
         await cores(api).reserve(OTHER, asked())
         await look(api)
