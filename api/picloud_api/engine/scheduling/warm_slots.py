@@ -29,7 +29,7 @@ class Reservations(Protocol):
         ...
 
     async def keep(self) -> None:
-        """Store which reservations have started or ended."""
+        """Store which of the reservations that were counted have started or ended."""
         ...
 
 

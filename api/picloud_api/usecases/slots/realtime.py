@@ -181,15 +181,18 @@ class RealtimeCores:
     async def counts(self) -> Counter[Pool]:
         """Return how many slots of each pool are reserved."""
         counts: Counter[Pool] = Counter()
-        for pool, reserved in (await self._pools()).items():
+        for pool, reserved in (await self._pools(await self._all())).items():
             counts[pool] = sum(_slots(record) for _, record in reserved)
         return counts
 
     async def keep(self) -> None:
-        """Store which reservations have started or ended; only the leader does."""
-        await self._note_started()
-        now = self._clock()
-        for key, record in (await self._all()).items():
+        """Store which reservations have started or ended, of those that `counts` has read.
+
+        Only the leader does; each change reads its reservation again.
+        """
+        records, now = self._warm.reservations, self._clock()
+        await self._note_started(records)
+        for key, record in records.items():
             if not record.is_active(now):
                 await self._put_away(key, record)
 
@@ -206,10 +209,10 @@ class RealtimeCores:
 
         await self._commits.run(plan)
 
-    async def _note_started(self) -> None:
+    async def _note_started(self, records: Mapping[str, ReservationRecord]) -> None:
         waiting = {
             pool: reserved
-            for pool, reserved in (await self._pools()).items()
+            for pool, reserved in (await self._pools(records)).items()
             if any(record.started_at is None for _, record in reserved)
         }
         if not waiting:
@@ -234,7 +237,7 @@ class RealtimeCores:
 
         with suppress(_Ended, NotFound):
             await self._change(account, number, started)
-        _log.info("realtime.started", account=account, reservation=number)
+            _log.info("realtime.started", account=account, reservation=number)
 
     async def _change(
         self,
@@ -260,6 +263,7 @@ class RealtimeCores:
             return new
 
         record = await self._commits.run(plan)
+        self._warm.reservations = {**self._warm.reservations, key: record}
         self._warm.changed.set()
         return record
 
@@ -270,11 +274,13 @@ class RealtimeCores:
         self._warm.reservations = records
         return records
 
-    async def _pools(self) -> Mapping[Pool, Sequence[tuple[str, ReservationRecord]]]:
+    async def _pools(
+        self, records: Mapping[str, ReservationRecord]
+    ) -> Mapping[Pool, Sequence[tuple[str, ReservationRecord]]]:
         """Return the active reservations of each pool with their keys, the oldest first."""
         now = self._clock()
         pools: defaultdict[Pool, list[tuple[str, ReservationRecord]]] = defaultdict(list)
-        for key, record in (await self._all()).items():
+        for key, record in records.items():
             if not record.is_active(now):
                 continue
             account, _ = _parse(key)
