@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import builtins  # noqa: TC003 - `list` has another meaning here
 import math
-import sys
 import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from picloud_model.pack import PYTHON
 from picloud_model.wire.realtime import MAX_HOURS, MAX_RESERVED, ReserveCoresRequest
 
+from cloud._arguments.option_values import whole
 from cloud._client.current import client
 from cloud._config.border import of_users
 from cloud._resources.realtime import RealtimeClient
@@ -63,7 +64,6 @@ def request(
     ('c1', 1, 0.5)
     >>> cloud.realtime.release(reserved["request_id"])
     """
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
     asked = ReserveCoresRequest(
         request_id=uuid.uuid4().hex,
         core_type=_text("type", type),
@@ -71,7 +71,7 @@ def request(
         job_cores=_whole("job_cores", job_cores, 16),
         hours=_hours("max_duration", max_duration),
         env=env,
-        python=python,
+        python=PYTHON,
     )
     return _shown(_client().reserve(asked))
 
@@ -159,11 +159,12 @@ def _text(name: str, value: Any) -> str:
 
 
 def _whole(name: str, value: Any, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    number = whole(value)
+    if number is None:
         raise CloudTypeError(f"{name} is a whole number, not {value!r:.80}.")
-    if not 1 <= value <= most:
-        raise CloudValueError(f"{name} is from 1 to {most:,}, not {value}.")
-    return value
+    if not 1 <= number <= most:
+        raise CloudValueError(f"{name} is from 1 to {most:,}, not {number}.")
+    return number
 
 
 def _hours(name: str, value: Any) -> float | None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 DIGEST_BYTES: Final = 8
 PACK_ITEMS: Final = 1002
 """Most parcels in a pack: a page of 1,000 jobs, which no pack crosses, an envelope, the infos."""
+PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""The minor version of this Python, such as "3.11": pickles of others cannot be read."""
 INLINE_BYTES: Final = 256 * 1024
 """Packs up to this size are kept in the state store; larger ones are blobs."""
 
@@ -42,7 +44,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
         >>> Envelope.here("3.1.0").cloudpickle
         '3.1.0'
         """
-        return cls(f"{sys.version_info.major}.{sys.version_info.minor}", cloudpickle)
+        return cls(PYTHON, cloudpickle)
 
     def refusal(self, here: Envelope) -> str | None:
         """Return why bytes in this envelope cannot be unpickled under `here`, or None.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path  # noqa: TC003 - typer reads annotations when it runs
 from typing import Annotated
 
 import msgspec
 import typer
 from cloud import CloudException
+from cloud._client.local_server import refuse_windows
 
 from picloud import exits, output
 from picloud.help_pages import HelpfulGroup
@@ -60,8 +60,7 @@ def doctor(
       $ picloud admin doctor
       $ picloud admin doctor --data /tmp/cloud --job
     """  # noqa: D301 - \b keeps the lines apart
-    if sys.platform == "win32":
-        raise CloudException("A server cannot run on Windows; use one on another machine.")
+    refuse_windows()
     from picloud.stack.doctor import examine, examine_client, is_used  # noqa: PLC0415 - see `up`
 
     own = [data.absolute()] if data else [each for each in map(default, StackName) if is_used(each)]
@@ -118,8 +117,7 @@ def bootstrap(
       $ picloud admin bootstrap --plan --keys /root/picloud
       $ picloud admin bootstrap --keys /root/picloud
     """  # noqa: D301 - \b keeps the lines apart
-    if sys.platform == "win32":
-        raise CloudException("A server cannot run on Windows; use one on another machine.")
+    refuse_windows()
     from picloud.stack.bootstrap import run  # noqa: PLC0415 - other commands do not need its imports
 
     run(keys.absolute(), plan=plan, adopt=adopt)
@@ -147,8 +145,7 @@ def rotate(
       $ picloud admin rotate --keys /root/picloud
       $ picloud admin rotate --keys /root/picloud --revoke
     """  # noqa: D301 - \b keeps the lines apart
-    if sys.platform == "win32":
-        raise CloudException("A server cannot run on Windows; use one on another machine.")
+    refuse_windows()
     from picloud.stack.bootstrap import rotate as run  # noqa: PLC0415 - as in bootstrap
 
     run(keys.absolute(), revoke=revoke)

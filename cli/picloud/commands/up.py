@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from cloud import CloudException
+from cloud._client.local_server import refuse_windows
 from picloud_model.wire import LARGEST_PORT
 
 from picloud.completion import values
@@ -121,8 +120,7 @@ def up(
       $ picloud up --port 0 --data /tmp/other --profile second --workers 4
       $ picloud up --stack hashicorp --detach
     """  # noqa: D301 - \b keeps the lines apart
-    if sys.platform == "win32":
-        raise CloudException("A server cannot run on Windows; use one on another machine.")
+    refuse_windows()
     from picloud.stack.up import UpOptions, run  # noqa: PLC0415 - other commands do not need its imports
 
     directory = (data or default(stack)).absolute()

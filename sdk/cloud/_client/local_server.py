@@ -28,6 +28,18 @@ _NEEDS_EXTRA: Final = (
 )
 
 
+def refuse_windows() -> None:
+    """Raise the error of what needs a server on this machine, if this is Windows.
+
+    Raises:
+        CloudException: On Windows.
+
+    >>> refuse_windows()
+    """
+    if sys.platform == "win32":
+        raise CloudException("A server cannot run on Windows; use one on another machine.")
+
+
 class ServerReady(msgspec.Struct, frozen=True):
     """The message of a server that is ready for requests."""
 
@@ -70,8 +82,7 @@ class LocalServer:
         Raises:
             CloudException: When it does not start, with the server's own message.
         """
-        if sys.platform == "win32":
-            raise CloudException("A server cannot run on Windows; use one on another machine.")
+        refuse_windows()
         ready_read, ready_write = os.pipe()
         owner_read, owner_write = os.pipe()
         started = False

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from picloud_model.pack import PYTHON
 from picloud_model.wire.environment import OWN_BASES, Recipe
 
 from cloud._config.border import warn
@@ -93,10 +94,9 @@ def prepare(transport: Transport) -> str:
         CloudException: When it cannot be built; it names the package.
     """
     pip, source = _wanted()
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    recipe = Recipe(pip=pip, base=f"{OWN_BASES}python{python}")
+    recipe = Recipe(pip=pip, base=f"{OWN_BASES}python{PYTHON}")
     environments = EnvironmentClient(transport)
-    name = f"{_PREFIX}{recipe.digest(python).rpartition(':')[2][:_DIGITS]}"
+    name = f"{_PREFIX}{recipe.digest(PYTHON).rpartition(':')[2][:_DIGITS]}"
     if environments.build(name, recipe, "made for _env='auto'").status != "ready":
         what = f"{len(pip)} package{'s' * (len(pip) != 1)}"
         sys.stderr.write(f"picloud: building the environment {name} with the {what} {source}\n")
