@@ -65,7 +65,8 @@ def break_lock(name: str) -> None:
     Traceback (most recent call last):
     cloud.CloudException: No lock 'report' is held in your account: see `picloud lock list`.
     """
-    LockClient(client().transport).break_lock(checked_name(name))
+    checked = checked_name(name)  # before a server is looked for
+    LockClient(client().transport).break_lock(checked)
 
 
 def __dir__() -> builtins.list[str]:

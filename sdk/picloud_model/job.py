@@ -5,6 +5,13 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 from typing import Final
 
+MAX_JOBS: Final = 1_000_000
+"""Maximum number of jobs in a batch, and of jids in a request."""
+MAX_ARGUMENT_BYTES: Final = 16_000_000
+"""Upper bound of the `max_transmit_data` setting."""
+DEFAULT_ARGUMENT_BYTES: Final = 1_000_000
+"""Default of the `max_transmit_data` setting."""
+
 
 class Status(StrEnum):
     """The status of a job that a user sees (the Primer's diagram)."""

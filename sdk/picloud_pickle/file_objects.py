@@ -12,7 +12,7 @@ import stat
 import sys
 from typing import Any, Final
 
-from picloud_model.wire import MAX_ARGUMENT_BYTES
+from picloud_model.job import MAX_ARGUMENT_BYTES
 
 from picloud_pickle.reference import Unsendable
 

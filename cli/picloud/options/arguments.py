@@ -11,8 +11,7 @@ from cloud import CloudValueError
 from cloud._arguments.command_template import is_name
 from picloud_model import ranges
 from picloud_model.errors import RequestRefused
-from picloud_model.job import Status
-from picloud_model.wire import MAX_JOBS
+from picloud_model.job import MAX_JOBS, Status
 
 from picloud.completion import jobs
 

@@ -9,7 +9,7 @@ import sys
 from typing import Final
 
 import typer
-from picloud_model.wire import DEFAULT_ARGUMENT_BYTES
+from picloud_model.job import DEFAULT_ARGUMENT_BYTES
 
 from picloud import output
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import msgspec
 from picloud_model import ranges
+from picloud_model.job import MAX_JOBS
 from picloud_model.ranges import MAX_JID
-from picloud_model.wire import MAX_JOBS
 
 from cloud._arguments.handles import OwnedJid, OwnedJids
 from cloud.errors import CloudException, CloudTypeError, CloudValueError
@@ -23,7 +22,7 @@ MOST_RANGES: Final = 2000
 """Most ranges in one request; a map with many gaps needs several requests."""
 
 
-class JidList(msgspec.Struct, frozen=True):
+class JidList(NamedTuple):
     """The jids that a user passed, in their order; `single` if it was one jid, not a sequence."""
 
     order: range | list[int]

@@ -23,7 +23,7 @@ from cloud._jobs.job import Jobs, kind_of
 from cloud._jobs.results import IN_PARALLEL, UnorderedResults, iterator_of, read_in_parallel
 from cloud._jobs.submit import Submitter
 from cloud._jobs.wait import Waiter, WaitOptions
-from cloud._packing import Packer
+from cloud._packing.packer import Packer
 from cloud._resources.blob import BlobClient
 from cloud._resources.key import KeyClient
 from cloud.errors import CloudException, in_results, raised_for

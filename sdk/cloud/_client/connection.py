@@ -10,7 +10,6 @@ from typing import Any
 
 from cloud._client.current import client, current
 from cloud._config.border import of_users
-from cloud._packing import module_source
 from cloud.errors import CloudValueError
 
 
@@ -60,6 +59,8 @@ def set_dependency_whitelist(whitelist: Iterable[str] | None) -> None:
     >>> cloud.set_dependency_whitelist(["mypackage", "settings"])
     >>> cloud.set_dependency_whitelist(None)
     """
+    from cloud._packing import module_source  # noqa: PLC0415 - few scripts need it
+
     names = None if whitelist is None else _names(whitelist)
     module_source.allow_only(names)
 

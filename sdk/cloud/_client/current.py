@@ -6,17 +6,18 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from cloud._client.client import Client
-from cloud._client.current_job import CurrentJob
 from cloud._config.configuration import config
 from cloud._config.settings import ClientSettings
-from cloud._http.transport import ServerAddress, check_key
 from cloud._jobs.job import Current
 from cloud._packing.values import Results
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
+    # `_open` imports them: a script, or a worker of its own, may import `cloud` and send nothing
+    from cloud._client.client import Client
+    from cloud._client.current_job import CurrentJob
     from cloud._client.simulator import Simulator
+    from cloud._http.transport import ServerAddress
     from cloud._resources.bucket import BucketClient
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,8 @@ class CurrentClient:
         Raises:
             CloudValueError: When the URL or the key is not valid; nothing is changed then.
         """
+        from cloud._http.transport import ServerAddress, check_key  # noqa: PLC0415 - see above
+
         if url is not None:
             ServerAddress(url, "")
         if key is not None:
@@ -107,6 +110,7 @@ class CurrentClient:
         Raises:
             CloudException: When it cannot start.
         """
+        from cloud._client.client import Client  # noqa: PLC0415 - see above
         from cloud._client.simulator import Simulator  # noqa: PLC0415 - few scripts need it
 
         with self._lock:
@@ -128,6 +132,9 @@ class CurrentClient:
                 simulator.stop()
 
     def _open(self) -> Client:
+        from cloud._client.client import Client  # noqa: PLC0415 - see above
+        from cloud._client.current_job import CurrentJob  # noqa: PLC0415 - see above
+
         settings = ClientSettings.read()
         url, key = self.url or settings.url, self.key or settings.api_key
         if not url and not key and (job := CurrentJob.here()) is not None:
@@ -165,6 +172,8 @@ def running_on_cloud() -> bool:
 
 def _address(settings: ClientSettings, url: str | None, key: str | None) -> ServerAddress:
     """Return the address from a URL and a key, completed from the profile where one is missing."""
+    from cloud._http.transport import ServerAddress  # noqa: PLC0415 - see above
+
     profile = None
     if not (url and key):
         # Jobs, and scripts with a server in their environment, never need it.

@@ -13,7 +13,6 @@ import sysconfig
 import traceback
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from cloud._config.configuration import config
@@ -211,6 +210,8 @@ def _show_lines(trace: TracebackType | None) -> None:
     """Have a program that ends with a traceback show lines that are in no file here, too."""
     if sys.version_info >= _CAREFUL or sys.excepthook is not sys.__excepthook__:
         return
+    from pathlib import Path  # noqa: PLC0415 - a sixth of `import cloud`; only errors need it
+
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
         is_known = name in linecache.cache and not Path(name).exists()

@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import nearest_name
-from picloud_model.wire import DEFAULT_ARGUMENT_BYTES, MAX_ARGUMENT_BYTES
+from picloud_model.job import DEFAULT_ARGUMENT_BYTES, MAX_ARGUMENT_BYTES
 
 from cloud.errors import CloudException, CloudValueError
 

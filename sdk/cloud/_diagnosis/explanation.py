@@ -16,7 +16,9 @@ from cloud._arguments.options import split_options
 from cloud._client.current import client
 from cloud._config.border import of_users
 from cloud._diagnosis.installed import PYTHON, versions_of
-from cloud._packing import Bundle, PackingError, size_report
+from cloud._packing import size_report
+from cloud._packing.bundler import Bundle
+from cloud._packing.errors import PackingError
 from cloud._packing.import_scan import imported
 from cloud._packing.module_source import ModuleKind, find, may_be_local
 from cloud._packing.packer import name_of
@@ -27,7 +29,7 @@ from cloud._packing.values import Needs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cloud._packing import PackedFunction, Packer
+    from cloud._packing.packer import PackedFunction, Packer
 
 _UNKNOWN: Final = "not installed"
 

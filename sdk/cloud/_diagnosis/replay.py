@@ -22,8 +22,8 @@ from cloud._config.settings import set_variables
 from cloud._diagnosis.code_editing import edited_bundle
 from cloud._jobs.pack_parts import pack_parts
 from cloud._jobs.submit import INLINE_FUNCTION_BYTES, random_id
-from cloud._packing import PackingError
 from cloud._packing.bundle_tree import fetched
+from cloud._packing.errors import PackingError
 from cloud.errors import CloudException, CommandFailed
 
 if TYPE_CHECKING:

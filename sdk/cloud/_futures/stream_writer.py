@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from picloud_model.wire import MAX_RESULT_BYTES, Content
 from picloud_model.wire.stream import MAX_CHUNK_BYTES, MAX_CHUNK_VALUES, StreamChunk
 
-from cloud._packing import PackingError
+from cloud._packing.errors import PackingError
 from cloud._resources.blob import content_of
 from cloud._resources.stream import StreamClient
 from cloud.errors import BlobsLacking, CloudException, CloudTimeoutError, CloudValueError

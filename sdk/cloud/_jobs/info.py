@@ -17,7 +17,7 @@ from picloud_model.pack import Envelope, Pack
 
 from cloud._arguments.jids import portions
 from cloud._config.border import BORDER
-from cloud._packing import PackingError
+from cloud._packing.errors import PackingError
 from cloud.errors import CloudException, CloudValueError, from_model
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from cloud._arguments.handles import JobOwner
     from cloud._http.transport import Transport
-    from cloud._packing import Packer
+    from cloud._packing.packer import Packer
     from cloud._resources.blob import BlobClient
 
 _POLL_S: Final = 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from picloud_model.job import ENDED, Status
@@ -10,7 +11,6 @@ from picloud_model.ranges import MAX_JID
 from cloud._arguments.handles import OwnedJid, OwnedJids
 from cloud._arguments.jids import read_jids
 from cloud._config.border import BORDER, of_users
-from cloud._jobs.info import log_pieces
 from cloud._packing.values import PICKLING, JobValue, value_reduced
 from cloud.errors import CloudException, CloudTypeError, CloudValueError, raised_for
 
@@ -168,6 +168,8 @@ class Job(OwnedJid):
         >>> "".join(job.logs(follow=True))
         'hello\n'
         """
+        from cloud._jobs.info import log_pieces  # noqa: PLC0415 - few scripts need it
+
         if stream not in ("stdout", "stderr", "logging"):
             raise CloudValueError(f"stream must be stdout, stderr or logging, not {stream!r:.80}.")
         return log_pieces(self._client, int(self), stream, follow=follow)
@@ -374,8 +376,6 @@ class Jobs(OwnedJids):
         return Jobs, (self._span,)
 
     def _repr_html_(self) -> str:
-        from collections import Counter  # noqa: PLC0415 - for notebooks only
-
         from cloud._display.job_row import counted, job_row  # noqa: PLC0415 - for notebooks only
 
         try:

@@ -11,7 +11,7 @@ from cloud._arguments.handles import ValueStream
 from cloud._arguments.option_values import whole
 from cloud._config.border import BORDER, of_users
 from cloud._jobs.awaited import InThread
-from cloud._packing import PackingError
+from cloud._packing.errors import PackingError
 from cloud._resources.stream import StreamClient
 from cloud.errors import CloudException, CloudTimeoutError, CloudValueError
 

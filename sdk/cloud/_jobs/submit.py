@@ -21,7 +21,8 @@ from cloud._config.border import warn
 from cloud._http.patience import Patience
 from cloud._http.transport import send_hint
 from cloud._jobs.pack_parts import pack_parts
-from cloud._packing import PackingError, size_report
+from cloud._packing import size_report
+from cloud._packing.errors import PackingError
 from cloud._packing.unpicklable import named_parts, parts_of
 from cloud._packing.values import Needs
 from cloud._resources.blob import REQUEST_BYTES
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from cloud._config.configuration import Config
     from cloud._http.transport import Transport
     from cloud._jobs.pack_parts import PackedPart
-    from cloud._packing import Bundle, PackedFunction, Packer
+    from cloud._packing.bundler import Bundle
+    from cloud._packing.packer import PackedFunction, Packer
     from cloud._packing.unpicklable import Part
     from cloud._resources.blob import BlobClient
 

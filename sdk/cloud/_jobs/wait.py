@@ -19,7 +19,7 @@ from cloud._arguments.statuses import check_reachable
 from cloud._http.patience import Patience
 from cloud._jobs.interrupt import interrupted, unreached
 from cloud._jobs.outcome_table import OutcomeTable
-from cloud._packing import PackingError
+from cloud._packing.errors import PackingError
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError, raised_for
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cloud._config.configuration import Config
     from cloud._http.job_socket import SupervisorClient
     from cloud._http.transport import Transport
-    from cloud._packing import Packer
+    from cloud._packing.packer import Packer
     from cloud._resources.blob import BlobClient
 
 

@@ -10,7 +10,7 @@ from picloud_model.wire.dictionary import MAX_DICT_KEY, MAX_VALUE_BYTES
 from cloud._arguments.option_values import seconds, whole
 from cloud._client.current import client
 from cloud._config.border import of_users
-from cloud._packing import PackingError
+from cloud._packing.errors import PackingError
 from cloud._resources.dictionary import DictClient, list_dicts
 from cloud._sharing.lock import checked_name, holding_of
 from cloud.errors import CloudException, CloudTimeoutError, CloudTypeError, CloudValueError

@@ -7,6 +7,7 @@ per job is an array, the rest are maps whose keys are the field names here. Time
 a duration, `_at` since the epoch.
 """
 
+from picloud_model.job import DEFAULT_ARGUMENT_BYTES, MAX_ARGUMENT_BYTES, MAX_JOBS
 from picloud_model.wire.blob import (
     MOST_BUNDLES,
     ORIGINS_FILE,
@@ -95,17 +96,14 @@ from picloud_model.wire.key import (
     ListedKey,
 )
 from picloud_model.wire.limits import (
-    DEFAULT_ARGUMENT_BYTES,
     LARGEST_PORT,
     LONGEST_POLL_S,
     MAX_ACCOUNT_NAME,
-    MAX_ARGUMENT_BYTES,
     MAX_BLOBS,
     MAX_BLOCKED_JOBS,
     MAX_DEPENDENCIES,
     MAX_INFO_BYTES,
     MAX_ITEMS,
-    MAX_JOBS,
     MAX_LABEL,
     MAX_PATH,
     MAX_PORTS,

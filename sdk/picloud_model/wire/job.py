@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from picloud_model.core import DEFAULT_CORE_TYPE
-from picloud_model.job import Status
+from picloud_model.job import MAX_JOBS, Status
 from picloud_model.pack import Envelope
 from picloud_model.wire.blob import Content, PricedJobs
 from picloud_model.wire.body import (
@@ -24,7 +24,6 @@ from picloud_model.wire.limits import (
     LONGEST_POLL_S,
     MAX_ITEMS,
     MAX_JOB_SECRETS,
-    MAX_JOBS,
     MAX_LABEL,
     MAX_PATH,
     MAX_PORTS,

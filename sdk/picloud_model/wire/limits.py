@@ -18,10 +18,6 @@ MAX_ITEMS: Final = 200_000
 """Most jid ranges, parts, reports or other items in any other list of a request."""
 LONGEST_POLL_S: Final = 30.0
 """Longest time the API holds a request open; the client then repeats it."""
-MAX_ARGUMENT_BYTES: Final = 16_000_000
-"""Upper bound of the `max_transmit_data` setting."""
-DEFAULT_ARGUMENT_BYTES: Final = 1_000_000
-"""Default of the `max_transmit_data` setting."""
 MAX_RESULT_BYTES: Final = 128 * 1024 * 1024
 """Largest pickled result of a job."""
 LARGEST_PORT: Final = 65_535
@@ -29,8 +25,6 @@ LARGEST_PORT: Final = 65_535
 MAX_INFO_BYTES: Final = 2 * 1024 * 1024
 """Largest info of a job, uncompressed: three streams and a profile."""
 
-MAX_JOBS: Final = 1_000_000
-"""Maximum number of jobs in a batch, and of jids in a request."""
 MAX_DEPENDENCIES: Final = 10_000
 """Most jid ranges a batch may depend on."""
 MAX_LABEL: Final = 200

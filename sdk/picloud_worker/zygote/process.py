@@ -269,7 +269,7 @@ def _preload() -> None:
 
     Not at the start, for most slots never need it, and it takes 100 ms.
     """
-    for name in ("cloud._client.current", "cloud._http.connections"):
+    for name in ("cloud._client.client", "cloud._client.current_job", "cloud._http.connections"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.freeze()

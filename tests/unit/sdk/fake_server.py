@@ -12,7 +12,7 @@ from cloud._client.client import Client
 from cloud._config.configuration import Config
 from cloud._http.exchange import HttpReply, HttpRequest, NoAnswer
 from cloud._http.transport import Backoff, ServerAddress, Transport
-from cloud._packing import Packer
+from cloud._packing.packer import Packer
 from picloud_model import errors, pack, ranges, wire
 from picloud_model.info import DEFAULT_KEYS, UNPICKLED, read_keys
 from picloud_model.job import Cause

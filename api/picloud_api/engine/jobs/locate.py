@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from picloud_model import ranges
 from picloud_model.errors import JobDeleted, JobNotFound, TooLarge
+from picloud_model.job import MAX_JOBS
 from picloud_model.page import PAGE_JOBS, Flag
-from picloud_model.wire import MAX_JOBS
 
 from picloud_api.store import layout
 from picloud_api.store.layout import PageId

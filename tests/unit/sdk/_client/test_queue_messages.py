@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from cloud._client.queue_messages import packed, unpacked
-from cloud._packing import Packer
+from cloud._packing.packer import Packer
 from cloud.errors import CloudException
 from picloud_model.wire.queue import MESSAGE_BYTES
 

@@ -10,7 +10,7 @@ from cloud import CloudException
 from cloud._arguments.options import CallOptions
 from cloud._config.configuration import Config
 from cloud._jobs.submit import INLINE_FUNCTION_BYTES, Submitter
-from cloud._packing import Packer
+from cloud._packing.packer import Packer
 from cloud._resources.blob import REQUEST_BYTES, BlobClient
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -10,7 +10,7 @@ import pytest
 from cloud import CloudException, CloudTimeoutError
 from cloud._config.configuration import Config
 from cloud._jobs.wait import Waiter, WaitOptions
-from cloud._packing import Packer
+from cloud._packing.packer import Packer
 from cloud._resources.blob import BlobClient, content_of
 from picloud_model import pack, wire
 from picloud_model.job import Cause

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cloud._packing import Packer
+from cloud._packing.packer import Packer
 
 from tests.unit.sdk._packing.travel import arrive, lay_out, post
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cloud._packing import Bundle
+    from cloud._packing.bundler import Bundle
 
 
 @pytest.fixture

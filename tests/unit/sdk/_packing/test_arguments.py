@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud._packing import Packer, PackingError
+from cloud._packing.errors import PackingError
+from cloud._packing.packer import Packer
 from hypothesis import given
 from hypothesis import strategies as st
 from picloud_model.pack import seal, unseal

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 import pytest
-from cloud._packing import Packer
+from cloud._packing.packer import Packer
 from picloud_model import wire
 
 if TYPE_CHECKING:

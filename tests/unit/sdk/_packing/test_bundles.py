@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cloud._packing import Packer, PackingError
 from cloud._packing.bundler import MAX_BYTES
+from cloud._packing.errors import PackingError
+from cloud._packing.packer import Packer
 from cloud._packing.values import Needs
 
 from tests.unit.sdk._packing.travel import run
@@ -137,7 +138,7 @@ def test_no_code_of_the_user_runs(project: Project, packer: Packer) -> None:
 
 DIGESTS = """
 import sys
-from cloud._packing import Packer
+from cloud._packing.packer import Packer
 sys.path.insert(0, sys.argv[1])
 import pkg
 k = 2
@@ -171,7 +172,7 @@ SHADOW = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import this
-from cloud._packing import Packer
+from cloud._packing.packer import Packer
 print(repr(Packer().function(this.f).bundle.digest))
 """
 

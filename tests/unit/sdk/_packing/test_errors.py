@@ -6,8 +6,9 @@ import threading
 
 import cloud
 import pytest
-from cloud._packing import Packer, PackingError
+from cloud._packing.errors import PackingError
 from cloud._packing.errors import PackingError as Raised
+from cloud._packing.packer import Packer
 
 from tests.current_client import current_client
 from tests.unit.sdk.fake_server import FakeServer, client_for

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cloud._packing import Packer, PackingError
+from cloud._packing.errors import PackingError
+from cloud._packing.packer import Packer
 from picloud_model.pack import unseal
 from picloud_model.wire import MAX_ARGUMENT_BYTES
 

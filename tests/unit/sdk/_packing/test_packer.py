@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 import pytest
-from cloud._packing import Packer, PackingError
-from cloud._packing.packer import name_of
+from cloud._packing.errors import PackingError
+from cloud._packing.packer import Packer, name_of
 from picloud_model.pack import Envelope, seal
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
-from cloud._packing import Packer, PackingError
+from cloud._packing.errors import PackingError
+from cloud._packing.packer import Packer
 from cloud.errors import CloudException
 from picloud_model import pack, wire
 from picloud_pickle.results.code import CodeTrees

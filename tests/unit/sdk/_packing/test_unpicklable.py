@@ -11,7 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cloud._packing import Packer, PackingError
+from cloud._packing.errors import PackingError
+from cloud._packing.packer import Packer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,14 +13,14 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from cloud._packing import Packer
+from cloud._packing.packer import Packer
 from cloud._packing.values import Needs
 from picloud_model import wire
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cloud._packing import Bundle
+    from cloud._packing.bundler import Bundle
 
 SLOT = """
 import pickle, sys
