@@ -16,12 +16,13 @@ from cloud._client.current import client
 from cloud._client.queue_messages import messages_of
 from cloud._config.settings import ClientSettings
 from cloud._queues.handler import HandlerRules, handle, handle_batch
+from cloud._queues.intake import Intake, IntakeEnded
 from cloud._resources.attachment import REPLACED, AttachmentClient
 from cloud._resources.queue import NOT_FOUND, QueueClient
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from picloud_model.wire.queue import QueueMessage, TakenMessage
 
@@ -34,10 +35,12 @@ _KEEP_EVERY_S: Final = 4.0
 _FAILED_S: Final = 30.0
 """After how long a message is handled again that failed without a rule for it."""
 _SEND_EVERY_S: Final = 0.25
-"""How much work is taken at once, and how long what is done waits for more, in seconds."""
+"""How long what is done waits for more, in seconds."""
 _MOST: Final = 400
-"""Most messages taken at once; so many may be pushed twice if NATS or the API is killed."""
+"""Most messages that are sent at once; so many may be pushed twice if NATS or the API is killed."""
 _SEND_BYTES: Final = 4_000_000
+_OVER: Final = (REPLACED, NOT_FOUND)
+"""The codes of the errors after which a job ends."""
 
 
 class HandlerLoop(msgspec.Struct, frozen=True):
@@ -82,11 +85,27 @@ class _Run:
 
     def read_with(self, readers: int) -> None:
         """Let so many readers handle messages, each one at a time."""
+        if self._rules.batch:
+            self._read_each(self._read_batches, readers)
+            return
+        intake = Intake(self._take_ahead, readers)
+        threading.Thread(target=_in_context(intake.run), daemon=True).start()
+
+        def read() -> None:
+            try:
+                self._read(intake)
+            finally:
+                intake.end()
+
+        self._read_each(read, readers)
+
+    def _read_each(self, read: Callable[[], None], readers: int) -> None:
+        """Let so many readers read."""
         if readers == 1:
-            self._read()
+            read()
             return
         threads = [
-            threading.Thread(target=_in_context(self._read_apart), daemon=True)
+            threading.Thread(target=_in_context(lambda: self._read_apart(read)), daemon=True)
             for _ in range(readers)
         ]
         for thread in threads:
@@ -107,21 +126,37 @@ class _Run:
             with suppress(CloudException):
                 _queues().extend(self._rules.queue, held, 0)
 
-    def _read_apart(self) -> None:
+    def _read_apart(self, read: Callable[[], None]) -> None:
         try:
-            self._read()
+            read()
         except BaseException as error:  # noqa: BLE001 - the job ends with it
             self._failure = error
             self._ended.set()
 
-    def _read(self) -> None:
-        most = self._rules.batch or 1
+    def _read(self, intake: Intake) -> None:
+        """Handle one message after the other; send what comes of them together."""
+        while not self._ended.is_set() and (taken := intake.wait()) is not None:
+            # Once for all of them: in a job, its token is looked up.
+            here, began = client(), time.monotonic()
+            work = _Work()
+            while taken is not None:
+                work.add(taken.ticket, handle(here, self._rules, taken))
+                if work.count >= _MOST or time.monotonic() - began >= _SEND_EVERY_S:
+                    break
+                if work.size >= _SEND_BYTES or self._ended.is_set():
+                    break
+                taken = intake.next()
+            intake.note_pace((time.monotonic() - began) / work.count)
+            self._send(work)
+
+    def _read_batches(self) -> None:
+        """Handle lists of messages."""
         while not self._ended.is_set():
             try:
-                taken = self._take(most, IDLE_S)
+                taken = self._take(self._rules.batch, IDLE_S)
                 self._fill(taken)
             except CloudException as error:
-                if error.code in (REPLACED, NOT_FOUND):
+                if error.code in _OVER:
                     return
                 raise
             if not taken:
@@ -129,9 +164,26 @@ class _Run:
             if self._ended.is_set():
                 self.end()
                 return
-            mean_s = self._handle(taken)
-            if not self._rules.batch:
-                most = max(1, min(_MOST, 4 * most, int(_SEND_EVERY_S / max(mean_s, 1e-6))))
+            work = _Work()
+            for ticket, handled in handle_batch(client(), self._rules, taken).items():
+                work.add(ticket, handled)
+                if work.size >= _SEND_BYTES:
+                    self._send(work)
+                    work = _Work()
+            self._send(work)
+
+    def _take_ahead(self, most: int) -> list[TakenMessage]:
+        """Take messages for all readers; none once another handler is attached."""
+        try:
+            taken = self._take(most, IDLE_S)
+        except CloudException as error:
+            if error.code in _OVER:
+                raise IntakeEnded from error
+            raise
+        if self._ended.is_set():
+            self.end()
+            raise IntakeEnded
+        return taken
 
     def _take(self, most: int, timeout_s: float) -> list[TakenMessage]:
         taken = _queues().take(
@@ -155,36 +207,9 @@ class _Run:
                 return
             taken += self._take(self._rules.batch - len(taken), remaining_s)
 
-    def _handle(self, taken: Sequence[TakenMessage]) -> float:
-        """Handle messages and send what comes of it; return the mean time of one, in seconds."""
-        began = time.monotonic()
-        done: list[HandledMessage] = []
-        failed: list[str] = []
-        sent_at, size = began, 0
-        for ticket, handled in self._results(taken):
-            if handled is None:
-                failed.append(ticket)
-            else:
-                done.append(handled)
-                size += handled.size
-            if size >= _SEND_BYTES or time.monotonic() - sent_at >= _SEND_EVERY_S:
-                self._send(done, failed)
-                done, failed, size, sent_at = [], [], 0, time.monotonic()
-        mean_s = (time.monotonic() - began) / len(taken)
-        self._send(done, failed)
-        return mean_s
-
-    def _results(
-        self, taken: Sequence[TakenMessage]
-    ) -> Iterable[tuple[str, HandledMessage | None]]:
-        # Once for all of them: in a job, its token is looked up.
-        here = client()
-        if self._rules.batch:
-            return handle_batch(here, self._rules, taken).items()
-        return ((each.ticket, handle(here, self._rules, each)) for each in taken)
-
-    def _send(self, done: list[HandledMessage], failed: Sequence[str]) -> None:
+    def _send(self, work: _Work) -> None:
         """Push the outputs of messages and remove these; give back those that failed, for later."""
+        done, failed = work.done, work.failed
         tickets = [each.ticket for each in done]
         while done:
             request = HandledRequest(
@@ -196,7 +221,8 @@ class _Run:
             )
             expired = AttachmentClient(client().transport).handled(request)
             if not request.outputs or not expired:
-                self.count += len(done) - len(expired)
+                with self._lock:
+                    self.count += len(done) - len(expired)
                 break
             # Another handler has these by now: what it makes of them counts.
             done = [each for position, each in enumerate(done) if position not in expired]
@@ -214,6 +240,28 @@ class _Run:
                 # The next attempt may succeed; if not, another handler gets the messages.
                 with suppress(CloudException):
                     _queues().extend(self._rules.queue, held, HOLD_S)
+
+
+class _Work:
+    """What was done with some messages, to be sent together."""
+
+    def __init__(self) -> None:
+        self.done: list[HandledMessage] = []
+        self.failed: list[str] = []
+        self.size = 0
+
+    @property
+    def count(self) -> int:
+        """How many messages these are."""
+        return len(self.done) + len(self.failed)
+
+    def add(self, ticket: str, handled: HandledMessage | None) -> None:
+        """Add what came of the message of a ticket; None if it failed."""
+        if handled is None:
+            self.failed.append(ticket)
+        else:
+            self.done.append(handled)
+            self.size += handled.size
 
 
 def _outputs(done: Sequence[HandledMessage], *, dedupe: bool) -> list[HandlerOutput]:

@@ -99,6 +99,16 @@ def test_each_message_is_handled_and_acknowledged(server: QueueServer, readers: 
     assert sorted(int(each or "") for each in server.pushed()) == list(range(0, 20, 2))
 
 
+def test_many_messages_are_few_requests() -> None:
+    """Those of a handler that is fast are taken and sent by the hundred, not one by one."""
+    server = QueueServer(2000)
+    with current_client(client_for(server)):
+        assert loop(lambda x: x)() == 2000
+
+    assert len(server.takes) < 30
+    assert len(server.handled) < 30
+
+
 def test_the_source_of_each_output_is_named_if_repeats_are_to_be_left_out(
     server: QueueServer,
 ) -> None:
