@@ -296,7 +296,7 @@ class SqliteQueues(QueuePort):
             oldest_at = oldest[0] if oldest else 0.0
             return QueueCounts(total - later, later - in_flight, in_flight, oldest_at)
 
-        return await self._thread.run(counts)
+        return await self._thread.run(counts, synced=False)
 
     async def bodies(self, queue: str) -> AsyncIterator[bytes]:
         """See `QueuePort.bodies`."""
@@ -331,7 +331,8 @@ class SqliteQueues(QueuePort):
     async def ping(self) -> None:
         """See `QueuePort.ping`; reads from the file."""
         await self._thread.run(
-            lambda database: database.execute("SELECT 1 FROM queues LIMIT 1").fetchone()
+            lambda database: database.execute("SELECT 1 FROM queues LIMIT 1").fetchone(),
+            synced=False,
         )
 
     async def close(self) -> None:

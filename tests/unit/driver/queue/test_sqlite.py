@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
-from picloud_driver.queue import Exchanged, QueuePush
+from picloud_driver.queue import Exchanged, QueueCounts, QueuePush
 from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_model.errors import Unavailable
 
@@ -36,7 +36,10 @@ async def test_a_push_onto_a_full_disk_is_refused_whole(tmp_path: Path) -> None:
 
 
 async def test_what_adds_or_removes_messages_waits_for_the_disk_once(tmp_path: Path) -> None:
-    """An exchange is one transaction; who holds a message need not survive a power failure."""
+    """An exchange is one transaction; who holds a message need not survive a power failure.
+
+    What only reads does not let a take that shares its transaction wait for the disk.
+    """
     queues = SqliteQueues(tmp_path / "queues.sqlite")
     await queues.create("q")
     database, statements = queues._thread._database, list[str]()
@@ -54,6 +57,8 @@ async def test_what_adds_or_removes_messages_waits_for_the_disk_once(tmp_path: P
     mode, (first, second) = await mode_of(queues.take("q", 2, deadline_s=60.0, timeout_s=0.0))
     assert mode == normal
     assert await mode_of(queues.postpone("q", [first.id], 60.0)) == (normal, [True])
+    assert await mode_of(queues.counts("q")) == (normal, QueueCounts(in_flight=2))
+    assert await mode_of(queues.ping()) == (normal, None)
     pushes = [QueuePush(queue="q", push_id=each, bodies=[b"3"]) for each in ("2", "3")]
     exchanged = await mode_of(queues.exchange("q", [first.id], pushes, hold_s=60.0))
     assert exchanged == (full, Exchanged([], [set(), set()]))
