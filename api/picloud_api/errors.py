@@ -248,7 +248,12 @@ async def _http(request: Request, response: Response, error: falcon.HTTPError, _
     if isinstance(error, falcon.HTTPNotFound):
         answer(request, response, PathNotFound())
         return
-    answer(request, response, RequestRefused(f"{error.title or 'Refused'}."))
+    message = f"{error.title or 'Refused'}."
+    if isinstance(error, falcon.HTTPMethodNotAllowed):
+        allowed = dict(error.headers or {}).get("Allow", "")
+        response.set_header("Allow", allowed)
+        message = f"This address takes {allowed or 'no request'}, not {request.method}."
+    answer(request, response, RequestRefused(message))
     response.status = error.status
 
 

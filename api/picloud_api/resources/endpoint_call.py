@@ -32,10 +32,16 @@ from picloud_api.resources.cross_origin import (
 )
 from picloud_api.resources.endpoint_arguments import read_call
 from picloud_api.resources.endpoint_document import endpoint_document
-from picloud_api.resources.hang_up import HungUpError, Waited, prefers_kill, unless_hung_up
+from picloud_api.resources.hang_up import (
+    HungUpError,
+    Waited,
+    preferred_wait,
+    prefers_kill,
+    unless_hung_up,
+)
 from picloud_api.usecases.rest.call_address import Call
 from picloud_api.usecases.rest.call_result import CallResult
-from picloud_api.usecases.rest.rest import call_id, not_published
+from picloud_api.usecases.rest.rest import call_id, endpoint_info, not_published
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -48,13 +54,10 @@ if TYPE_CHECKING:
     from picloud_api.usecases.rest.rest import FoundEndpoint
     from picloud_api.usecases.use_cases import UseCases
 
-_WAIT: Final = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:$|[,;\s])", re.IGNORECASE)
 _VERSION: Final = re.compile(r"\d{1,9}")
 _ACCOUNT: Final = re.compile(r"a[0-9a-f]{7}")
 _OWN_KEY: Final = re.compile(r"r[0-9a-f]{12}")
 """The id of a key of an endpoint; those of accounts do not begin with this letter."""
-
-
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 """Methods that change nothing."""
 VERBS: Final = ("GET", "POST")
@@ -205,7 +208,8 @@ class EndpointCallResource:
         """Pass a request on to an application; a function has no such method."""
         caller = await self._admit(request, response, account, label)
         if await self._pass_on(request, response, caller, version):
-            raise PathNotFound if "path" in below else falcon.HTTPMethodNotAllowed(VERBS)
+            verbs = (*_verbs(request), "OPTIONS")
+            raise PathNotFound if "path" in below else falcon.HTTPMethodNotAllowed(verbs)
 
     on_delete_one = on_head_one = on_patch_one = on_put_one
 
@@ -263,7 +267,7 @@ class EndpointCallResource:
         if _may_exist(account, label) and await self._keys.is_public_app(account, label):
             await self.on_put_one(request, response, account, label, **below)
             return
-        verbs = ("GET",) if "call" in below else VERBS
+        verbs = _verbs(request)
         response.set_header("Allow", ", ".join((*verbs, "OPTIONS")))
         if not _may_exist(account, label):
             return
@@ -280,9 +284,10 @@ class EndpointCallResource:
     ) -> None:
         """Return the OpenAPI document of a published function."""
         caller = await self._admit(request, response, account, label)
-        if await self._pass_on(request, response, caller, "") is None:
+        endpoint = await self._pass_on(request, response, caller, "")
+        if endpoint is None:
             return
-        info = await self._endpoints.info(account, label)
+        info = endpoint_info(account, label, endpoint.record)
         await reauthenticate(request)
         response.content_type = wire.JSON
         response.data = wire.encode(endpoint_document(info), wire.JSON)
@@ -347,18 +352,14 @@ class EndpointCallResource:
             return None
 
 
-def preferred_wait(header: str) -> float:
-    """Return how long a request prefers to wait for the result (RFC 7240), in seconds.
-
-    >>> preferred_wait("respond-async, wait=5"), preferred_wait("wait=999"), preferred_wait("")
-    (5.0, 30.0, 0.0)
-    """
-    matched = _WAIT.search(header)
-    return min(float(matched[1]), wire.LONGEST_POLL_S) if matched else 0.0
-
-
 def _may_exist(account: str, label: str) -> bool:
     return is_short_label(label) and _ACCOUNT.fullmatch(account) is not None
+
+
+def _verbs(request: Request) -> tuple[str, ...]:
+    """Return the methods that a function has at the address of a request."""
+    is_read = (request.uri_template or "").endswith(("/jobs/{call}", "/openapi"))
+    return VERBS[:1] if is_read else VERBS
 
 
 def _shown(error: InvokedJobFailed, caller: _Caller, jid: int) -> InvokedJobFailed:

@@ -1,10 +1,12 @@
-"""Clients that hang up while they wait: what they wait for may be given up then."""
+"""Clients that wait: how long they prefer to, and whether their jobs end if they hang up."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from picloud_model import wire
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -16,11 +18,22 @@ Waited = TypeVar("Waited")
 
 RECEIVE: Final = "picloud.receive"
 """The key of a request's scope under which the server says that its client has gone."""
+_WAIT: Final = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:$|[,;\s])", re.IGNORECASE)
 _PREFERRED: Final = re.compile(r"(?:^|[,;\s])on-disconnect=kill(?:$|[,;\s])", re.IGNORECASE)
 
 
 class HungUpError(Exception):
     """The client has closed its connection before it was answered."""
+
+
+def preferred_wait(header: str) -> float:
+    """Return how long a request prefers to wait for the result (RFC 7240), in seconds.
+
+    >>> preferred_wait("respond-async, wait=5"), preferred_wait("wait=999"), preferred_wait("")
+    (5.0, 30.0, 0.0)
+    """
+    matched = _WAIT.search(header)
+    return min(float(matched[1]), wire.LONGEST_POLL_S) if matched else 0.0
 
 
 def prefers_kill(header: str) -> bool:

@@ -96,6 +96,24 @@ async def test_an_unknown_address_is_an_error_of_the_usual_form(
     assert (status, problem.code) == (404, "path.not_found")
 
 
+@pytest.mark.parametrize(
+    ("verb", "path", "allowed"),
+    [
+        ("GET", "/v1/jobs", "POST, OPTIONS"),
+        ("PUT", "/v1/health", "GET, OPTIONS"),
+    ],
+)
+async def test_a_wrong_method_is_answered_with_those_that_are_right(
+    http: HttpApi, verb: str, path: str, allowed: str
+) -> None:
+    """The sentence and the header `Allow` name them."""
+    result = await http.send(verb, path)
+
+    problem = wire.decode(result.content, wire.Problem, wire.MSGPACK)
+    assert (result.status_code, result.headers["allow"]) == (405, allowed)
+    assert problem.message == f"This address takes {allowed}, not {verb}."
+
+
 BAD: tuple[object, ...] = ({}, [], [[]], [{}], "?", "?" * 5000, -1, 10**15, 10**30, 1.5, None, True)
 """Values most fields refuse, each for a reason of its own."""
 

@@ -61,7 +61,8 @@ class EndpointKeys:
         new = EndpointKey(name, self._digest(secret), self._clock())
 
         async def plan(draft: Draft) -> None:
-            record = existing(await draft.fresh(key), request.label)
+            found = await draft.fresh(key)
+            record = await existing(self._commits.view, account, found, request.label)
             keys = record.access.keys
             if name in {each.id for each in keys}:
                 return
@@ -79,8 +80,9 @@ class EndpointKeys:
         Raises:
             EndpointNotFound: When the account has no such endpoint.
         """
-        found = await self._commits.view.fresh(endpoint_key(account, label))
-        keys = existing(found, label).access.keys
+        view = self._commits.view
+        found = await view.fresh(endpoint_key(account, label))
+        keys = (await existing(view, account, found, label)).access.keys
         return EndpointKeysListed(
             keys=[ListedEndpointKey(id=each.id, created_at=each.created_at) for each in keys]
         )
@@ -98,7 +100,7 @@ class EndpointKeys:
         async def plan(draft: Draft) -> None:
             if await is_repeated(draft, account, request.request_id):
                 return
-            record = existing(await draft.fresh(key), label)
+            record = await existing(self._commits.view, account, await draft.fresh(key), label)
             kept = tuple(each for each in record.access.keys if each.id != name)
             if len(kept) == len(record.access.keys):
                 message = (

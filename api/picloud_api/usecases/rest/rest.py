@@ -15,6 +15,7 @@ from picloud_model.errors import (
     EndpointNotFound,
     RequestRefused,
     Unavailable,
+    nearest_name,
 )
 from picloud_model.wire import MSGPACK, encode
 from picloud_model.wire.application import APPLICATION
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from picloud_api.engine.jobs.outcomes import Held
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
+    from picloud_api.store.view import View
     from picloud_api.usecases.jobs.submit import SubmitJobs
     from picloud_api.usecases.rest.application import AppResponse
     from picloud_api.usecases.rest.arguments.call_arguments import Texts
@@ -146,7 +148,7 @@ class Endpoints:
 
         record = await self._commits.run(plan)
         self._warm_changed.set()
-        return _info(account, request.label, record)
+        return endpoint_info(account, request.label, record)
 
     async def remove(self, account: str, label: str, request_id: str | None = None) -> None:
         """Remove an endpoint; the jobs of its calls stay. A repeated request changes nothing.
@@ -160,7 +162,7 @@ class Endpoints:
         async def plan(draft: Draft) -> None:
             if await is_repeated(draft, account, request_id):
                 return
-            record = existing(await draft.fresh(key), label)
+            record = await existing(self._commits.view, account, await draft.fresh(key), label)
             draft.delete(key)
             for version in record.others:
                 draft.delete(version_key(account, label, version))
@@ -179,7 +181,7 @@ class Endpoints:
         key, other = endpoint_key(account, label), version_key(account, label, version)
 
         async def plan(draft: Draft) -> EndpointRecord:
-            current = existing(await draft.fresh(key), label)
+            current = await existing(self._commits.view, account, await draft.fresh(key), label)
             if current.version == version:
                 return current
             if version not in current.others:
@@ -193,11 +195,12 @@ class Endpoints:
             draft.put(key, record)
             return record
 
-        return _info(account, label, await self._commits.run(plan))
+        return endpoint_info(account, label, await self._commits.run(plan))
 
     async def info(self, account: str, label: str, version: int = 0) -> EndpointInfo:
         """Return what is known of a version of an endpoint; 0 is the current one."""
-        return _info(account, label, (await self.find(account, label, version)).record)
+        found = await self._named(account, label, version)
+        return endpoint_info(account, label, found.record)
 
     async def invoke(
         self,
@@ -224,7 +227,7 @@ class Endpoints:
             AccountBusy: When the account would have too many unfinished jobs.
             TooManyCalls: When the endpoint was called as often as its rate limit allows.
         """
-        access, record = found or await self.find(account, request.label, request.version)
+        access, record = found or await self._named(account, request.label, request.version)
         if is_limited:
             await self._rates.take(account, request.label, access.calls_per_minute)
         common = read_texts(record.parameters, texts or {})
@@ -277,13 +280,30 @@ class Endpoints:
         records = await self._commits.view.scan(prefix)
         labels = sorted(key.removeprefix(prefix) for key in records)
         return EndpointsListed(
-            endpoints=[_info(account, label, records[prefix + label]) for label in labels]
+            endpoints=[endpoint_info(account, label, records[prefix + label]) for label in labels]
         )
 
     async def find(self, account: str, label: str, version: int = 0) -> FoundEndpoint:
-        """Return who may call an endpoint, and a version of it; 0 is the current one."""
+        """Return who may call an endpoint, and a version of it; 0 is the current one.
+
+        The error if there is none names no other label, because strangers may read it.
+        """
+        record: EndpointRecord | None = await self._commits.view.fresh(endpoint_key(account, label))
+        if record is None:
+            raise not_published(label)
+        return await self._found(account, label, record, version)
+
+    async def _named(self, account: str, label: str, version: int) -> FoundEndpoint:
+        """Return what `find` returns, to the account itself."""
         view = self._commits.view
-        current = existing(await view.fresh(endpoint_key(account, label)), label)
+        record = await view.fresh(endpoint_key(account, label))
+        current = await existing(view, account, record, label)
+        return await self._found(account, label, current, version)
+
+    async def _found(
+        self, account: str, label: str, current: EndpointRecord, version: int
+    ) -> FoundEndpoint:
+        view = self._commits.view
         if version in {0, current.version}:
             return FoundEndpoint(current.access, current)
         kept: OldEndpointRecord | None = None
@@ -294,7 +314,8 @@ class Endpoints:
         return FoundEndpoint(current.access, kept)
 
 
-def _info(account: str, label: str, record: EndpointRecord) -> EndpointInfo:
+def endpoint_info(account: str, label: str, record: EndpointRecord) -> EndpointInfo:
+    """Return what is known of an endpoint, as it is sent."""
     return EndpointInfo(
         label=label,
         path=f"/r/{account}/{label}",
@@ -337,20 +358,27 @@ def _no_version(record: EndpointRecord, label: str, version: int) -> EndpointNot
     return EndpointNotFound(message, field="version")
 
 
-def existing(record: EndpointRecord | None, label: str) -> EndpointRecord:
-    """Return the record of an endpoint.
+async def existing(
+    view: View, account: str, record: EndpointRecord | None, label: str
+) -> EndpointRecord:
+    """Return the record of an endpoint that its own account has named.
 
     Raises:
-        EndpointNotFound: When there is none.
+        EndpointNotFound: When there is none; it proposes a label of the account that is similar.
     """
     if record is None:
-        raise not_published(label)
+        raise not_published(label, nearest_name(label, await view.names(endpoint_key(account))))
     return record
 
 
-def not_published(label: str) -> EndpointNotFound:
-    """Return the error about a label under which an account has no endpoint."""
-    message = f"No function is published as {label!r:.80} in your account."
+def not_published(label: str, near: str | None = None) -> EndpointNotFound:
+    """Return the error about a label under which an account has no endpoint.
+
+    >>> not_published("aera", "area").message
+    "No function is published as 'aera' in your account; did you mean 'area'?"
+    """
+    end = f"; did you mean {near!r}?" if near else "."
+    message = f"No function is published as {label!r:.80} in your account{end}"
     return EndpointNotFound(message, field="label")
 
 

@@ -127,6 +127,27 @@ async def test_endpoints_belong_to_an_account(api: ApiHarness) -> None:
         await invoke(api, {"x": 1})
 
 
+async def test_a_misspelt_label_is_answered_with_the_nearest_one(api: ApiHarness) -> None:
+    """The error that callers of the URL receive names no other label."""
+    await publish(api, label="area")
+    endpoints, near = api.use_cases.rest.endpoints, "'aera' in your account; did you mean 'area'?"
+    request = InvokeRequest(label="aera", submit_id="a" * 32, calls=[{"x": 1}])
+
+    for refused in (
+        endpoints.invoke(ACCOUNT, request),
+        endpoints.info(ACCOUNT, "aera"),
+        endpoints.rollback(ACCOUNT, "aera", 1),
+        endpoints.remove(ACCOUNT, "aera"),
+        api.use_cases.rest.keys.list(ACCOUNT, "aera"),
+    ):
+        with pytest.raises(EndpointNotFound) as raised:
+            await refused
+        assert raised.value.message.endswith(near)
+    with pytest.raises(EndpointNotFound) as raised:
+        await endpoints.find(ACCOUNT, "aera")
+    assert raised.value.message == "No function is published as 'aera' in your account."
+
+
 async def test_only_a_single_call_is_published(api: ApiHarness) -> None:
     """Not a map, and nothing that waits for other jobs."""
     with pytest.raises(RequestRefused, match="is one call without dependencies"):
