@@ -55,6 +55,32 @@ def shop() -> Any:
     return app
 
 
+def of_flask() -> Any:
+    """Return an application of Flask, as a user writes it."""
+    import flask
+
+    app = flask.Flask("of_flask")
+
+    @app.get("/items/<name>")
+    def item(name: str) -> dict[str, str]:
+        return {"name": name, "next": flask.url_for("item", name="b")}
+
+    return app
+
+
+def of_starlette() -> Any:
+    """Return an application of Starlette, as a user writes it."""
+    from starlette.applications import Starlette
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+
+    async def item(request: Any) -> Any:
+        following = request.url_for("item", name="b").path
+        return JSONResponse({"name": request.path_params["name"], "next": following})
+
+    return Starlette(routes=[Route("/items/{name}", item)])
+
+
 def plain(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     """Answer as an application of WSGI: what it was asked."""
     if environ["PATH_INFO"] == "/raise":
@@ -108,6 +134,20 @@ def test_an_application_answers_below_its_url(client: Client, send: Caller) -> N
         assert cloud.jobs(label="shop-requests")
         rest.remove("shop")
     assert send("GET", f"{url}/jobs/5?tax=3").status == 404
+
+
+@pytest.mark.parametrize("make", [of_flask, of_starlette])
+def test_applications_of_frameworks(client: Client, send: Caller, make: Callable[[], Any]) -> None:
+    """They travel as functions that make them, and know the URL that they are below of."""
+    with current_client(client):
+        url = rest.publish_app(make, "framework")
+
+        reply = send("GET", f"{url}/items/a%20b")
+
+        following = f"{url.removeprefix(client.address.url)}/items/b"
+        assert (reply.status, reply.json()) == (200, {"name": "a b", "next": following})
+        assert send("GET", f"{url}/missing").status == 404
+        rest.remove("framework")
 
 
 def test_an_application_has_versions_and_is_listed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pickle
 import sys
 import threading
@@ -12,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 import falcon
 import falcon.asgi
+import flask
 import pytest
+import starlette.applications
+import starlette.responses
+import starlette.routing
 from cloud._endpoints import application
 from cloud._endpoints.application import PublishedApplication, application_of, interface_of
 from picloud_model.errors import RequestRefused
@@ -66,6 +71,46 @@ def asgi() -> Any:
     return app
 
 
+def of_flask() -> Any:
+    """Return an application of Flask."""
+    app = flask.Flask("of_flask")
+
+    @app.get("/items/<name>")
+    def item(name: str) -> dict[str, Any]:
+        return {"name": name, "args": flask.request.args, "url": flask.url_for("item", name="b")}
+
+    @app.post("/items")
+    def add() -> tuple[Any, int]:
+        return flask.request.get_json(), 201
+
+    @app.get("/old")
+    def old() -> Any:
+        return flask.redirect(flask.url_for("item", name="b"))
+
+    return app
+
+
+def of_starlette() -> Any:
+    """Return an application of Starlette."""
+
+    async def item(request: Any) -> Any:
+        name, args = request.path_params["name"], dict(request.query_params)
+        url = request.url_for("item", name="b").path
+        return starlette.responses.JSONResponse({"name": name, "args": args, "url": url})
+
+    async def add(request: Any) -> Any:
+        return starlette.responses.JSONResponse(await request.json(), 201)
+
+    def old(request: Any) -> Any:  # in a thread: it is no coroutine
+        url = request.url_for("item", name="b").path
+        return starlette.responses.RedirectResponse(url, 302)
+
+    routes = [("/items/{name}", item, "GET"), ("/items", add, "POST"), ("/old", old, "GET")]
+    return starlette.applications.Starlette(
+        routes=[starlette.routing.Route(path, do, methods=[verb]) for path, do, verb in routes]
+    )
+
+
 @pytest.fixture
 def server_of() -> Iterator[Callable[[Any], Any]]:
     """Make servers of applications, and close them."""
@@ -102,6 +147,30 @@ def test_an_application_gets_a_request(
     assert (head.status, body) == (200, b'["/a,b", "/r/a1/x", {"c": "d"}, "example.org"]')
     assert answered(server, method="PUT", path="/a%2Cb", body=b"\0\xff")[1] == b"\0\xff"
     assert answered(server, path="/other")[0].status == 404
+
+
+@pytest.mark.parametrize("make", [of_flask, of_starlette])
+def test_applications_of_frameworks_know_where_they_are(
+    server_of: Callable[[Any], Any], make: Callable[[], Any]
+) -> None:
+    """Their routes are below the URL of the endpoint, and so are the addresses that they make."""
+    server = server_of(make())
+    root = "/r/a1/shop"
+    json_of = [["content-type", "application/json"], ["host", "example.org"]]
+
+    head, body = answered(server, root=root, path="/items/a%20b", query="c=d")
+    added = answered(server, root=root, path="/items", method="POST", headers=json_of, body=b"[1]")
+    moved, _ = answered(server, root=root, path="/old")
+
+    assert (head.status, json.loads(body)) == (
+        200,
+        {"name": "a b", "args": {"c": "d"}, "url": f"{root}/items/b"},
+    )
+    assert (added[0].status, json.loads(added[1])) == (201, [1])
+    location = {name.lower(): value for name, value in moved.headers}["location"]
+    assert (moved.status, location) == (302, f"{root}/items/b")
+    assert answered(server, root=root, path="/missing")[0].status == 404
+    assert answered(server, root=root, path="/items", method="PUT")[0].status == 405
 
 
 def test_an_application_of_asgi_is_started_up_once(server_of: Callable[[Any], Any]) -> None:
