@@ -30,7 +30,7 @@ from picloud_api.engine.process.context import Context
 from picloud_api.engine.scheduling.leasing import LeasePlanner
 from picloud_api.store.archive import Archive
 from picloud_api.store.commits import Commits
-from picloud_api.store.view import View
+from picloud_api.store.view import View, check_format
 from picloud_api.usecases.accounts.account import first_key
 from picloud_api.usecases.operation.health import HealthCheck
 from picloud_api.usecases.use_cases import Foundation, SigningKeys, UseCases
@@ -94,7 +94,11 @@ async def check_free(settings: ServerSettings) -> None:
         return
     from picloud_driver.state.sqlite import SqliteState  # noqa: PLC0415 - see `embedded`
 
-    await SqliteState(settings.data / _STATE).close()
+    state = SqliteState(settings.data / _STATE)
+    try:
+        await check_format(state)
+    finally:
+        await state.close()
 
 
 async def embedded(settings: ServerSettings, url: str) -> Ports:
@@ -290,8 +294,7 @@ async def build(
     ports: Ports, settings: ServerSettings, clock: Callable[[], float] = time.time
 ) -> Server:
     """Build a server over its ports."""
-    archive = Archive(ports.blobs, await _signing_key(ports.secrets, "archive"))
-    context = Context(Commits(View(ports.state, archive), entropy.token_hex(4)), archive, clock)
+    context = await _context(ports, clock)
     live = LiveQueries(context)
     keys = await _signing_keys(ports.secrets)
     use_cases = UseCases(
@@ -346,6 +349,12 @@ async def build(
         ),
         key=await first_key(use_cases.accounts.accounts, ports.secrets),
     )
+
+
+async def _context(ports: Ports, clock: Callable[[], float]) -> Context:
+    await check_format(ports.state)
+    archive = Archive(ports.blobs, await _signing_key(ports.secrets, "archive"))
+    return Context(Commits(View(ports.state, archive), entropy.token_hex(4)), archive, clock)
 
 
 async def _signing_key(secrets: SecretPort, name: str) -> bytes:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from picloud_api.engine.jobs.fence import has_free
 from picloud_api.engine.jobs.locate import pages_of
+from picloud_api.store.layout import UnreadableRecord
 from picloud_api.store.records import Ready
 
 if TYPE_CHECKING:
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from picloud_api.engine.process.context import Context
     from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
     from picloud_api.store.records import BatchId
+
+_log = structlog.get_logger()
 
 
 class Recovery:
@@ -38,7 +43,10 @@ class Recovery:
         for key, ready in unfinished.items():
             batch = Ready.parse(key)
             if not self._context.ready_queue.knows(*batch) and batch not in waiting:
-                await self.queue_free_pages(batch, ready)
+                try:
+                    await self.queue_free_pages(batch, ready)
+                except UnreadableRecord as error:
+                    _log.warning("recovery.unreadable", reason=error.message)
         self._autoscaler.scale_up_all()
 
     async def queue_free_pages(self, batch: BatchId, ready: Ready) -> None:

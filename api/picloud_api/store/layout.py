@@ -41,6 +41,7 @@ chunks/<account>/<jid>/<first>       values of a stream, until they are read
 signin/<account>/<digest>            SignInRecord, until it is used
 asked/<account>/<batch>/<query>      StoredQuery, while a client waits for the answer
 bell/<process>                       ChangeLog
+format/number                        the format number, unless it is 1
 
 A record declares the prefix of its keys; those of values that are not records are declared here.
 """
@@ -50,6 +51,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
+from picloud_model.errors import Unavailable
 from picloud_model.page import PAGE_JOBS, Page
 
 from picloud_api.store.records import (
@@ -81,6 +83,11 @@ WIDE_BLOCK: Final = 1_000_000
 WIDE_BATCH: Final = 16 * BLOCK
 """Jobs from which on a batch is listed in wide blocks: a transaction takes 64 operations."""
 
+FORMAT: Final = 1
+"""The format number of what this version writes. A version whose records the one before must not
+read, or must not write again without their new fields, counts it up."""
+FORMAT_KEY: Final = "format/number"
+
 _NEXT: Final = "next/"
 _JIDS: Final = "jids/"
 _PAGES: Final = "pages/"
@@ -88,6 +95,16 @@ _PACKS: Final = "packs/"
 _CHUNKS: Final = "chunks/"
 _SEALED: Final = "sealed/"
 """Of blobs, not of keys."""
+
+
+class UnreadableRecord(Unavailable):
+    """A record that this version cannot read; an API process of a newer version may."""
+
+    def __init__(self, key: str, error: Exception) -> None:
+        super().__init__(
+            f"The record {key} was written by a newer version of PiCloud, or is damaged: upgrade "
+            f"this server, or restore a copy of the data ({error})."
+        )
 
 
 class PageId(NamedTuple):
@@ -299,12 +316,19 @@ def encode(value: Any) -> bytes:
 
 
 def decode(name: str, data: bytes) -> Any:
-    """Return the value that is stored under a key."""
+    """Return the value that is stored under a key.
+
+    Raises:
+        UnreadableRecord: When this version cannot read it.
+    """
     prefix = name[: name.index("/") + 1]
     decoder = _DECODERS.get(prefix)
     if decoder is None:
         decoder = _DECODERS[prefix] = _decoder(_record(prefix))
-    return decoder(data)
+    try:
+        return decoder(data)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise UnreadableRecord(name, error) from error
 
 
 def _record(prefix: str) -> type[KeyedRecord]:
@@ -330,5 +354,6 @@ _DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
     _PAGES: Page.decode,
     _NEXT: _decoder(int),
     _JIDS: _decoder(list[Span]),
+    "format/": _decoder(int),
 }
 """Decoders of values that are not records; those of records are found by their prefixes."""

@@ -10,6 +10,8 @@ import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from picloud_driver.state import Conflict, Put
+from picloud_model.errors import PiCloudError
 from picloud_model.page import Page
 
 from picloud_api.store import layout
@@ -30,6 +32,32 @@ UNSEALED_AT_ONCE: Final = 16
 
 SEALED: Final = 0
 """Version of what is read from the archive, as its key is no longer in the state store."""
+
+
+async def check_format(state: StatePort, known: int = layout.FORMAT) -> None:
+    """Refuse data of a newer format; from now on, older versions refuse data of this one.
+
+    Args:
+        state: The state store.
+        known: The newest format that this version reads, which it writes.
+
+    Raises:
+        PiCloudError: Says which format the data has.
+    """
+    entry = (await state.get([layout.FORMAT_KEY])).get(layout.FORMAT_KEY)
+    stored = layout.decode(entry.key, entry.value) if entry else 1
+    if stored > known:
+        raise PiCloudError(
+            f"A newer version of PiCloud has written this data: it has format {stored}, and this "
+            f"version reads up to {known}. Install that version again, or restore a copy of the "
+            "data from before the upgrade."
+        )
+    if stored < known:
+        expected = entry.version if entry else 0
+        try:
+            await state.commit([Put(layout.FORMAT_KEY, layout.encode(known), expected)])
+        except Conflict:
+            await check_format(state, known)  # another process of this or a newer version starts
 
 
 class Cell(NamedTuple):

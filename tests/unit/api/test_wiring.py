@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from picloud_api import wiring
 from picloud_api.settings import read
+from picloud_api.store.layout import FORMAT
+from picloud_api.store.view import check_format
 from picloud_model.errors import PiCloudError
 
 from tests.unit.api.absent_servers import SERVERS
@@ -105,3 +107,15 @@ async def test_a_restarted_server_has_the_same_secrets(api: ApiHarness) -> None:
 
     assert api.server.key == key
     assert (await api.use_cases.slots.slots.recognise(token)).number == slot.number
+
+
+async def test_data_of_a_newer_version_is_refused(api: ApiHarness) -> None:
+    """Neither the check before a start nor a server that is built reads it as if it were known."""
+    settings = read(["--data", str(api.root)], {})
+    await check_format(api.server.ports.state, FORMAT + 1)
+
+    with pytest.raises(PiCloudError, match="A newer version of PiCloud has written this data"):
+        await wiring.build(api.server.ports, settings)
+    await api.stop()
+    with pytest.raises(PiCloudError, match="A newer version of PiCloud has written this data"):
+        await wiring.check_free(settings)

@@ -7,6 +7,7 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
+import structlog
 from picloud_model.errors import ServerFault
 from picloud_model.job import LEASABLE, State
 from picloud_model.pack import Pack
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Header
 
+_log = structlog.get_logger()
 _first: Final = attrgetter("first")
 
 LEASE_S: Final = 0.1
@@ -61,13 +63,19 @@ class LeasePlanner:
         leases: list[Lease] = []
         budget_s = LEASE_S
         for queued in self._queue.batches(session.pool):
-            batch = await _open(draft, queued)
-            if batch is None:
+            try:
+                batch = await _open(draft, queued)
+                if batch is None:
+                    continue
+                # Before anything is leased: what is leased and then left out would be lost.
+                if leases and batch.header.function.digest != leases[0].function.digest:
+                    break
+                lease = await self._from_batch(batch, session, budget_s)
+            except layout.UnreadableRecord as error:
+                # Until the next full look at the state; other batches go on.
+                draft.on_commit(partial(self._queue.drop, queued.account, queued.batch))
+                _log.warning("lease.unreadable", reason=error.message)
                 continue
-            # Before anything is leased: what is leased and then left out would be lost.
-            if leases and batch.header.function.digest != leases[0].function.digest:
-                break
-            lease = await self._from_batch(batch, session, budget_s)
             if lease is None:
                 continue
             leases.append(lease)

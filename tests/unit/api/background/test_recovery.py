@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from picloud_api.store import layout
 from picloud_api.store.records import Ready
+from picloud_driver.state import Put
+
+from tests.unit.api.api_harness import ACCOUNT
 
 if TYPE_CHECKING:
     from picloud_driver.scheduler import Pool
@@ -67,3 +71,19 @@ async def test_slots_are_woken_for_what_is_found(api: ApiHarness) -> None:
         await api.server.background.recovery.queue_free(unfinished)
 
         assert woken.done()
+
+
+async def test_a_page_that_cannot_be_read_stops_no_start(api: ApiHarness) -> None:
+    """All other batches are queued."""
+    newer = api.request(1)
+    await api.send(newer)
+    page = layout.page(layout.PageId(ACCOUNT, newer.submit_id, 0))
+    await api.submit(1)
+    await api.state.commit([Put(page, b"\x94")])
+    await api.stop()
+
+    await api.start()
+
+    (pool,) = api.server.context.ready_queue.pools()
+    (queued,) = api.server.context.ready_queue.batches(pool)
+    assert queued.batch != newer.submit_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -76,6 +76,30 @@ def test_what_an_earlier_version_has_stored_is_read(key: str) -> None:
 
     before, now = (msgspec.msgpack.decode(each) for each in (stored, layout.encode(value)))
     assert now[: len(before)] == before
+
+
+def _with_a_new_option(header: list[Any]) -> list[Any]:
+    return [*header[:7], {**header[7], "of_a_newer_version": 1}, *header[8:]]
+
+
+def _with_a_new_column(page: list[Any]) -> list[Any]:
+    return [page[0], page[1], [*page[2], b""], page[3]]
+
+
+@pytest.mark.parametrize(
+    ("key", "newer"),
+    [
+        (layout.header("a1", "b1"), _with_a_new_option),
+        (layout.page(PageId("a1", "b1", 0)), _with_a_new_column),
+        (layout.next_jid("a1"), str),
+    ],
+)
+def test_what_cannot_be_read_is_refused(key: str, newer: Callable[[Any], Any]) -> None:
+    """A record of a newer version is an error that names it and what to do."""
+    fields = msgspec.msgpack.decode(bytes.fromhex(EARLIER.get(key, "11")))
+
+    with pytest.raises(layout.UnreadableRecord, match=f"The record {key} was written"):
+        layout.decode(key, msgspec.msgpack.encode(newer(fields)))
 
 
 @pytest.mark.parametrize(("key", "value"), VALUES, ids=lambda each: str(each)[:20])

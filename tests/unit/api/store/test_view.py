@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from picloud_api.store import layout
-from picloud_api.store.view import View
+from picloud_api.store.view import View, check_format
 from picloud_driver.state import Put
 from picloud_driver.state.sqlite import SqliteState
+from picloud_model.errors import PiCloudError
+
+from tests.unit.api.recording_state import RecordingState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -126,3 +129,34 @@ async def test_what_another_process_wrote_or_removed_is_seen(state: HeldUp) -> N
     await state.commit([Put(KEY, layout.encode(3))])
     assert await view.fresh(KEY) == 3
     assert await other.get(KEY) == 3
+
+
+async def test_data_of_a_newer_format_is_refused(state: HeldUp) -> None:
+    """A version that knows a newer format marks the data; then an older version refuses it."""
+    await check_format(state)
+    assert await state.get([layout.FORMAT_KEY]) == {}
+
+    await check_format(state, 3)
+    await check_format(state, 3)
+
+    with pytest.raises(PiCloudError, match=r"has format 3, and this version reads up to 1\."):
+        await check_format(state)
+    await check_format(state, 4)
+    with pytest.raises(PiCloudError, match="has format 4"):
+        await check_format(state, 3)
+
+
+async def test_two_processes_mark_the_format_at_once(tmp_path: Path) -> None:
+    """The one that comes second looks again: it may be the older one."""
+    state = RecordingState(tmp_path / "state.sqlite")
+
+    async def mark(known: int) -> None:
+        state.before_commit = None
+        await check_format(state, known)
+
+    state.before_commit = lambda: mark(2)
+    await check_format(state, 2)
+    state.before_commit = lambda: mark(4)
+    with pytest.raises(PiCloudError, match="has format 4"):
+        await check_format(state, 3)
+    await state.close()

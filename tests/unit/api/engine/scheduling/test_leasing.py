@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.unit.api.api_harness import report_of
+import msgspec
+from picloud_api.store import layout
+from picloud_driver.state import Put
+from structlog.testing import capture_logs
+
+from tests.unit.api.api_harness import ACCOUNT, report_of
 
 if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
@@ -81,3 +86,28 @@ async def test_priority_decides_then_age(api: ApiHarness) -> None:
     order = [(await api.work(slot)).leases[0].first for _ in range(3)]
 
     assert order == [urgent[0], early[0], late[0]]
+
+
+async def test_a_batch_that_cannot_be_read_keeps_no_other_waiting(api: ApiHarness) -> None:
+    """A process of an older version leases the batches that it can read, also after a restart, and
+    logs once at each full look which one it cannot.
+    """
+    newer = api.request(1, priority=0)
+    await api.send(newer)
+    key = layout.header(ACCOUNT, newer.submit_id)
+    fields = msgspec.msgpack.decode((await api.state.get([key]))[key].value)
+    fields[7]["of_a_newer_version"] = True
+    assert fields[7]["priority"] == 0, "these are its options"
+    await api.state.commit([Put(key, msgspec.msgpack.encode(fields))])
+    others = [await api.submit(1), await api.submit(1)]
+    await api.stop()
+    await api.start()
+    slot = await api.slot()
+
+    with capture_logs() as logged:
+        while leases := (await api.work(slot)).leases:
+            await api.work(slot, reports=[report_of(each) for each in leases], lease=False)
+
+    assert [await api.statuses(jids) for jids in others] == [["done"], ["done"]]
+    assert [each["event"] for each in logged] == ["lease.unreadable"]
+    assert f"{key} was written by a newer version" in logged[0]["reason"]
