@@ -159,22 +159,19 @@ class ApiClient:
         """Upload bytes by PUT to a path of the API, or to a presigned URL.
 
         Raises:
-            Unavailable: When they may not have arrived.
+            Unavailable: When they may not have arrived, or a presigned URL has expired: ask for
+                another one.
             PiCloudError: When they were refused.
         """
         if urlsplit(url).scheme:
             status, answer = self._upload_presigned(url, headers, data)
-            if status == _ALREADY_THERE:
-                return  # another upload of the same bytes was first
-            if status >= _FAULTS:
-                code = _STORE_CODE.search(answer)
-                said = f"{status} {code[1].decode()}" if code else str(status)
-                raise Unavailable(f"the blob store answered {said}.")
+            if status >= _FIRST_ERROR and status != _ALREADY_THERE:  # by another upload of the same
+                raise _store_error(status, answer)
         else:
             response = self._request("PUT", url, data, 0.0, headers)
             status, answer = response.status, self._read(response)
-        if status >= _FIRST_ERROR:
-            raise _error(status, answer)
+            if status >= _FIRST_ERROR:
+                raise _error(status, answer)
 
     def interrupt(self) -> None:
         """Abort the request of another thread, where it raises `Unavailable`.
@@ -206,7 +203,7 @@ class ApiClient:
             if response.status == _NOT_FOUND:
                 raise BlobMissing
             if response.status >= _FIRST_ERROR:
-                raise Unavailable(f"the blob store answered {response.status}")
+                raise Unavailable(_store_error(response.status, response.read()).message)
             yield from response.pieces()
 
     def _upload_presigned(
@@ -341,6 +338,31 @@ def _exchanged(
 def _target(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+
+
+def refused_url(answer: str) -> str:
+    """Return what to say of a presigned URL that was refused.
+
+    >>> refused_url("403 AccessDenied")[:52]
+    'the blob store refused a presigned URL (403 AccessDe'
+    """
+    return (
+        f"the blob store refused a presigned URL ({answer}): it has expired, or the keys or the"
+        " clock of the server are not what the store expects."
+    )
+
+
+def _store_error(status: int, answer: bytes) -> PiCloudError:
+    """Return the error for the answer of a blob store to a presigned URL.
+
+    A refusal says nothing of this slot: with another URL, the same request may succeed.
+    """
+    code = _STORE_CODE.search(answer)
+    shown = f"{status} {code[1].decode()}" if code else str(status)
+    if status in _REFUSED:
+        return Unavailable(refused_url(shown))
+    message = f"the blob store answered {shown}."
+    return Unavailable(message) if status >= _FAULTS else PiCloudError(message)
 
 
 def _error(status: int, data: bytes) -> PiCloudError:

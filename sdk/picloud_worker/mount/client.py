@@ -7,9 +7,10 @@ import hashlib
 import threading
 from typing import IO, TYPE_CHECKING, Final, TypeVar
 
-from picloud_model.errors import ObjectChanged, PiCloudError
+from picloud_model.errors import ObjectChanged, PiCloudError, Unavailable
 from picloud_model.wire import Answer, bucket
 
+from picloud_worker.api.client import refused_url
 from picloud_worker.api.file_part import FilePart, HashedPart
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class MountClient:
 
         Raises:
             ObjectChanged: When it was replaced or removed meanwhile.
+            Unavailable: When the blob store cannot be reached, or refuses a new URL, too.
         """
         headers = _range(opened, start, end)
         with self._connection() as api:
@@ -66,6 +68,8 @@ class MountClient:
                 # The URL has expired.
                 opened = self.open(opened.object.key)
                 status, data = api.fetch(opened.url, headers)
+        if status == _FORBIDDEN:
+            raise Unavailable(refused_url(str(status)))
         if status >= _FAILED or len(data) != end - start:
             raise ObjectChanged
         return data
@@ -75,7 +79,7 @@ class MountClient:
 
         Raises:
             ObjectChanged: As in `read`.
-            Unavailable: When the connection breaks.
+            Unavailable: When the connection breaks, or as in `read`.
         """
         headers = _range(opened, start, end)
         with contextlib.closing(self._first.with_token(self._token)) as api:
@@ -85,9 +89,9 @@ class MountClient:
                         yield from pieces
                         return
                 if status != _FORBIDDEN:
-                    break
+                    raise ObjectChanged
                 opened = self.open(opened.object.key)  # the URL has expired
-        raise ObjectChanged
+        raise Unavailable(refused_url(str(_FORBIDDEN)))
 
     def write(self, key: str, file: IO[bytes], size: int, headers: dict[str, str]) -> None:
         """Store the bytes of a file as an object."""

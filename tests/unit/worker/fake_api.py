@@ -50,6 +50,8 @@ class FakeApi:
         """All that answers to heartbeats had; each may have been given up meanwhile."""
         self.blobs: dict[str, bytes] = {}
         self.presigned: dict[str, str] = {}
+        self.refusals: list[tuple[int, bytes]] = []
+        """What PUTs are answered with instead of being stored, the last one first."""
         self.most_blobs = 1000
         self.secrets: list[JobSecret] = []
         self.secrets_away = 0

@@ -72,8 +72,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         self.fake.requests.append((self.path, dict(self.headers)))
-        self.fake.store(self._body())
-        self._send(200, b"")
+        data = self._body()
+        if self.fake.refusals:
+            self._send(*self.fake.refusals.pop())
+        else:
+            self.fake.store(data)
+            self._send(200, b"")
 
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers["content-length"]))

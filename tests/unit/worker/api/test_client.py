@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_model import wire
-from picloud_model.errors import BlobMissing, SlotRefused, Unavailable
+from picloud_model.errors import BlobMissing, PiCloudError, SlotRefused, Unavailable
 from picloud_worker.api.client import ApiClient
 
 from tests.unit.worker.fake_api import FakeApi
@@ -135,6 +135,21 @@ def test_presigned_uploads_carry_their_headers_only(
     assert there["x-amz"] == "1"
     assert "authorization" not in {name.lower() for name in there}
     assert here["authorization"] == "Bearer the-token"
+
+
+def test_a_refused_presigned_url_is_not_a_refused_slot(store: FakeApi, client: ApiClient) -> None:
+    """With another URL the bytes may be stored; other errors name the store's code."""
+    url = f"http://127.0.0.1:{store.port}/bucket/x"
+    store.refusals = [
+        (400, b"<Error><Code>BadDigest</Code></Error>"),
+        (403, b"<Error><Code>AccessDenied</Code></Error>"),
+    ]
+
+    with pytest.raises(Unavailable, match=r"refused a presigned URL \(403 AccessDenied\): it has"):
+        client.upload(url, {}, b"content")
+    with pytest.raises(PiCloudError, match=r"^the blob store answered 400 BadDigest\.$"):
+        client.upload(url, {}, b"content")
+    client.upload(url, {}, b"content")
 
 
 def test_a_connection_to_another_server_is_kept(store: FakeApi, client: ApiClient) -> None:

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from picloud_model.errors import ObjectChanged
+from picloud_model.errors import ObjectChanged, Unavailable
 from picloud_model.wire import bucket
 from picloud_worker.mount.client import MountClient
 
@@ -136,6 +136,16 @@ def test_an_address_that_expired_is_renewed() -> None:
 
     assert client(api).read(OPENED, 0, 1) == b"b"
     assert api.requests[-1] == ("/2", {"range": "bytes=0-0", "if-match": '"e"'})
+
+
+def test_an_address_that_is_refused_again_is_not_another_version() -> None:
+    """The blob store refuses every URL while its clock is wrong, say: the object is as it was."""
+    again = bucket.OpenedObject(object=OBJECT, url="/2")
+
+    with pytest.raises(Unavailable, match="refused a presigned URL"):
+        client(FakeApi((403, b""), again, (403, b""))).read(OPENED, 0, 1)
+    with pytest.raises(Unavailable, match="refused a presigned URL"):
+        next(client(FakeApi((403, b""), again, (403, b""), again)).stream(OPENED, 0, 1))
 
 
 def test_a_stream_is_of_the_version_that_was_opened() -> None:
