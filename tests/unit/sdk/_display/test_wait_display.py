@@ -8,8 +8,9 @@ import pytest
 from cloud._display.output import JobOutput
 from cloud._display.wait_display import (
     COUNT_S,
+    COUNT_SHARE,
+    DRAW_S,
     QUIET_S,
-    SHARE,
     SLOWEST_TICK_S,
     TICK_S,
     WaitDisplay,
@@ -92,7 +93,7 @@ def test_a_long_wait_shows_a_bar() -> None:
 
 
 def test_a_long_wait_draws_less_often() -> None:
-    """Four times a second at first, later once, unless each item of an iteration erases the bar."""
+    """Twice a second at first, later once, unless each item of an iteration erases the bar."""
     watched, iteration = Watched(dict), Watched(dict)
     ticks = []
 
@@ -104,7 +105,7 @@ def test_a_long_wait_draws_less_often() -> None:
         with iteration.display:
             iteration.now += 60.0
 
-    assert ticks == [TICK_S, 0.375, 0.75, SLOWEST_TICK_S]
+    assert ticks == [DRAW_S, DRAW_S, 0.75, SLOWEST_TICK_S]
     assert iteration.display.tick_s() == TICK_S
 
 
@@ -151,27 +152,40 @@ def test_the_thread_ends_when_an_iteration_was_left() -> None:
 
 
 def test_work_does_not_grow_with_the_jobs_that_end() -> None:
-    """However many end: one redraw in 250 ms, one request in 2 s, and none per result."""
+    """However many end: one redraw in half a second, one request in a second, none per result."""
     watched = Watched(dict)
 
     with watched.display as on_progress:
         for _ in range(100):
             for ended in range(1000):
                 on_progress(ended, 10_000, [])
-            watched.pass_time(TICK_S)
+            watched.now += watched.display.tick_s()
+            watched.display.look()
 
-    assert len(watched.bar.shown) == 97
-    assert watched.requests == 13
+    assert watched.now - 100.0 > 70.0
+    assert len(watched.bar.shown) == 99
+    assert watched.requests == 50
 
 
 def test_slow_counts_are_requested_less_often() -> None:
-    """They take at most a hundredth of the time."""
-    watched = Watched(dict, count_s=8 * SHARE * COUNT_S)
+    """They take at most a twentieth of the time, and are fewer in a long wait."""
+    watched = Watched(dict, count_s=8 * COUNT_SHARE * COUNT_S)
 
     with watched.display:
         watched.pass_time(100.0)
 
-    assert watched.requests == 7
+    assert watched.requests == 13
+
+
+def test_counts_of_a_short_map_are_not_those_of_its_start() -> None:
+    """A server that takes 70 ms to count is asked every other second: jobs run by then."""
+    now = [{"queued": 10}, {"processing": 2, "queued": 6}]
+    watched = Watched(lambda: now[min(watched.requests, len(now)) - 1], count_s=0.07)
+
+    with watched.display:
+        watched.pass_time(3.0)
+
+    assert "2 processing, 6 queued" in watched.bar.shown[-1].text()
 
 
 def test_a_count_that_fails_is_left_out() -> None:
