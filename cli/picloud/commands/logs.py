@@ -39,8 +39,10 @@ def logs(
 ) -> None:
     """Print the output of jobs, one after the other.
 
-    What a job wrote to standard error goes to standard error. Says on standard error why a job has
-    not begun. With --follow it exits with 3 when a job failed; the traceback is on standard error.
+    What a job wrote to standard error goes to standard error. The two are kept apart, so their
+    lines are in order within each; with --follow, lines of both that were written within a second
+    may change places. Says on standard error why a job has not begun. With --follow it exits with
+    3 when a job failed; the traceback is on standard error.
 
     \b
     Examples:
