@@ -48,6 +48,9 @@ class Response:
     ) -> None:
         self._stream = stream
         self._room = largest
+        self._is_begun = False
+        self._rest: Iterator[bytes] | None = None
+        self._piece = memoryview(b"")
         self.is_read = False
         """Whether the whole body was read."""
         status = _CONTINUE
@@ -98,6 +101,37 @@ class Response:
                 self._use_room(len(piece))
                 yield piece
         self.is_read = True
+
+    def read_into(self, buffer: memoryview) -> int:
+        r"""Read the next bytes into a buffer; return how many, 0 at the end of the body.
+
+        Raises:
+            OSError: As in `read`.
+
+        >>> from io import BufferedReader, BytesIO
+        >>> stream = BufferedReader(BytesIO(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"))
+        >>> response, buffer = Response(stream), bytearray(2)
+        >>> response.read_into(memoryview(buffer)), bytes(buffer)
+        (2, b'ab')
+        """
+        if self._remaining is None or self._chunked:
+            if self._rest is None:
+                self._rest = self.pieces()
+            if not self._piece:
+                self._piece = memoryview(next(self._rest, b""))
+            count = min(len(buffer), len(self._piece))
+            buffer[:count], self._piece = self._piece[:count], self._piece[count:]
+            return count
+        self._use_room(0 if self._is_begun else self._remaining)
+        self._is_begun = True
+        count = 0
+        if self._remaining:
+            count = self._stream.readinto(buffer[: self._remaining])
+            if not count:
+                raise BrokenResponseError("the peer closed the connection within a response")
+            self._remaining -= count
+        self.is_read = not self._remaining
+        return count
 
     def _use_room(self, size: int) -> None:
         self._room -= size

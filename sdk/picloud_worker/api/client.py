@@ -142,18 +142,24 @@ class ApiClient:
         return status, data
 
     @contextlib.contextmanager
-    def stream(self, url: str, headers: Mapping[str, str]) -> Iterator[tuple[int, Iterator[bytes]]]:
-        """Yield the status and the pieces of the body of a GET, as `fetch` returns them.
+    def stream(self, url: str, headers: Mapping[str, str]) -> Iterator[Response]:
+        """Yield the response to a GET like that of `fetch`, whose body is read in the block.
 
         Raises:
             Unavailable: When there is no response, or it breaks off.
         """
         if urlsplit(url).scheme:
-            with self._presigned("GET", url, headers) as reply:
-                yield reply.status, reply.pieces()
-        else:
-            response = self._request("GET", url, None, 0.0, headers)
-            yield response.status, self._pieces(response)
+            with self._presigned("GET", url, headers) as response:
+                yield response
+            return
+        response = self._request("GET", url, None, 0.0, headers)
+        try:
+            yield response
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"a download broke off: {error!r}") from error
+        finally:
+            if response.closing or not response.is_read:
+                self.close()
 
     def upload(self, url: str, headers: Mapping[str, str], data: bytes | FilePart) -> None:
         """Upload bytes by PUT to a path of the API, or to a presigned URL.

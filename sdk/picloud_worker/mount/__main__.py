@@ -14,12 +14,11 @@ import socket
 import threading
 from typing import Final
 
-from mfusepy import FUSE
 from picloud_model.wire import BucketMounted
 
 from picloud_worker.api.client import ApiClient
 from picloud_worker.mount.client import MountClient
-from picloud_worker.mount.filesystem import BucketFileSystem
+from picloud_worker.mount.filesystem import BucketFileSystem, BufferFuse
 from picloud_worker.mount.idle_mount import HandedMount
 from picloud_worker.mount.request import REQUEST_BYTES, encoded, receive
 from picloud_worker.system import namespace, process_lifetime, read_ahead
@@ -66,7 +65,7 @@ def main() -> None:
     )
     watch.start()
     try:
-        FUSE(
+        BufferFuse(
             system,
             at,
             foreground=True,

@@ -74,8 +74,13 @@ class MountClient:
             raise ObjectChanged
         return data
 
-    def stream(self, opened: bucket.OpenedObject, start: int, end: int) -> Generator[bytes]:
-        """Yield bytes `start .. end-1`, as `read` returns them, over a connection of its own.
+    def stream(
+        self, opened: bucket.OpenedObject, start: int, end: int
+    ) -> Generator[int, memoryview, None]:
+        """Read bytes `start .. end-1`, as `read` returns them, over a connection of its own.
+
+        Begin it by `next`; then `send` buffers to it: it yields how many bytes it has read into
+        each, and ends after the last one.
 
         Raises:
             ObjectChanged: As in `read`.
@@ -84,11 +89,14 @@ class MountClient:
         headers = _range(opened, start, end)
         with contextlib.closing(self._first.with_token(self._token)) as api:
             for _ in range(2):
-                with api.stream(opened.url, headers) as (status, pieces):
-                    if status < _FAILED:
-                        yield from pieces
+                with api.stream(opened.url, headers) as response:
+                    if response.status < _FAILED:
+                        count = 0
+                        while not response.is_read:
+                            count = response.read_into((yield count))
+                        yield count
                         return
-                if status != _FORBIDDEN:
+                if response.status != _FORBIDDEN:
                     raise ObjectChanged
                 opened = self.open(opened.object.key)  # the URL has expired
         raise Unavailable(refused_url(str(_FORBIDDEN)))

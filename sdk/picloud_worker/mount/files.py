@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import tempfile
@@ -9,8 +10,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from picloud_model.errors import PiCloudError, Unavailable, UploadNotFound
+from picloud_model.errors import ObjectChanged, PiCloudError, Unavailable, UploadNotFound
 from picloud_model.wire.bucket import MAX_PARTS, PART_BYTES, WHOLE_OBJECT_BYTES
+
+from picloud_worker.mount.request import REQUEST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -27,6 +30,10 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 """How many bytes are requested at most. Fewer would cost the S3 server more time a byte."""
 _COPY: Final = 4 * 1024 * 1024
 _OUT_OF_SEQUENCE: Final = -1
+_OVERTAKEN_BYTES: Final = 2 * REQUEST_BYTES
+"""How far ahead of its predecessor a request may be: the kernel requests that much ahead."""
+_OVERTAKEN_S: Final = 0.005
+"""How long a request waits for its predecessor: less than another request to S3 would take."""
 
 
 class OpenFile(Protocol):
@@ -40,10 +47,10 @@ class OpenFile(Protocol):
     def size(self) -> int:
         """Its length."""
 
-    def read(self, length: int, offset: int) -> bytes:
-        """Return bytes."""
+    def read(self, buffer: memoryview, offset: int) -> int:
+        """Read bytes into a buffer, as many as it has room for if there are; return how many."""
 
-    def write(self, data: bytes, offset: int) -> int:
+    def write(self, data: bytes | memoryview, offset: int) -> int:
         """Write bytes, and return how many."""
 
     def truncate(self, length: int) -> None:
@@ -60,7 +67,11 @@ class Reader:
     """A file that is open for reading: one version of its object.
 
     What was fetched last is kept, as programs read small pieces in sequence. A reader that seeks
-    fetches little. One in sequence requests more and more, and the server sends ahead.
+    fetches little. One in sequence requests more and more, and the server sends ahead; the bytes
+    then go from the connection to the buffer of the kernel's request.
+
+    The kernel requests a file ahead in order, but threads may overtake each other: a request for
+    what comes a little later waits for its predecessor, or leaves it what is before.
 
     Args:
         client: Reads it.
@@ -74,29 +85,37 @@ class Reader:
         self.modified = opened.object.modified_at
         self._start = 0
         self._data = opened.data or b""
-        self._stream: Generator[bytes] | None = None
+        self._next = len(self._data)
+        """Where a reader in sequence goes on."""
+        self._stream: Generator[int, memoryview, None] | None = None
         self._ahead = FIRST_BYTES
-        self._lock = threading.Lock()
+        self._turn = threading.Condition(threading.Lock())
 
     @property
     def size(self) -> int:
         """Return the length of the version."""
         return self._opened.object.size
 
-    def read(self, length: int, offset: int) -> bytes:
-        """Return bytes of the version."""
-        end = min(offset + length, self.size)
-        pieces = []
-        with self._lock:
-            while offset < end:
-                if not self._start <= offset < self._start + len(self._data):
-                    self._fetch(offset, end)
-                piece = self._data[offset - self._start : end - self._start]
-                pieces.append(piece)
-                offset += len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    def read(self, buffer: memoryview, offset: int) -> int:
+        """Read bytes of the version."""
+        start, end = offset, min(offset + len(buffer), self.size)
+        with self._turn:
+            if self._next < offset <= self._next + _OVERTAKEN_BYTES:
+                self._turn.wait_for(lambda: self._next >= offset, _OVERTAKEN_S)
+            try:
+                while offset < end:
+                    data = memoryview(self._data)[max(0, offset - self._start) :]
+                    if offset >= self._start and data:
+                        data = data[: end - offset]
+                        buffer[offset - start : offset - start + len(data)] = data
+                        offset += len(data)
+                    else:
+                        offset += self._fetch(buffer[offset - start : end - start], offset)
+            finally:
+                self._turn.notify_all()
+        return max(0, end - start)
 
-    def write(self, data: bytes, offset: int) -> int:
+    def write(self, data: bytes | memoryview, offset: int) -> int:
         """Refuse to write: the file is open for reading."""
         del data, offset
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
@@ -112,38 +131,53 @@ class Reader:
 
     def close(self) -> None:
         """Forget what was fetched."""
+        with self._turn:
+            self._close_stream()
+            self._data = b""
+
+    def _fetch(self, buffer: memoryview, start: int) -> int:
+        """Read bytes from `start` on into a buffer, or keep them; return how many it got."""
+        is_near = 0 < self._next <= start <= self._next + _OVERTAKEN_BYTES
+        if is_near and self._ahead > _WHOLE_BYTES:
+            if start > self._next:
+                self._keep_up_to(start)
+            return self._receive(buffer)
         self._close_stream()
+        length = max(len(buffer), self._ahead if 0 < start == self._next else FIRST_BYTES)
+        stop = min(start + length, self.size)
+        self._ahead = min(2 * length, MOST_BYTES)
         self._data = b""
+        self._data = self._client.read(self._opened, start, stop)
+        self._start, self._next = start, stop
+        return 0
 
-    def _fetch(self, start: int, end: int) -> None:
-        """Replace what is kept by the bytes from `start` on."""
-        in_sequence = bool(self._data) and start == self._start + len(self._data)
-        self._data = b""
-        if not in_sequence:
-            self._close_stream()
-            self._ahead = FIRST_BYTES
-        data = self._streamed()
-        if not data:
-            self._ahead = min(self._ahead * 2, MOST_BYTES) if in_sequence else FIRST_BYTES
-            stop = min(max(end, start + self._ahead), self.size)
-            if stop - start <= _WHOLE_BYTES:
-                data = self._client.read(self._opened, start, stop)
-            else:
-                self._close_stream()
-                self._stream = self._client.stream(self._opened, start, stop)
-                data = next(self._stream)
-        self._start, self._data = start, data
-
-    def _streamed(self) -> bytes:
-        """Return the next bytes of the response that is being read; none if it has ended."""
-        if self._stream is None:
-            return b""
-        try:
-            return next(self._stream, b"")
-        except Unavailable:
+    def _receive(self, buffer: memoryview) -> int:
+        """Read the next bytes of a long response into a buffer; return how many."""
+        if self._stream is not None:
             # The server may have closed the connection while the program read nothing.
+            with contextlib.suppress(StopIteration, Unavailable):
+                return self._count(self._stream.send(buffer))
             self._close_stream()
-            return b""
+        stop = min(self._next + self._ahead, self.size)
+        self._ahead = min(2 * self._ahead, MOST_BYTES)
+        stream = self._client.stream(self._opened, self._next, stop)
+        next(stream)
+        self._stream = stream
+        try:
+            return self._count(stream.send(buffer))
+        except StopIteration:
+            raise ObjectChanged from None
+
+    def _count(self, received: int) -> int:
+        self._next += received
+        return received
+
+    def _keep_up_to(self, end: int) -> None:
+        """Keep the bytes before a place, which a request that was overtaken will read."""
+        start, kept = self._next, bytearray(end - self._next)
+        while self._next < end:
+            self._receive(memoryview(kept)[self._next - start :])
+        self._start, self._data = start, bytes(kept)
 
     def _close_stream(self) -> None:
         stream, self._stream = self._stream, None
@@ -191,11 +225,11 @@ class Writer:
         """Return the length of the copy."""
         return os.fstat(self._file.fileno()).st_size
 
-    def read(self, length: int, offset: int) -> bytes:
-        """Return bytes of the copy."""
-        return os.pread(self._file.fileno(), length, offset)
+    def read(self, buffer: memoryview, offset: int) -> int:
+        """Read bytes of the copy."""
+        return os.preadv(self._file.fileno(), [buffer], offset)
 
-    def write(self, data: bytes, offset: int) -> int:
+    def write(self, data: bytes | memoryview, offset: int) -> int:
         """Write to the copy."""
         with self._lock:
             # The kernel's idea of the end may be older than this copy.

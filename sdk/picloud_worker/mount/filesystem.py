@@ -7,6 +7,7 @@ takes one request, is in `Glances`.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import stat
@@ -15,7 +16,7 @@ import time
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from mfusepy import FuseOSError, Operations
+from mfusepy import FUSE, FuseOSError, Operations
 
 from picloud_worker.mount.errors import system_errors
 from picloud_worker.mount.files import Reader, Writer
@@ -28,10 +29,14 @@ if TYPE_CHECKING:
     from picloud_worker.mount.client import MountClient
     from picloud_worker.mount.files import OpenFile
 
-_ASYNC_READ: Final = 1  # FUSE_CAP_ASYNC_READ
 _NAME_BYTES: Final = 255
 _BLOCK: Final = 4096
 _FREE_BLOCKS: Final = 2**40
+
+_READABLE, _WRITABLE = 0x100, 0x200  # PyBUF_READ, PyBUF_WRITE
+_buffer = ctypes.pythonapi.PyMemoryView_FromMemory
+_buffer.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
+_buffer.restype = ctypes.py_object
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -43,6 +48,25 @@ def _operation(function: _F) -> _F:
             return function(*arguments, **keywords)
 
     return run  # type: ignore[return-value]
+
+
+class BufferFuse(FUSE):  # type: ignore[misc]
+    """Has a file system read and write the buffers of libfuse, of which the library makes copies.
+
+    A buffer is valid until the call returns.
+    """
+
+    def read(self, path: bytes, buf: Any, size: int, offset: int, fip: Any) -> int:
+        """See `BucketFileSystem.read`."""
+        buffer = _buffer(ctypes.addressof(buf.contents), size, _WRITABLE)
+        done: int = self.operations.read("", buffer, offset, fip.contents.fh)
+        return done
+
+    def write(self, path: bytes, buf: Any, size: int, offset: int, fip: Any) -> int:
+        """See `BucketFileSystem.write`."""
+        data = _buffer(ctypes.addressof(buf.contents), size, _READABLE)
+        done: int = self.operations.write("", data, offset, fip.contents.fh)
+        return done
 
 
 class BucketFileSystem(Operations):  # type: ignore[misc]
@@ -78,12 +102,8 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
         self._glances = Glances()
 
     def init_with_config(self, conn_info: Any, config_3: Any) -> None:
-        """Choose large requests, which cost fewer calls, one after the other for each file.
-
-        The kernel would send those of a file in any order, which looks like a reader that seeks.
-        """
+        """Choose large requests, which cost fewer calls."""
         if conn_info is not None:
-            conn_info.want &= ~_ASYNC_READ
             conn_info.max_write = conn_info.max_readahead = REQUEST_BYTES
             if hasattr(conn_info, "max_read"):
                 conn_info.max_read = REQUEST_BYTES
@@ -169,12 +189,12 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
         return self._add(self._writer(key, os.O_TRUNC))
 
     @_operation
-    def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
-        """Return bytes of an open file."""
-        return self._files[fh].read(size, offset)
+    def read(self, path: str, buffer: memoryview, offset: int, fh: int) -> int:
+        """Read bytes of an open file into a buffer; return how many."""
+        return self._files[fh].read(buffer, offset)
 
     @_operation
-    def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
+    def write(self, path: str, data: bytes | memoryview, offset: int, fh: int) -> int:
         """Write to an open file."""
         return self._files[fh].write(data, offset)
 

@@ -35,9 +35,10 @@ _OPERATION_FORGET: Final = 2
 _NODE_ROOT: Final = 1
 _MAJOR, _MINOR = 7, 31
 _PAGE: Final = 4096
-_FLAGS: Final = sum(1 << bit for bit in (3, 4, 5, 12, 13, 14, 15, 22))
-"""What libfuse 3 asks for with the options of the file system: O_TRUNC as part of `open`, large
-writes, attributes with the names of a folder, pages up to `REQUEST_BYTES`."""
+_FLAGS: Final = sum(1 << bit for bit in (0, 3, 4, 5, 12, 13, 14, 15, 22))
+"""What libfuse 3 asks for with the options of the file system: several reads of a file at a time,
+O_TRUNC as part of `open`, large writes, attributes with the names of a folder, pages up to
+`REQUEST_BYTES`."""
 
 
 class IdleMount:

@@ -160,8 +160,8 @@ def test_a_connection_to_another_server_is_kept(store: FakeApi, client: ApiClien
     for _ in range(2):
         assert client.fetch(url, {}) == (200, bytes(3_000_000))
     assert store.connections == 1
-    with client.stream(url, {}) as (_, pieces):
-        assert next(pieces)
+    with client.stream(url, {}) as response:
+        assert response.read_into(memoryview(bytearray(5))) == 5
     assert client.fetch(url, {})[0] == 200
     assert store.connections == 2
     store.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, TYPE_CHECKING, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from picloud_model.errors import ObjectChanged, ObjectNotFound, Unavailable
 from picloud_model.wire.bucket import (
@@ -19,13 +19,10 @@ from picloud_model.wire.bucket import (
 from picloud_worker.mount.client import PartsUpload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from picloud_worker.api.file_part import HashedPart
     from picloud_worker.mount.client import MountClient
-
-
-PIECE: Final = 1024 * 1024
 
 
 class MemoryBucket:
@@ -33,7 +30,7 @@ class MemoryBucket:
 
     def __init__(self, **objects: bytes) -> None:
         self.objects = dict(objects)
-        self.read_bytes = self.writes = self.uploads = 0
+        self.read_bytes = self.writes = self.uploads = self.streams = 0
         self.parts: dict[tuple[str, int], bytes] = {}
         """The bytes of parts that were sent, by upload and number."""
         self._threads = ThreadPoolExecutor(1)
@@ -59,14 +56,22 @@ class MemoryBucket:
         self.read_bytes += end - start
         return now[start:end]
 
-    def stream(self, opened: OpenedObject, start: int, end: int) -> Iterator[bytes]:
-        """See `MountClient.stream`; it breaks once after `breaks_after` pieces."""
-        for at in range(start, end, PIECE):
+    def stream(
+        self, opened: OpenedObject, start: int, end: int
+    ) -> Generator[int, memoryview, None]:
+        """See `MountClient.stream`; it breaks once after `breaks_after` reads."""
+        self.streams += 1
+        count = 0
+        while start < end:
+            buffer = yield count
             if self.breaks_after == 0:
                 self.breaks_after = -1
                 raise Unavailable
             self.breaks_after -= 1
-            yield self.read(opened, at, min(end, at + PIECE))
+            count = min(len(buffer), end - start)
+            buffer[:count] = self.read(opened, start, start + count)
+            start += count
+        yield count
 
     def write(self, key: str, file: IO[bytes], size: int, headers: dict[str, str]) -> None:
         """See `MountClient.write`."""

@@ -6,9 +6,11 @@ import contextlib
 import hashlib
 import tempfile
 import threading
+from io import BufferedReader, BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from picloud_http.response import Response
 from picloud_model.errors import ObjectChanged, Unavailable
 from picloud_model.wire import bucket
 from picloud_worker.mount.client import MountClient
@@ -47,7 +49,8 @@ class FakeApi:
     def stream(self, url: str, headers: dict[str, str]) -> Iterator[Any]:
         """See `ApiClient.stream`."""
         status, data = self.fetch(url, headers)
-        yield status, iter([data])
+        head = f"HTTP/1.1 {status} _\r\ncontent-length: {len(data)}\r\n\r\n"
+        yield Response(BufferedReader(BytesIO(head.encode() + data)))
 
     def close(self) -> None:
         """See `ApiClient.close`."""
@@ -153,7 +156,9 @@ def test_a_stream_is_of_the_version_that_was_opened() -> None:
     again = bucket.OpenedObject(object=OBJECT, url="/2")
     api = FakeApi((403, b""), again, (206, b"yte"), (412, b""))
 
-    assert list(client(api).stream(OPENED, 1, 4)) == [b"yte"]
+    stream, buffer = client(api).stream(OPENED, 1, 4), bytearray(5)
+    assert next(stream) == 0
+    assert (stream.send(memoryview(buffer)), buffer[:3], [*stream]) == (3, b"yte", [])
     assert api.requests[-1] == ("/2", {"range": "bytes=1-3", "if-match": '"e"'})
     with pytest.raises(ObjectChanged):
         next(client(api).stream(OPENED, 1, 4))

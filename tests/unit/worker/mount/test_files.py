@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,11 +37,17 @@ def reader(bucket: MemoryBucket) -> Reader:
     return Reader(client, client.open("a"))
 
 
+def read(file: Reader, length: int, offset: int) -> bytes:
+    """Read from a file as the kernel does."""
+    buffer = bytearray(length)
+    return bytes(buffer[: file.read(memoryview(buffer), offset)])
+
+
 def test_a_reader_that_seeks_fetches_little() -> None:
     """Ten bytes of a large object are not the whole of it."""
     bucket = MemoryBucket(a=os.urandom(5_000_000))
 
-    assert reader(bucket).read(10, 3_000_000) == bucket.objects["a"][3_000_000:3_000_010]
+    assert read(reader(bucket), 10, 3_000_000) == bucket.objects["a"][3_000_000:3_000_010]
 
     assert bucket.read_bytes <= FIRST_BYTES
 
@@ -52,9 +59,9 @@ def test_a_reader_in_sequence_gets_every_byte_once(step: int) -> None:
     bucket = MemoryBucket(a=data)
     file = reader(bucket)
 
-    read = b"".join(file.read(step, at) for at in range(0, len(data) + step, step))
+    found = b"".join(read(file, step, at) for at in range(0, len(data) + step, step))
 
-    assert read == data
+    assert found == data
     assert bucket.read_bytes == len(data)
 
 
@@ -65,22 +72,69 @@ def test_a_response_that_breaks_off_is_requested_again_from_there() -> None:
     bucket.breaks_after = 3
     file = reader(bucket)
 
-    read = b"".join(file.read(100_000, at) for at in range(0, len(data), 100_000))
+    found = b"".join(read(file, 100_000, at) for at in range(0, len(data), 100_000))
 
-    assert read == data
+    assert found == data
     assert bucket.breaks_after < 0
+
+
+def test_requests_that_overtake_each_other_are_still_in_sequence() -> None:
+    """The kernel requests ahead: every byte is fetched once, in as many responses as in order."""
+    data = os.urandom(20_000_000)
+    bucket = MemoryBucket(a=data)
+    file, step = reader(bucket), 500_000
+    starts = [*range(0, 3_000_000, step)]
+    for at in range(3_000_000, len(data), 2 * step):
+        starts += [at + step, at]
+
+    found = {at: read(file, step, at) for at in starts}
+
+    assert b"".join(found[at] for at in sorted(found)) == data
+    assert bucket.read_bytes == len(data)
+    assert bucket.streams <= 5
+
+
+def test_threads_that_read_ahead_read_every_byte_once() -> None:
+    """In whatever order their requests arrive."""
+    data = os.urandom(20_000_000)
+    bucket = MemoryBucket(a=data)
+    file, step = reader(bucket), 500_000
+    for at in range(0, 3_000_000, step):
+        read(file, step, at)
+
+    with ThreadPoolExecutor(3) as threads:
+        found = b"".join(
+            threads.map(lambda at: read(file, step, at), range(3_000_000, len(data), step))
+        )
+
+    assert found == data[3_000_000:]
+
+
+def test_a_reader_that_seeks_ahead_in_a_long_response_keeps_it() -> None:
+    """What it left out is there if it is read afterwards."""
+    data = os.urandom(20_000_000)
+    bucket = MemoryBucket(a=data)
+    file = reader(bucket)
+    for at in range(0, 5_000_000, 500_000):
+        read(file, 500_000, at)
+    streams = bucket.streams
+
+    later, earlier = read(file, 10, 6_000_000), read(file, 10, 5_500_000)
+
+    assert (later, earlier) == (data[6_000_000:6_000_010], data[5_500_000:5_500_010])
+    assert bucket.streams == streams
 
 
 def test_a_reader_has_one_version() -> None:
     """An object that was replaced is an error, not a mixture."""
     bucket = MemoryBucket(a=bytes(1_000_000))
     file = reader(bucket)
-    file.read(10, 0)
+    read(file, 10, 0)
 
     bucket.objects["a"] = b"new" * 400_000
 
     with pytest.raises(ObjectChanged):
-        file.read(10, 900_000)
+        read(file, 10, 900_000)
 
 
 def test_an_object_that_is_replaced_while_it_is_read_in_sequence_is_an_error_of_the_read() -> None:
@@ -88,13 +142,13 @@ def test_an_object_that_is_replaced_while_it_is_read_in_sequence_is_an_error_of_
     bucket = MemoryBucket(a=bytes(9_000_000))
     file = reader(bucket)
     for at in range(0, 4_000_000, 100_000):
-        file.read(100_000, at)
+        read(file, 100_000, at)
 
     bucket.objects["a"] = b"new"
 
     with pytest.raises(ObjectChanged):
         for at in range(4_000_000, 9_000_000, 100_000):
-            file.read(100_000, at)
+            read(file, 100_000, at)
 
 
 def test_a_reader_refuses_to_write() -> None:
