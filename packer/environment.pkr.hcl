@@ -1,14 +1,29 @@
-# An environment: the image of slots that Nomad's docker driver runs. This one is `base/bookworm`.
+# A base of environments: the image of slots that Nomad's docker driver runs, such as `base/bookworm`.
 #
 # `make images` makes the base and the wheels, and runs this. By hand, on a base from a registry:
 #
 #   packer build -var base=python:3.11-slim-bookworm -var pull=true -var wheels=DIR \
-#     -var repository=picloud/base -var tag=bookworm-by-hand packer/environment.pkr.hcl
+#     -var suite=bookworm -var python=3.11 -var repository=picloud/base -var tag=bookworm-by-hand \
+#     packer/environment.pkr.hcl
+#
+# The tag is `<suite>-<worker>`: bases whose tags end with the same worker are bases of one server.
 
 variable "base" {
   type        = string
-  description = "Image of Debian 12 with Python 3.11: made by debootstrap, or published."
+  description = "Image of Debian with its Python: made by debootstrap, or published."
   default     = "picloud/rootfs:bookworm"
+}
+
+variable "suite" {
+  type        = string
+  description = "Name of the base: that of Debian's suite, or another one."
+  default     = "bookworm"
+}
+
+variable "python" {
+  type        = string
+  description = "Minor version of its Python; the build fails if it has another one."
+  default     = "3.11"
 }
 
 variable "pull" {
@@ -38,7 +53,12 @@ source "docker" "environment" {
   pull        = var.pull
   commit      = true
   run_command = ["-d", "-i", "-t", "--network=none", "--entrypoint=/bin/sh", "{{.Image}}"]
-  changes     = ["ENV PATH /usr/local/bin:/usr/bin:/bin", "ENTRYPOINT []", "CMD [\"python3\"]"]
+  changes = [
+    "ENV PATH /usr/local/bin:/usr/bin:/bin",
+    "ENTRYPOINT []",
+    "CMD [\"python3\"]",
+    "LABEL picloud.base=${var.suite} picloud.python=${var.python}",
+  ]
 }
 
 build {
@@ -54,6 +74,7 @@ build {
   provisioner "shell" {
     inline_shebang = "/bin/sh -e"
     inline = [
+      "python3 -c 'import sys; assert sys.version_info[:2] == tuple(map(int, \"${var.python}\".split(\".\"))), sys.version'",
       "python3 $(echo /opt/wheels/pip-*.whl)/pip install --quiet --no-index --find-links=/opt/wheels --break-system-packages --root-user-action=ignore --no-cache-dir 'picloud[cli,base,slot]'",
       "rm -rf /opt/wheels",
       "test -e /usr/bin/python || ln -s python3 /usr/bin/python",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_driver.docker.engine import Engine
+from picloud_driver.docker.slot_base import BASES
 from picloud_driver.image import ImageState
 from picloud_driver.image.containers.docker import DockerImages
 from picloud_driver.stack import image as slot_image
@@ -18,6 +19,7 @@ from tests.contract.gadget import GADGET, make_wheel
 from tests.e2e.stack_docker import daemon
 from tests.polling import eventually
 from tests.servers import base_page
+from tests.servers import image as base_image
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 BASE = "base/bookworm"
 MACHINE = "sha256:" + "7" * 64
 NETWORK = "picloud-0123456789ab"
+_VERSION = (
+    "import cloud, gadget, numpy, platform;"
+    "print(platform.python_version().rpartition('.')[0], gadget.answer)"
+)
 
 
 @pytest.fixture
@@ -57,14 +63,21 @@ def open_images(root: Path) -> DockerImages:
     )
 
 
+@pytest.fixture(scope="module")
+def trixie() -> str:
+    """A base besides the default one, in the dockerd of the tests; its name."""
+    base_image.load(daemon(), BASES[1])
+    return "base/trixie"
+
+
 def digest(recipe: Recipe) -> str:
     """Return the digest of a recipe on the image's Python."""
     return recipe.digest("3.11")
 
 
-async def built(images: DockerImages, recipe: Recipe) -> Image:
+async def built(images: DockerImages, recipe: Recipe, base: str = BASE) -> Image:
     """Build an image and return what became of it."""
-    await images.start(digest(recipe), recipe, BASE)
+    await images.start(digest(recipe), recipe, base)
     return await settled(images, digest(recipe))
 
 
@@ -188,6 +201,41 @@ async def test_a_setup_machine_in_which_a_command_runs_is_not_saved(images: Dock
         await images.serve_shell("sha256:" + "8" * 64, TunnelOrder(22, 1, "ticket"))
 
 
-def test_the_reference_lists_what_the_base_has() -> None:
+async def test_an_image_is_made_from_the_base_that_its_recipe_names(
+    images: DockerImages, trixie: str
+) -> None:
+    """Bases are found by the labels of their images; a setup machine keeps that of its image."""
+    recipe = Recipe(base=trixie, pip=["gadget==1.0"])
+
+    bases = {each.name: each for each in await images.bases()}
+    found = await built(images, recipe, trixie)
+    python = "/opt/environment/bin/python"
+    name = images.container(digest(recipe))
+    run = ("run", "--rm", "--network=none", name, python, "-P", "-c", _VERSION)
+    shown = daemon().docker(*run).stdout.split()
+    await images.open(MACHINE, digest(recipe))
+    await settled(images, MACHINE)
+    machine = f"{NETWORK}-setup-{MACHINE.removeprefix('sha256:')}"
+    daemon().docker("exec", machine, "touch", "/etc/note")
+    saved = await images.snapshot(MACHINE)
+    stored = await settled(images, saved)
+    await images.remove(MACHINE)
+
+    assert list(bases) == [BASE, trixie]
+    assert [(each.python, each.desc) for each in bases.values()] == [
+        ("3.11", "Debian 12, CPython 3.11"),
+        ("3.13", "Debian 13, CPython 3.13"),
+    ]
+    assert (found.state, found.packages) == (ImageState.READY, ["gadget==1.0"])
+    assert shown == ["3.13", "42"]
+    assert (stored.state, stored.packages, stored.apt) == (
+        ImageState.READY,
+        ["gadget==1.0"],
+        [],
+    )
+
+
+@pytest.mark.usefixtures("trixie")
+def test_the_reference_lists_what_the_bases_have() -> None:
     """`python -m tests.servers.base_page` writes it."""
     assert base_page.PAGE.read_text(encoding="utf-8") == base_page.page(daemon())

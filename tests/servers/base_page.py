@@ -1,6 +1,6 @@
-"""Write `docs/reference/bases.md` from the image of the base: `python -m tests.servers.base_page`.
+"""Write `docs/reference/bases.md` from images: `python -m tests.servers.base_page`.
 
-A test fails if the page differs from what the image has.
+A test fails if the page differs from what the images have.
 """
 
 import sys
@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
+from picloud_driver.docker.slot_base import BASES, SlotBase
 from picloud_driver.stack import image as names
 
 from tests.servers import image
@@ -31,43 +32,51 @@ On the embedded stack, and on the HashiCorp stack without containers, each CPyth
 is found on the machine is a base, such as `base/python3.13`. It has the packages that the worker
 needs: {worker}.
 
-## base/bookworm
+## Images
 
-The base where [jobs are isolated](../how-to/isolate.md): Debian 12 with Python {version}. This page
-is made from its image by `python -m tests.servers.base_page`; do not edit.
+The bases where [jobs are isolated](../how-to/isolate.md). What follows is made from their images by
+`python -m tests.servers.base_page`; do not edit.
+"""
+_BASE = """
+### base/{base.suite}
 
-### Python packages
+Debian {base.debian} with Python {version}.
 
 {python}
-
-### Debian packages
 
 {debian}
 """
 
 
 def page(daemon: Dockerd) -> str:
-    """Return the whole page, given a dockerd that has the image."""
-    version, *packages = _printed(daemon, "python3", "-P", "-c", _PYTHON)
+    """Return the whole page, given a dockerd that has the images."""
+    worker = ("cloudpickle", "msgspec", "platformdirs", "tblib")
+    parts = [_HEAD.format(worker=", ".join(worker))]
+    return "".join([*parts, *(_of_base(daemon, base) for base in BASES)])
+
+
+def _of_base(daemon: Dockerd, base: SlotBase) -> str:
+    version, *packages = _printed(daemon, base, "python3", "-P", "-c", _PYTHON)
     found = dict(each.split() for each in packages)
     del found["picloud"]
-    wanted = ("cloudpickle", "msgspec", "platformdirs", "tblib")
-    return _HEAD.format(
-        worker=", ".join(wanted),
+    debian = ("dpkg-query", "--show", "--showformat", "${Package}\n")
+    return _BASE.format(
+        base=base,
         version=version.rpartition(".")[0],
-        python=_paragraph(f"{name}=={found[name]}" for name in found),
-        debian=_paragraph(_printed(daemon, "dpkg-query", "--show", "--showformat", "${Package}\n")),
+        python=_paragraph("Python packages", (f"{name}=={found[name]}" for name in found)),
+        debian=_paragraph("Debian packages", _printed(daemon, base, *debian)),
     )
 
 
-def _printed(daemon: Dockerd, program: str, *arguments: str) -> list[str]:
-    run = ("run", "--rm", "--network", "none", "--entrypoint", program, names.reference())
+def _printed(daemon: Dockerd, base: SlotBase, program: str, *arguments: str) -> list[str]:
+    name = names.reference(base.suite)
+    run = ("run", "--rm", "--network", "none", "--entrypoint", program, name)
     return daemon.docker(*run, *arguments).stdout.splitlines()
 
 
-def _paragraph(items: Iterable[str]) -> str:
+def _paragraph(what: str, items: Iterable[str]) -> str:
     """Return items as lines of a paragraph, in order."""
-    text = ", ".join(sorted(items, key=str.lower))
+    text = f"{what}: {', '.join(sorted(items, key=str.lower))}"
     return "\n".join(textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False))
 
 
@@ -75,7 +84,8 @@ def main() -> int:
     """Run the command and return its exit code."""
     try:
         with dockerd() as daemon:
-            image.load(daemon)
+            for base in BASES:
+                image.load(daemon, base)
             PAGE.write_text(page(daemon), encoding="utf-8")
     except (image.ImageError, MissingDockerError) as error:
         print(error, file=sys.stderr)

@@ -1,6 +1,6 @@
-"""Build the base environment, `base/bookworm`, once: `make images`.
+"""Build the bases of slots in containers, such as `base/bookworm`, once: `make images`.
 
-python -m tests.servers.image       build or find it; give it to a dockerd that runs
+python -m tests.servers.image       build or find them; give them to a dockerd that runs
 
 The cache is next to that of the servers; an image is named there by a digest of all it is made of.
 """
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from picloud_driver.docker.slot_base import BASES, SlotBase
 from picloud_driver.stack import image
 
 from tests.servers.build import _build_lock, _cache, _say
@@ -33,8 +34,8 @@ NEEDED = {
     "iptables": "iptables",
     "fusermount3": "fuse3",  # not for the image: jobs have their bucket as files
 }
-BASE = "picloud/rootfs:bookworm"
-SUITE = "bookworm"
+DEFAULT = BASES[0]
+BASE = f"picloud/rootfs:{DEFAULT.suite}"
 MIRROR = "http://deb.debian.org/debian"
 DROPPED = (
     "usr/share/doc",
@@ -52,47 +53,49 @@ class ImageError(Exception):
     """The image could not be built; one sentence says why."""
 
 
-def cached() -> Path:
-    """Return the path of the image, which is named by a digest of all that goes into it."""
-    digest = sha256(image.tag().encode())
+def cached(base: SlotBase = DEFAULT) -> Path:
+    """Return the path of an image, which is named by a digest of all that goes into it."""
+    tag = image.tag(base.suite)
+    digest = sha256(tag.encode())
     for name in RECIPES:
         digest.update((ROOT / name).read_bytes())
-    return _cache().parent / "images" / f"{image.tag()}-{digest.hexdigest()[:12]}.tar"
+    return _cache().parent / "images" / f"{tag}-{digest.hexdigest()[:12]}.tar"
 
 
-def load(daemon: Dockerd) -> str:
-    """Load the image into a dockerd; return its name.
+def load(daemon: Dockerd, base: SlotBase = DEFAULT) -> str:
+    """Load an image into a dockerd; return its name.
 
     Raises:
         ImageError: When it has not been built.
     """
-    file = cached()
+    file = cached(base)
     if not file.exists():
-        raise ImageError("The image of the base environment is not built; run `make images` once.")
+        raise ImageError(f"The image of {_name(base)} is not built; run `make images` once.")
     daemon.docker("load", "--quiet", "--input", str(file))
-    return image.reference()
+    return image.reference(base.suite)
 
 
-def ensure() -> Path:
-    """Find the image, or build it.
+def ensure(base: SlotBase) -> Path:
+    """Find an image, or build it.
 
     Raises:
         ImageError: When something is missing, or a step fails.
     """
-    file = cached()
+    file = cached(base)
     if file.exists():
         return file
-    with _build_lock("base/bookworm"):
-        return file if file.exists() else _build(file)
+    with _build_lock(_name(base)):
+        return file if file.exists() else _build(base, file)
 
 
 def main() -> int:
     """Run the command and return its exit code."""
     try:
         _get_programs()
-        file = ensure()
-        print(f"base/bookworm: {file}")
-        _offer(file)
+        files = {base: ensure(base) for base in BASES}
+        for base, file in files.items():
+            print(f"{_name(base)}: {file}")
+        _offer(files)
     except (ImageError, MissingDockerError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -105,7 +108,7 @@ def _get_programs() -> None:
     if not missing:
         return
     packages = sorted({NEEDED[name] for name in missing})
-    told = f"base/bookworm needs {', '.join(missing)}"
+    told = f"The bases need {', '.join(missing)}"
     if os.geteuid() or shutil.which("apt-get") is None:
         raise ImageError(
             f"{told}: install them from your system's packages (on Debian: apt-get install"
@@ -118,56 +121,64 @@ def _get_programs() -> None:
     run(*command, *packages, environment=quiet)
 
 
-def _build(file: Path) -> Path:
+def _name(base: SlotBase) -> str:
+    return f"base/{base.suite}"
+
+
+def _build(base: SlotBase, file: Path) -> Path:
     if os.geteuid():
-        raise ImageError("base/bookworm is made with debootstrap, as root: run `make images` so.")
+        raise ImageError("Bases are made with debootstrap, as root: run `make images` so.")
     started = time.monotonic()
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="picloud-image-") as work, dockerd() as daemon:
         wheels = Path(work, "wheels")
-        with _step("wheels of worker and command, of what they need, and of numpy and Pillow"):
-            download_wheels(wheels, "cli,base,slot")
-        rootfs = ensure_rootfs()
-        with _step("packer build"):
-            daemon.docker("import", str(rootfs), BASE)
-            values = {"base": BASE, "wheels": wheels, "repository": image.REPOSITORY}
-            packer_build(daemon, "environment.pkr.hcl", values | {"tag": image.tag()})
-        with _step("storing the image"):
+        what = "wheels of worker and command, of what they need, and of numpy and Pillow"
+        with _step(base, what):
+            download_wheels(wheels, "cli,base,slot", base)
+        rootfs = ensure_rootfs(base)
+        with _step(base, "packer build"):
+            imported = f"picloud/rootfs:{base.suite}"
+            daemon.docker("import", str(rootfs), imported)
+            values = {"base": imported, "wheels": wheels, "repository": image.REPOSITORY}
+            values |= {"suite": base.suite, "python": base.version, "tag": image.tag(base.suite)}
+            packer_build(daemon, "environment.pkr.hcl", values)
+        with _step(base, "storing the image"):
             partial = file.with_suffix(".part")
-            daemon.docker("save", "--output", str(partial), image.reference())
+            daemon.docker("save", "--output", str(partial), image.reference(base.suite))
             partial.rename(file)
-    _say(f"base/bookworm: built in {time.monotonic() - started:.0f} s")
-    _forget(file.parent)
+    _say(f"{_name(base)}: built in {time.monotonic() - started:.0f} s")
+    _forget(file.parent, base)
     return file
 
 
-def ensure_rootfs() -> Path:
+def ensure_rootfs(base: SlotBase = DEFAULT) -> Path:
     """Find the root file system of Debian, or make it; it does not depend on the worker.
 
     Raises:
         ImageError: When it cannot be made.
     """
-    digest = sha256(repr((SUITE, MIRROR, DROPPED, OPTIONS, platform.machine())).encode())
+    made_of = (base.suite, MIRROR, DROPPED, OPTIONS, platform.machine())
+    digest = sha256(repr(made_of).encode())
     file = cached().with_name(f"rootfs-{digest.hexdigest()[:12]}.tar")
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         with (
-            _step(f"Debian {SUITE} by debootstrap (a minute, once)"),
+            _step(base, f"Debian {base.suite} by debootstrap (a minute, once)"),
             tempfile.TemporaryDirectory(prefix="picloud-rootfs-") as folder,
         ):
-            _rootfs(Path(folder), file)
+            _rootfs(base, Path(folder), file)
     return file
 
 
-def _forget(folder: Path) -> None:
+def _forget(folder: Path, base: SlotBase) -> None:
     """Drop images of workers of long ago."""
-    images = sorted(folder.glob("bookworm-*.tar"), key=lambda path: path.stat().st_mtime)
+    images = sorted(folder.glob(f"{base.suite}-*.tar"), key=lambda path: path.stat().st_mtime)
     for old in images[:-KEPT]:
         old.unlink(missing_ok=True)
 
 
-def download_wheels(folder: Path, extras: str) -> None:
-    """Make the project's wheel; download those that it needs on the image's Python, and pip.
+def download_wheels(folder: Path, extras: str, base: SlotBase = DEFAULT) -> None:
+    """Make the project's wheel; download those that it needs on a base's Python, and pip.
 
     Raises:
         ImageError: When a command fails.
@@ -175,8 +186,7 @@ def download_wheels(folder: Path, extras: str) -> None:
     pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
     run(*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
     (ours,) = folder.glob("picloud-*.whl")
-    version = ".".join(map(str, image.PYTHON))
-    made_for = ("--only-binary=:all:", "--python-version", version, "--implementation", "cp")
+    made_for = ("--only-binary=:all:", "--python-version", base.version, "--implementation", "cp")
     machine = platform.machine()
     platforms = (f"manylinux2014_{machine}", f"manylinux_2_28_{machine}")
     made_for += tuple(word for name in platforms for word in ("--platform", name))
@@ -184,8 +194,8 @@ def download_wheels(folder: Path, extras: str) -> None:
     run(*pip, "download", "--dest", str(folder), *made_for, f"{ours}[{extras}]", "pip")
 
 
-def _rootfs(folder: Path, file: Path) -> None:
-    run("debootstrap", *OPTIONS, SUITE, str(folder), MIRROR)
+def _rootfs(base: SlotBase, folder: Path, file: Path) -> None:
+    run("debootstrap", *OPTIONS, base.suite, str(folder), MIRROR)
     excluded = [f"--exclude=./{name}/*" for name in DROPPED]
     partial = file.with_suffix(".part")
     run("tar", "-C", str(folder), *excluded, "-cf", str(partial), ".")
@@ -210,24 +220,25 @@ def packer_build(daemon: Dockerd, recipe: str, values: Mapping[str, object], *mo
     run(*command, environment=environment)
 
 
-def _offer(file: Path) -> None:
-    """Load it into the dockerd that this machine runs, if any, for `picloud up`."""
+def _offer(files: Mapping[SlotBase, Path]) -> None:
+    """Load images into the dockerd that this machine runs, if any, for `picloud up`."""
     path = os.pathsep.join((os.environ.get("PATH", ""), _ADMIN))
     docker = shutil.which("docker", path=path) or "docker"
     asked = subprocess.run([docker, "info"], capture_output=True, check=False)
     if asked.returncode:
         print("No dockerd runs here; start it and run `make images` again to use it there.")
         return
-    run(docker, "load", "--quiet", "--input", str(file))
-    print(f"The dockerd of this machine has it as {image.reference()}.")
+    for base, file in files.items():
+        run(docker, "load", "--quiet", "--input", str(file))
+        print(f"The dockerd of this machine has {image.reference(base.suite)}.")
 
 
 @contextlib.contextmanager
-def _step(what: str) -> Iterator[None]:
-    _say(f"base/bookworm: {what}")
+def _step(base: SlotBase, what: str) -> Iterator[None]:
+    _say(f"{_name(base)}: {what}")
     started = time.monotonic()
     yield
-    _say(f"base/bookworm:   {time.monotonic() - started:.0f} s")
+    _say(f"{_name(base)}:   {time.monotonic() - started:.0f} s")
 
 
 def run(*command: str, environment: dict[str, str] | None = None) -> None:

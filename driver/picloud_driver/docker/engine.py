@@ -78,6 +78,14 @@ class Engine:
         """
         self._ask("DELETE", f"/images/{quote(image)}")
 
+    def image_labels(self, image: str) -> dict[str, str]:
+        """Return the labels of an image, those of what it is made from included."""
+        return _labels(self._ask("GET", f"/images/{quote(image)}/json"))
+
+    def container_labels(self, container: str) -> dict[str, str]:
+        """Return the labels of a container, those of its image included."""
+        return _labels(self._ask("GET", f"/containers/{quote(container)}/json"))
+
     def size(self, image: str) -> int:
         """Return the bytes of an image, those of what it is made from included; 0 if missing."""
         found = self._ask("GET", f"/images/{quote(image)}/json")
@@ -184,6 +192,10 @@ class Engine:
         if answer.status >= _FAILED:
             raise Unavailable(f"Docker refuses {method} {path}: {content.decode(errors='replace')}")
         return msgspec.json.decode(content) if content else None
+
+
+def _labels(found: Any) -> dict[str, str]:
+    return (found["Config"]["Labels"] if found else None) or {}
 
 
 class _Socket(http.client.HTTPConnection):

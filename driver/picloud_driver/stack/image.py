@@ -1,4 +1,4 @@
-"""The image of the base environment: its name and whether this Python fits it."""
+"""The images of the bases of slots in containers: their names, and which of them fits a Python."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Final
 
+from picloud_driver.docker.slot_base import BASES, SlotBase
+
 REPOSITORY: Final = "picloud/base"
-PYTHON: Final = (3, 11)
-"""The Python of the image; it cannot unpickle functions of another minor version."""
+
 _IN_IMAGE: Final = (
     *("picloud_model", "picloud_http", "picloud_pickle"),
     *("cloud", "picloud_worker", "picloud"),
@@ -18,12 +19,21 @@ _IN_IMAGE: Final = (
 """Packages that run in a slot. They are only read as files: the server imports no SDK."""
 
 
-@cache
-def tag() -> str:
-    """Return the tag, a digest of the worker's source: server and worker must be of one build.
+def tag(suite: str = BASES[0].suite) -> str:
+    """Return the tag of a base, which ends with the digest of its worker.
 
-    >>> len(tag())
-    21
+    >>> tag("trixie").replace(worker_digest(), "DIGEST")
+    'trixie-DIGEST'
+    """
+    return f"{suite}-{worker_digest()}"
+
+
+@cache
+def worker_digest() -> str:
+    """Return a digest of the worker's source: server and worker must be of one build.
+
+    >>> len(worker_digest())
+    12
     """
     digest = sha256()
     for package in _IN_IMAGE:
@@ -31,7 +41,7 @@ def tag() -> str:
             for path in sorted(folder.rglob("*.py")):
                 digest.update(f"{package}/{path.relative_to(folder)}\0".encode())
                 digest.update(path.read_bytes() + b"\0")
-    return f"bookworm-{digest.hexdigest()[:12]}"
+    return digest.hexdigest()[:12]
 
 
 def locations(package: str) -> list[str]:
@@ -41,14 +51,21 @@ def locations(package: str) -> list[str]:
     return list(spec.submodule_search_locations or ()) if spec else []
 
 
-def reference() -> str:
-    """Return the full name of the image."""
-    return f"{REPOSITORY}:{tag()}"
+def reference(suite: str = BASES[0].suite) -> str:
+    """Return the full name of the image of a base."""
+    return f"{REPOSITORY}:{tag(suite)}"
+
+
+def fitting(python: tuple[int, int]) -> SlotBase | None:
+    """Return the base in which functions packed by a version of Python can run."""
+    return next((each for each in BASES if each.python == python), None)
 
 
 def unfit(python: tuple[int, int]) -> str:
-    """Return why functions packed by a version of Python cannot run in the image, or ""."""
-    if python == PYTHON:
-        return ""
-    versions = (".".join(map(str, version)) for version in (PYTHON, python))
-    return "the image has Python {}, and this is Python {}".format(*versions)
+    """Return why functions packed by a version of Python can run in none of the images.
+
+    >>> unfit((3, 12))
+    'the images have Python 3.11 or 3.13, and this is Python 3.12'
+    """
+    there = " or ".join(each.version for each in BASES)
+    return f"the images have Python {there}, and this is Python {'.'.join(map(str, python))}"

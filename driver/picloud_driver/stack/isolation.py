@@ -88,17 +88,17 @@ def detect(
         return NotIsolated("this machine does not run Linux itself")
     if not host.startswith("unix://"):
         return NotIsolated(f"the dockerd at {host} is on another machine")
-    if unfit := image.unfit(python):
-        return NotIsolated(unfit)
+    base = image.fitting(python)
+    if base is None:
+        return NotIsolated(image.unfit(python))
     try:
         Engine(host).version()
     except PiCloudError:
         return NotIsolated(f"no dockerd answers at {host}: start one")
-    return _with_network(Engine(host), data)
+    return _with_network(Engine(host), data, image.reference(base.suite))
 
 
-def _with_network(engine: Engine, data: Path) -> SlotIsolation | NotIsolated:
-    name = image.reference()
+def _with_network(engine: Engine, data: Path, name: str) -> SlotIsolation | NotIsolated:
     try:
         if not engine.has(name):
             return NotIsolated(f"docker lacks the image {name}: run `make images` in a checkout")

@@ -35,11 +35,15 @@ def test_a_dockerd_elsewhere_does_not_isolate_here(tmp_path: Path) -> None:
     assert result == NotIsolated("the dockerd at tcp://10.0.0.1:2375 is on another machine")
 
 
-def test_the_image_has_to_fit_this_python(tmp_path: Path) -> None:
-    """The image cannot unpickle what another minor version of Python has packed."""
-    result = isolation.detect(tmp_path, f"unix://{tmp_path}/docker.sock", python=(3, 13))
+def test_an_image_has_to_fit_this_python(tmp_path: Path) -> None:
+    """An image cannot unpickle what another minor version of Python has packed."""
+    host = f"unix://{tmp_path}/docker.sock"
 
-    assert result == NotIsolated("the image has Python 3.11, and this is Python 3.13")
+    result = isolation.detect(tmp_path, host, python=(3, 12))
+    newer = isolation.detect(tmp_path, host, python=(3, 13))
+
+    assert result == NotIsolated("the images have Python 3.11 or 3.13, and this is Python 3.12")
+    assert newer == NotIsolated(f"no dockerd answers at {host}: start one")
 
 
 def test_up_says_whether_jobs_are_isolated() -> None:

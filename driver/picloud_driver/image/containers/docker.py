@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 from picloud_model.errors import RequestRefused, Unavailable
-from picloud_model.wire.environment import OWN_BASES, EnvironmentBase
 from picloud_model.wire.setup_machine import MachineShell
 
 from picloud_driver import disk
@@ -20,6 +19,7 @@ from picloud_driver.image import recipe_check
 from picloud_driver.image.build_log import BuildLog
 from picloud_driver.image.build_step import BuildFailedError, uv_program
 from picloud_driver.image.builds import Builds, hex_of
+from picloud_driver.image.containers.base_images import BaseImages
 from picloud_driver.image.containers.container_tools import ContainerTools
 from picloud_driver.image.containers.docker_build import DockerBuild
 from picloud_driver.image.containers.setup_machine import ContainerMachine
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from picloud_model.wire import TunnelOrder
-    from picloud_model.wire.environment import Recipe
+    from picloud_model.wire.environment import EnvironmentBase, Recipe
 
 
 _REGISTRY: Final = "localhost"
@@ -51,7 +51,7 @@ class DockerImages(ImagePort):
         root: The directory of logs; made with the first build.
         variables: Settings of uv for its downloads, such as an index and proxies.
         host: The address of dockerd.
-        base: The image of slots.
+        base: The image of slots that need no other base.
         network: The network of slots. Its name is part of the names of images.
         gateway: The address of this machine in that network, where gateways listen.
     """
@@ -73,13 +73,11 @@ class DockerImages(ImagePort):
         self._root = root
         self._variables = variables
         self._engine = Engine(host)
-        self._base = base
+        self._bases = BaseImages(self._engine, base)
         self._network = network
         self._builds = Builds(root)
         self._repository = f"{_REGISTRY}/{network}/{base.rpartition(':')[2]}"
-        self.default_base = EnvironmentBase(
-            name=f"{OWN_BASES}bookworm", python="3.11", desc="Debian 12, CPython 3.11"
-        )
+        self.default_base = self._bases.default
 
     def __repr__(self) -> str:
         return f"DockerImages({self._repository!r})"
@@ -98,7 +96,7 @@ class DockerImages(ImagePort):
 
     async def bases(self) -> Sequence[EnvironmentBase]:
         """See `ImagePort.bases`."""
-        return [self.default_base]
+        return list((await asyncio.to_thread(self._bases.found)).values())
 
     def refusal(self, recipe: Recipe) -> str:
         """See `ImagePort.refusal`."""
@@ -106,13 +104,16 @@ class DockerImages(ImagePort):
 
     async def start(self, image: str, recipe: Recipe, base: str) -> None:
         """See `ImagePort.start`; builds of the same image in other processes share a lock."""
-        if base != self.default_base.name:
+        bases = {
+            each.name: name for name, each in (await asyncio.to_thread(self._bases.found)).items()
+        }
+        if base not in bases:
             message = f"There is no base {base[:100]!r} on this server; there are "
-            raise RequestRefused(f"{message}{self.default_base.name}.", field="recipe.base")
+            raise RequestRefused(f"{message}{', '.join(bases)}.", field="recipe.base")
         build = DockerBuild(
             host=self._engine.host,
             network=self._network,
-            base=self._base,
+            base=bases[base],
             target=self._name(image),
             recipe=recipe,
             tools=self._tools(),
@@ -155,7 +156,8 @@ class DockerImages(ImagePort):
             image = snapshot_of(machine, signature, container.folder / _BEGUN)
 
             async def make(log: BuildLog, scratch: Path) -> None:
-                details = await container.store(log, scratch, self._name(image), self._base)
+                base = await asyncio.to_thread(self._bases.beneath, container.name)
+                details = await container.store(log, scratch, self._name(image), base)
                 self._store(image, details)
 
             await self._builds.begin(image, lambda: self._is_ready(image), make)
