@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cloud import CloudException, environment
+from picloud_driver.docker.slot_base import BASES
 
 from tests.current_client import current_client
 from tests.e2e.environment_probe import ask, ask_answer, ask_in_jobs, prefix, wait_for, wait_only
+from tests.e2e.stack_docker import DockerStack
+from tests.servers import image as base_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +26,14 @@ if TYPE_CHECKING:
     from tests.e2e.command_line import Exited
     from tests.e2e.stacks import Stack
 
+_ON_ANOTHER_PYTHON = """if True:
+    import cloud, sys
+    print(*cloud.result(cloud.call(lambda: (sys.version_info[:2], sys.prefix)), 60))
+    try:
+        cloud.call(pow, 2, 2, _env="base/bookworm")
+    except cloud.CloudException as error:
+        print(error)
+"""
 PACKAGES = f"lib/python3.{sys.version_info.minor}/site-packages"
 WAIT_S = 60.0
 
@@ -221,3 +232,29 @@ def test_an_environment_in_containers_is_built_on_their_image(client: Client) ->
         for wrong in ("--allow-unauthenticated", "vim-", "a b"):
             with pytest.raises(CloudException, match="is not a valid Debian package"):
                 environment.build("any", {"apt": [wrong]}, show=len)
+
+
+@pytest.mark.containers(only=True)
+def test_jobs_in_containers_run_on_the_base_with_their_own_python(
+    client: Client, stack: Stack
+) -> None:
+    """A client on Python 3.13 gets `base/trixie`; the other base is refused, and names that one."""
+    assert isinstance(stack, DockerStack)
+    trixie = base_image.load(stack.daemon, BASES[1])
+    slots = stack.addresses().slots
+    assert slots is not None
+    url = f"http://{slots.host}:{stack.url.rpartition(':')[2]}"
+    variables = ("--env", f"PICLOUD_URL={url}", "--env", f"PICLOUD_API_KEY={stack.key}")
+    run = ("run", "--rm", "--network", slots.network, *variables, "--entrypoint", "python3", trixie)
+
+    done = stack.daemon.docker(*run, "-P", "-c", _ON_ANOTHER_PYTHON)
+
+    refusal = (
+        "The base 'base/bookworm' has Python 3.11, but the jobs come from Python 3.13; "
+        "base/trixie has that version: name that one."
+    )
+    assert done.stdout.splitlines() == ["(3, 13) /opt/environment", refusal]
+    with current_client(client):
+        assert [each["python"] for each in environment.list_bases()] == ["3.11", "3.13"]
+        with pytest.raises(CloudException, match="base/bookworm has that version: name that one"):
+            client.call(pow, 2, 2, _env="base/trixie")
