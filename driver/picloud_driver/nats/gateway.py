@@ -16,13 +16,13 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from picloud_model.errors import TooLarge, Unavailable
 
 from picloud_driver.nats import election, faults
 from picloud_driver.nats.api_refusal import VIOLATION, ApiRefusal
+from picloud_driver.nats.direct_client import DirectClient
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
     from picloud_driver.nats.access import NatsAccess
+    from picloud_driver.nats.direct_client import Deliver
     from picloud_driver.nats.election import Result
 
 _CONNECT_S: Final = 5.0
@@ -53,7 +54,7 @@ class NatsGateway:
 
     def __init__(self, access: NatsAccess) -> None:
         self._access = access
-        self._client: Client | None = None
+        self._client: DirectClient | None = None
         self._connecting = asyncio.Lock()
         self._last_error: Exception | None = None
         self.on_reconnect: Callable[[], None] = lambda: None
@@ -136,20 +137,17 @@ class NatsGateway:
         self._refuse_too_large(client, messages)
         # One message alone is synced once; a batch of it would be four times.
         batch = {"Nats-Batch-Id": uuid.uuid4().hex} if len(messages) > 1 else {}
+        *first, (subject, body, headers) = messages
+        last = {**headers, **batch}
+        if batch:
+            last |= {"Nats-Batch-Sequence": str(len(messages)), "Nats-Batch-Commit": "1"}
+        if message_id:
+            last["Nats-Msg-Id"] = message_id
         try:
-            for number, (subject, body, headers) in enumerate(messages, 1):
-                own = {**headers, **batch}
-                if batch:
-                    own["Nats-Batch-Sequence"] = str(number)
-                if number == len(messages) and message_id:
-                    own["Nats-Msg-Id"] = message_id
-                if number < len(messages):
-                    await client.publish(subject, body, headers=own)
-                    continue
-                if batch:
-                    own["Nats-Batch-Commit"] = "1"
-                reply = await client.request(subject, body, timeout=self._request_s, headers=own)
-                self._checked(reply.data)
+            if first:
+                await client.publish_all(_in_batch(first, batch["Nats-Batch-Id"]))
+            reply = await client.request(subject, body, timeout=self._request_s, headers=last)
+            self._checked(reply.data)
         except NoRespondersError:
             return False
         except (NatsError, OSError, TimeoutError) as error:
@@ -195,7 +193,12 @@ class NatsGateway:
             raise self.refusal(error) from error
 
     async def subscribe(
-        self, subject: str, receive: Callable[[Msg], Awaitable[None]], *, group: str = ""
+        self,
+        subject: str,
+        receive: Callable[[Msg], Awaitable[None]],
+        *,
+        group: str = "",
+        deliver: Deliver | None = None,
     ) -> Callable[[], Awaitable[None]]:
         """Receive the messages of a subject from now on; return what ends that.
 
@@ -204,11 +207,15 @@ class NatsGateway:
             receive: Gets each of them.
             group: Of the subscriptions with the same group, one receives each message. A
                 subscription that ends receives what the server has sent to it before.
+            deliver: Gets the messages instead, where the client can do so.
         """
         client = await self._connected()
         subscription = await client.subscribe(subject, group, cb=receive)
+        if deliver is not None:
+            client.deliver_directly(subscription, deliver)
 
         async def end() -> None:
+            client.end_delivery(subscription)
             with contextlib.suppress(NatsError, OSError, TimeoutError):
                 if group and client.is_connected:
                     async with asyncio.timeout(_DRAIN_S):
@@ -241,14 +248,14 @@ class NatsGateway:
 
     @staticmethod
     def _refuse_too_large(
-        client: Client, messages: Sequence[tuple[str, bytes, Mapping[str, str]]]
+        client: DirectClient, messages: Sequence[tuple[str, bytes, Mapping[str, str]]]
     ) -> None:
         most = client.max_payload - _HEADER_BYTES
         largest = max((len(body) for _, body, _ in messages), default=0)
         if largest > most:
             raise TooLarge(f"A message of {largest:,} bytes is larger than NATS takes ({most:,}).")
 
-    async def _connected(self) -> Client:
+    async def _connected(self) -> DirectClient:
         """Return the connection.
 
         Raises:
@@ -265,8 +272,8 @@ class NatsGateway:
                 self._client = await self._connect()
             return self._client
 
-    async def _connect(self) -> Client:
-        access, client = self._access, Client()
+    async def _connect(self) -> DirectClient:
+        access, client = self._access, DirectClient()
         self._last_error = None
         servers, host = await server_urls(access.address)
         options: dict[str, Any] = {
@@ -320,6 +327,18 @@ class NatsGateway:
     async def _reconnected(self) -> None:
         self._last_error = None
         self.on_reconnect()
+
+
+def _in_batch(
+    messages: Sequence[tuple[str, bytes, Mapping[str, str]]], batch_id: str
+) -> list[tuple[str, bytes, bytes]]:
+    """Return the first messages of an atomic batch, with the headers that make them part of it."""
+    begun = f"NATS/1.0\r\nNats-Batch-Id: {batch_id}\r\nNats-Batch-Sequence: "
+    made = []
+    for number, (subject, body, headers) in enumerate(messages, 1):
+        own = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        made.append((subject, f"{begun}{number}\r\n{own}\r\n".encode(), body))
+    return made
 
 
 async def server_urls(address: str) -> tuple[list[str], str]:

@@ -25,7 +25,7 @@ from picloud_driver.queue.pace import Pace
 from picloud_driver.queue.port import Delivery, DeliveryId, TakeLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from nats.aio.msg import Msg
 
@@ -92,7 +92,9 @@ class QueueConsumer:
 
     async def open(self) -> None:
         """Begin to receive."""
-        self._end = await self._gateway.subscribe(f"{self._inbox}.*", self._receive)
+        self._end = await self._gateway.subscribe(
+            f"{self._inbox}.*", self._receive, deliver=self._deliver
+        )
 
     async def close(self) -> None:
         """Stop; a take that waits here raises `ConsumerLost`."""
@@ -145,7 +147,8 @@ class QueueConsumer:
                 return []
             if not self._arrived:
                 await self._ensure_pull(most, remaining_s)
-                await self._wait(remaining_s)
+                if not self._arrived:
+                    await self._wait(remaining_s)
             else:
                 await self._wait(min(remaining_s, self._wait_s(limits)))
         await self._fill(self._allowed(most, limits))
@@ -299,25 +302,29 @@ class QueueConsumer:
             await self._wait(remaining_s)
 
     async def _receive(self, message: Msg) -> None:
-        status = message.headers.get("Status") if message.headers else None
-        if status is not None and message.subject.startswith(self._inbox):
-            self._pull_ended(message, status)
+        self._deliver(message.subject, message.reply, message.data, message.headers)
+
+    def _deliver(
+        self, subject: str, reply: str, body: bytes, headers: Mapping[str, str] | None
+    ) -> None:
+        status = headers.get("Status") if headers else None
+        if headers and status is not None and subject.startswith(self._inbox):
+            self._pull_ended(subject, status, headers)
         else:
-            self._add(message)
+            self._add(reply, body)
         self._wake()
 
-    def _pull_ended(self, message: Msg, status: str) -> None:
-        assert message.headers is not None
-        description = message.headers.get("Description", "")
+    def _pull_ended(self, subject: str, status: str, headers: Mapping[str, str]) -> None:
+        description = headers.get("Description", "")
         if status == "503" or any(each in description for each in _LOST):
             self._lose()
-        self._pulls.end(message.subject, status, message.headers)
+        self._pulls.end(subject, status, headers)
 
-    def _add(self, message: Msg) -> None:
-        number, stored_at, self._announced = numbers_of(message.reply)
+    def _add(self, reply: str, body: bytes) -> None:
+        number, stored_at, self._announced = numbers_of(reply)
         self._last = max(self._last, number)
         self._pulls.arrive()
-        self._arrived.append(_Arrived(number, message.reply, message.data, stored_at))
+        self._arrived.append(_Arrived(number, reply, body, stored_at))
 
     # --- holding ---
 
@@ -382,8 +389,9 @@ class QueueConsumer:
 
     def _wake(self) -> None:
         self._changed.set()
-        self._changed = asyncio.Event()
 
     async def _wait(self, timeout_s: float) -> None:
+        # A task that waits already is woken by `set`, also if this is called before it goes on.
+        self._changed.clear()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), timeout_s)

@@ -43,10 +43,12 @@ class SlowServer:
         """Return the subject of answers."""
         return "_INBOX.1"
 
-    async def subscribe(self, _: str, receive: Callable[[Any], Awaitable[None]]) -> object:
+    async def subscribe(
+        self, _: str, receive: Callable[[Any], Awaitable[None]], *, deliver: object
+    ) -> object:
         """Send answers to a function from now on."""
+        del deliver  # this client cannot do that
         self._receive = receive
-        return None
 
     async def publish(self, _: str, payload: bytes, reply: str = "") -> None:
         """Receive a pull."""
