@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from picloud_model.core import CORE_TYPES
 from picloud_model.job import State
 
 from picloud_api.store import layout
@@ -16,6 +17,7 @@ from picloud_api.usecases.accounts.account import check_administrator
 
 if TYPE_CHECKING:
     from picloud_driver.queue import QueuePort
+    from picloud_driver.scheduler import Pool
 
     from picloud_api.engine.process.context import Context
     from picloud_api.engine.process.turns import Turn
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 MOST_QUEUES: Final = 1000
 """The most queues whose messages are counted."""
 _PAGES_AT_ONCE: Final = 64
+_RUNNABLE: Final = (State.QUEUED, State.LEASED, State.PROCESSING, State.RETRYING)
+"""The states of jobs that have a core, or would have one if there were enough."""
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +61,7 @@ class Metrics:
         self._commits = context.commits
         self._sessions = context.slot_sessions
         self._turns = context.turns
+        self._warm = context.warm_slots
         self._queues = queues
 
     async def text(self, holder: Holder) -> str:
@@ -68,7 +73,8 @@ class Metrics:
         check_administrator(holder)
         ready: dict[str, Ready] = await self._commits.view.scan(Ready.prefix)
         async with self._turns.of(holder.account) as turn:
-            states = await self._states(ready, turn)
+            counts = await self._states(ready, turn)
+        states = sum(counts.values(), Counter[State]())
         slots = self._sessions.all()
         metrics = [
             Metric(
@@ -89,6 +95,12 @@ class Metrics:
                 values=Counter(session.pool.core_type for session in slots),
             ),
             Metric(
+                name="picloud_wanted_cores",
+                help="Cores that jobs could use at once, or that are kept ready, by core type.",
+                label="core_type",
+                values=self._wanted(counts),
+            ),
+            Metric(
                 name="picloud_transactions_total",
                 help="Transactions of the state store that this API process has made.",
                 values={"": self._commits.transactions},
@@ -98,21 +110,35 @@ class Metrics:
         ]
         return "\n".join(metric.text() for metric in metrics) + "\n"
 
-    async def _states(self, ready: Mapping[str, Ready], turn: Turn) -> Counter[State]:
-        """Count the jobs of unfinished batches; pages that this process has are not read again."""
-        names = [
-            layout.page(layout.PageId(*Ready.parse(key), number))
+    def _wanted(self, counts: Mapping[Pool, Counter[State]]) -> dict[str, int]:
+        """Return the cores of all jobs that do not wait for others, or of the slots kept ready."""
+        jobs = {pool: sum(states[each] for each in _RUNNABLE) for pool, states in counts.items()}
+        wanted = dict.fromkeys(CORE_TYPES, 0)
+        for pool in jobs.keys() | self._warm.pools():
+            slots = max(jobs.get(pool, 0), self._warm.count(pool))
+            wanted[pool.core_type] += pool.cores * slots
+        return wanted
+
+    async def _states(self, ready: Mapping[str, Ready], turn: Turn) -> dict[Pool, Counter[State]]:
+        """Count the jobs of unfinished batches by pool and state.
+
+        Pages that this process has are not read again.
+        """
+        pools = {
+            layout.page(layout.PageId(*Ready.parse(key), number)): each.pool
             for key, each in ready.items()
             for number in range(each.pages)
-        ]
-        view, counts = self._commits.view, Counter[State]()
+        }
+        names = list(pools)
+        view = self._commits.view
+        counts: dict[Pool, Counter[State]] = defaultdict(Counter)
         for start in range(0, len(names), _PAGES_AT_ONCE):
             portion = names[start : start + _PAGES_AT_ONCE]
             await view.refresh(portion)
             for name in portion:
                 page = await view.get(name)
                 if page is not None:
-                    counts.update({state: page.state.count(state) for state in State})
+                    counts[pools[name]].update({state: page.state.count(state) for state in State})
                 await turn.pause()
         return counts
 

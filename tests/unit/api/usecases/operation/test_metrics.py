@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
+from picloud_driver.scheduler import Pool
 from picloud_model.errors import AdministratorsOnly
 from picloud_model.wire.queue import PushRequest, QueueMessage
 
@@ -47,6 +49,29 @@ async def test_jobs_are_counted_by_state(api: ApiHarness) -> None:
     assert after["picloud_unfinished_batches"] == 1
     assert after['picloud_slots{core_type="c1"}'] == 1
     assert after["picloud_transactions_total"] > before["picloud_transactions_total"]
+
+
+async def test_wanted_cores_are_those_of_jobs_and_of_slots_that_are_kept(api: ApiHarness) -> None:
+    """Jobs that run and jobs that could, not those that wait for others; all core types are there.
+
+    What is kept ready counts where fewer jobs are there.
+    """
+    jids = await api.submit(5)
+    await api.submit(30, core_type="c2", cores=2)
+    await api.send(replace(api.request(7), depends_on=[(jids[0], jids[-1])]))
+    slot = await api.slot()
+    lease = (await api.work(slot)).leases[0]
+    jobs = await _read(api)
+    kept = {Pool(ACCOUNT, "c1", 1): 3, Pool(ACCOUNT, "m1", 4): 2}
+    api.server.context.warm_slots.replace(kept, {})
+    with_kept = await _read(api)
+
+    assert lease.jobs
+    assert jobs['picloud_wanted_cores{core_type="c2"}'] == 60
+    assert jobs['picloud_wanted_cores{core_type="c1"}'] == 5
+    assert jobs['picloud_wanted_cores{core_type="s1"}'] == 0
+    assert with_kept['picloud_wanted_cores{core_type="c1"}'] == 5
+    assert with_kept['picloud_wanted_cores{core_type="m1"}'] == 8
 
 
 async def test_messages_are_counted(api: ApiHarness) -> None:
