@@ -6,6 +6,7 @@ Due times are tested with a clock of their own, in tests/unit/api.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -78,6 +79,9 @@ def test_what_cannot_run_on_a_schedule_is_refused(client: Client) -> None:
             cron.register(answer, "refused", "@daily", _depends_on=[1])
         with pytest.raises(CloudException, match="no argument 'day'"):
             cron.register(answer, "refused", "@daily", day=1)
+        lock = threading.Lock()
+        with pytest.raises(CloudException, match=r"variable 'lock' is a _thread\.lock"):
+            cron.register(lambda: lock, "refused", "@daily")
         assert "refused" not in cron.list()
 
 

@@ -7,6 +7,7 @@ import enum
 import json
 import pickle
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -570,6 +571,9 @@ def test_what_cannot_be_published_is_refused(client: Client) -> None:
             rest.publish(scaled, "wrong", _depends_on=[1])
         with pytest.raises(TypeError, match="must be a function"):
             rest.publish(5, "wrong")  # type: ignore[arg-type]
+        lock = threading.Lock()
+        with pytest.raises(CloudException, match=r"variable 'lock' is a _thread\.lock"):
+            rest.publish(lambda: lock, "wrong")
         with pytest.raises(TypeError, match=r"use cloud\.call"):
             rest.invoke("wrong", x=object())
         assert "wrong" not in rest.list()
@@ -592,9 +596,13 @@ def test_published_functions_from_the_shell(client: Client, picloud: Callable[..
     assert "x: int, times: float (optional)" in picloud("rest", "info", "shell").out
     assert picloud("rest", "remove", "shell").code == 0
 
-    unknown = picloud("rest", "invoke", "shell")
+    with current_client(client):
+        rest.publish(scaled, "shells")
+        unknown = picloud("rest", "invoke", "shell")
+        rest.remove("shells")
     assert (unknown.code, unknown.out) == (1, "")
-    assert unknown.err == "error: No function is published as 'shell' in your account.\n"
+    reason = "No function is published as 'shell' in your account; did you mean 'shells'?"
+    assert unknown.err == f"error: {reason}\n"
 
 
 def test_published_commands(client: Client, picloud: Callable[..., Exited]) -> None:

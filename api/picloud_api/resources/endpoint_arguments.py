@@ -11,11 +11,12 @@ import falcon
 from falcon.media.multipart import MultipartForm, MultipartParseError, MultipartParseOptions
 from falcon.util.uri import parse_query_string
 from picloud_model import wire
-from picloud_model.errors import ArgumentRefused
+from picloud_model.errors import ArgumentRefused, TooLarge
 from picloud_model.pack import INLINE_BYTES
 from picloud_model.wire.rest import FILES, FORM, MAX_CALL_BYTES, MAX_UPLOAD_BYTES
 
 from picloud_api.resources.body import decode_body, hold_bytes, read_bytes
+from picloud_api.usecases.rest.arguments.call_arguments import too_large
 
 if TYPE_CHECKING:
     from falcon.asgi import Request
@@ -37,7 +38,12 @@ async def read_call(request: Request) -> tuple[Texts, dict[str, Any]]:
     """
     texts: Texts = _fields(request.query_string)
     kind = (request.content_type or "").partition(";")[0].strip().lower()
-    data = await read_bytes(request, MAX_UPLOAD_BYTES if kind == FILES else 2 * MAX_CALL_BYTES)
+    limit = MAX_UPLOAD_BYTES if kind == FILES else MAX_CALL_BYTES
+    try:
+        # Text of JSON and of forms may take twice as many bytes as its value.
+        data = await read_bytes(request, limit if kind == FILES else 2 * limit)
+    except TooLarge:
+        raise too_large(limit) from None
     if not data:
         return texts, {}
     if kind == FORM:

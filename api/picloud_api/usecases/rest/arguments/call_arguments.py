@@ -87,11 +87,20 @@ def packed(calls: Sequence[Mapping[str, Any]]) -> bytes:
     has_files = any(_has_file(each) for arguments in calls for each in arguments.values())
     limit = MAX_UPLOAD_BYTES if has_files else MAX_CALL_BYTES
     if len(data) > limit:
-        raise TooLarge(
-            f"The arguments are larger than {limit // 1024:,} KiB; store the data as an "
-            "object of a bucket, and pass its key."
-        )
+        raise too_large(limit)
     return data
+
+
+def too_large(limit: int) -> TooLarge:
+    """Return the error about arguments of more than `limit` bytes.
+
+    >>> too_large(MAX_CALL_BYTES).message.partition(";")[0]
+    'The arguments are larger than 192 KiB'
+    """
+    return TooLarge(
+        f"The arguments are larger than {limit // 1024:,} KiB; store the data as an object of a "
+        "bucket, and pass its key."
+    )
 
 
 def _has_file(value: Any) -> bool:
