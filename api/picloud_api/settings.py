@@ -22,6 +22,7 @@ from picloud_model.core import CORE_TYPES
 from picloud_model.errors import PiCloudError
 from picloud_model.wire.tunnel import PortAccess
 
+from picloud_api.usecases.accounts.price import PriceList
 from picloud_api.usecases.accounts.quota import Quotas
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `servers` are those of the hashicorp stack, None for the embedded stack. Finished jobs are
     deleted after `keep_days`, and what nothing refers to after `sweep_hours`; 0 for never. Webhooks
-    may be sent to `webhook_networks` besides the public Internet. `prices` are dollars for an hour
-    of a core, by core type; None to leave them as they are.
+    may be sent to `webhook_networks` besides the public Internet. `prices` are None to leave
+    them as they are.
     """
 
     data: Path
@@ -84,7 +85,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     build_environment: dict[str, str] = {}
     servers: Addresses | None = None
     quotas: Quotas = Quotas()
-    prices: dict[str, float] | None = None
+    prices: PriceList | None = None
     public_host: PublicHost = PublicHost()
     webhook_networks: tuple[IPNetwork, ...] = ()
     nomad: NomadSlots = NomadSlots(sys.executable, "")
@@ -177,9 +178,7 @@ def _parser() -> argparse.ArgumentParser:
         default=24.0,
         help="hours after which stored bytes that nothing refers to are deleted; 0: never",
     )
-    parser.add_argument(
-        "--prices", type=Path, help="TOML file of dollars for an hour of a core, by core type"
-    )
+    parser.add_argument("--prices", type=Path, help="TOML file of prices and free core hours")
     parser.add_argument(
         "--discard", action="store_true", help="remove the data when the server stops"
     )
@@ -201,20 +200,48 @@ def _quotas(environment: Mapping[str, str]) -> Quotas:
     return Quotas(**chosen)
 
 
-def _prices(path: Path) -> dict[str, float]:
+def _prices(path: Path) -> PriceList:
     """Read a list of prices, with a line such as `c1 = 0.04` for each core type."""
     try:
         listed = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         sys.exit(f"The list of prices {path} cannot be read: {error}.".replace("..", "."))
-    prices: dict[str, float] = {}
-    for name, price in listed.items():
+    environments = _table(path, listed, "environments")
+    for name in environments:
+        if not name.startswith(("base/", "/")):
+            sys.exit(f"{path}: environments are named base/NAME or /ACCOUNT/NAME, not {name!r}.")
+    special = {
+        name: _by_core_type(path, _table(path, environments, name), "price", "dollars an hour")
+        for name in environments
+    }
+    free = _by_core_type(path, _table(path, listed, "free"), "free time", "core hours a month")
+    prices = {name: each for name, each in listed.items() if name not in ("environments", "free")}
+    dollars = _by_core_type(path, prices, "price", "dollars an hour")
+    if "free" not in listed:
+        return PriceList(dollars_per_hour=dollars, environments=special)
+    return PriceList(dollars_per_hour=dollars, environments=special, free=free)
+
+
+def _table(path: Path, listed: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """Return a table of a list of prices; one that is missing is empty."""
+    table = listed.get(name, {})
+    if not isinstance(table, dict):
+        sys.exit(f"{path}: {name!r} is {table!r}; make it a table.")
+    return table
+
+
+def _by_core_type(
+    path: Path, listed: Mapping[str, object], what: str, unit: str
+) -> dict[str, float]:
+    """Return the numbers for some core types."""
+    numbers: dict[str, float] = {}
+    for name, number in listed.items():
         if name not in CORE_TYPES:
             sys.exit(f"{path}: there is no core type {name!r}; there are {', '.join(CORE_TYPES)}.")
-        if isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < inf:
-            sys.exit(f"{path}: the price of {name} is {price!r}; give dollars an hour, from 0 on.")
-        prices[name] = float(price)
-    return prices
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < inf:
+            sys.exit(f"{path}: the {what} of {name} is {number!r}; give {unit}, from 0 on.")
+        numbers[name] = float(number)
+    return numbers
 
 
 def _public_host(host: str, access: str) -> PublicHost:

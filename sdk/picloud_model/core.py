@@ -62,3 +62,5 @@ DEFAULT_PRICES: Final = {
     for name, core in CORE_TYPES.items()
 }
 """Dollars for an hour of one core: PiCloud's price of an f2, the others by their compute units."""
+DEFAULT_FREE_HOURS: Final = {"c1": 20.0}
+"""Core hours for which an account does not pay in a month, by core type."""

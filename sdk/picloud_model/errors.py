@@ -219,6 +219,12 @@ class BudgetNotFound(NotFound):
     code = "budget.not_found"
 
 
+class GrantNotFound(NotFound):
+    """The account has no such grant; `picloud admin grants` lists those that it has."""
+
+    code = "grant.not_found"
+
+
 class CronNotFound(NotFound):
     """There is no such cron job in your account; `cloud.cron.list()` shows them."""
 

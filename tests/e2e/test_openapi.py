@@ -30,6 +30,7 @@ from cloud._resources.budget import BudgetClient
 from cloud._resources.cron import CronClient
 from cloud._resources.dictionary import DictClient, list_dicts
 from cloud._resources.environment import EnvironmentClient
+from cloud._resources.grant import GrantClient
 from cloud._resources.lock import LockClient
 from cloud._resources.notebook import NotebookClient
 from cloud._resources.queue import QueueClient
@@ -58,6 +59,7 @@ from picloud_model.wire.bucket import (
 from picloud_model.wire.budget import RemoveBudgetRequest, SetBudgetRequest
 from picloud_model.wire.cron import CronSchedule
 from picloud_model.wire.environment import Recipe
+from picloud_model.wire.grant import GrantRequest
 from picloud_model.wire.lock import HeldLock
 from picloud_model.wire.price import PricesListed, PricesRequest
 from picloud_model.wire.realtime import ReserveCoresRequest
@@ -163,12 +165,17 @@ def test_what_is_said_is_what_is_described(stack: Stack, described: dict[str, An
     assert set(described["paths"]) - met <= of_slots | of_nobody | of_others
 
 
-def use_budgets(budgets: BudgetClient) -> None:
-    """Use everything that a client can request of its budgets."""
+def use_budgets(budgets: BudgetClient, grants: GrantClient) -> None:
+    """Use everything that a client can request of its budgets and grants."""
     label = uuid4().hex
     budgets.set(SetBudgetRequest(dollars=5.0, period="day", action="warn", label=label))
     assert label in {each.label for each in budgets.list()}
     budgets.remove(RemoveBudgetRequest(period="day", label=label))
+    made = grants.grant(
+        GrantRequest(request_id=label, account="a0000001", until="2999-12-31", dollars=1.0)
+    )
+    assert made in grants.list("a0000001").grants
+    grants.end("a0000001", made.id)
 
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -209,7 +216,7 @@ def use(client: Client) -> None:
     client.usage()
     read_usage(transport, JobUsageRequest(by="label"))
     transport.post("/v1/prices", PricesRequest(core_type="c1"), PricesListed)
-    use_budgets(BudgetClient(transport))
+    use_budgets(BudgetClient(transport), GrantClient(transport))
     use_reservations(RealtimeClient(transport))
     with contextlib.suppress(CloudException):  # the job has ended
         TunnelClient(transport).connect(jids[0], 8000)

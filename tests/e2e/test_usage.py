@@ -51,4 +51,4 @@ def test_prices_are_listed(picloud: Callable[..., Exited]) -> None:
     assert json.loads(picloud("prices", "--json").out)["c1"] == 0.04
     wrong = picloud("usage", "--by", "week")
     assert (wrong.code, wrong.out) == (2, "")
-    assert "write label, function, day, type or map." in wrong.err
+    assert "write label, function, day, type, map or month." in wrong.err

@@ -24,9 +24,10 @@ class PriceResource:
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Return the prices of now."""
-        set_account(request, await authenticate(request, self._accounts.authenticate))
+        account = set_account(request, await authenticate(request, self._accounts.authenticate))
         body = await read_body(request, PricesRequest)
-        await write_body(request, response, await self._prices.list(body.core_type))
+        listed = await self._prices.list(account, body.env, body.core_type)
+        await write_body(request, response, listed)
 
 
 ROUTES: Final = (post("/v1/prices", PriceResource, PricesRequest, PricesListed),)

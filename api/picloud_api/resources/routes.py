@@ -17,6 +17,7 @@ from picloud_api.resources import (
     dictionary,
     endpoint_routes,
     environment,
+    grant,
     health,
     info,
     job,
@@ -68,6 +69,7 @@ ROUTES: Final = (
     *price.ROUTES,
     *realtime.ROUTES,
     *budget.ROUTES,
+    *grant.ROUTES,
     *original.ROUTES,
     *endpoint_routes.ROUTES,
 )

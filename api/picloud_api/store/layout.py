@@ -16,6 +16,7 @@ staged/<account>/<batch>             Staged
 memos/<account>/<digest>             Memo
 prices/history                       PriceHistory
 budgets/<account>/<digest>           BudgetRecord
+grants/<account>                     GrantsRecord
 realtime/<account>/<id>              ReservationRecord
 ended_realtime/<account>/<id>        EndedReservationRecord, for the usage
 realtime_numbers/last                ReservationNumber

@@ -18,6 +18,8 @@ from picloud_api.engine.scheduling.leasing import LeasePlanner
 from picloud_api.store.small_blobs import SmallBlobs
 from picloud_api.usecases.accounts.account import Accounts
 from picloud_api.usecases.accounts.budget import Budgets
+from picloud_api.usecases.accounts.grants.grant import Grants
+from picloud_api.usecases.accounts.grants.statement import AccountStatements
 from picloud_api.usecases.accounts.job_token import JobTokens
 from picloud_api.usecases.accounts.job_usage import JobUsages
 from picloud_api.usecases.accounts.key import Keys
@@ -122,6 +124,8 @@ class AccountsRoom:
         self.webhook_secrets = WebhookSecrets(base.context, base.keys.ticket)
         self.prices = Prices(base.context, base.scheduler)
         self.job_usage = JobUsages(base.context, self.prices)
+        self.grants = Grants(base.context, self.prices)
+        self.statements = AccountStatements(base.context, self.grants, self.job_usage)
         self.budgets = Budgets(base.context, self.prices)
         self.quota = AccountQuota(base.context, base.quotas, self.budgets)
 

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from pathlib import Path  # noqa: TC003 - typer reads annotations when it runs
 from typing import Annotated
 
 import msgspec
 import typer
 from cloud import CloudException
+from cloud._client.current import client
 from cloud._client.local_server import refuse_windows
+from cloud._resources.grant import GrantClient
+from picloud_model.wire.grant import GrantRequest
 
-from picloud import exits, output
+from picloud import exits, output, tables
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 from picloud.stack.data_dir import StackName, default
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
+
+_ACCOUNT = re.compile("a[0-9a-z]{1,30}")
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+Account = Annotated[
+    str, typer.Argument(metavar="ACCOUNT", help="Id of the account, from `picloud account list`.")
+]
+GrantNumber = Annotated[
+    int, typer.Argument(metavar="GRANT", min=1, help="Number of the grant in the account.")
+]
 
 
 @app.callback()
@@ -28,6 +43,7 @@ def admin() -> None:
       $ picloud admin bootstrap --plan --keys /root/picloud
       $ picloud admin rotate --keys /root/picloud
       $ picloud admin jobspec --count 2
+      $ picloud admin grant a1b2c3d4 --dollars 100 --until 2027-06-30
     """  # noqa: D301 - \b keeps the lines apart
 
 
@@ -205,3 +221,106 @@ def jobspec(
     except PiCloudError as error:
         raise CloudException(error.message) from error
     output.text(text.rstrip("\n"))
+
+
+@app.command("grant")
+def make_grant(
+    account: Account,
+    *,
+    until: Annotated[
+        str,
+        typer.Option(metavar="DAY", help="Last day in UTC: 2027-06-30.", show_default=False),
+    ],
+    dollars: Annotated[
+        float | None, typer.Option(metavar="DOLLARS", help="The amount in dollars.")
+    ] = None,
+    core_hours: Annotated[
+        float | None,
+        typer.Option("--core-hours", metavar="HOURS", help="Or in core hours."),
+    ] = None,
+    core_type: Annotated[
+        str | None,
+        typer.Option(
+            "--type", "-t", metavar="TYPE", help="Core type of the core hours; without it, any."
+        ),
+    ] = None,
+    note: Annotated[str, typer.Option(metavar="TEXT", help="What the grant is for.")] = "",
+    json: AsJson = False,
+) -> None:
+    """Let an account use dollars or core hours without paying, until a day.
+
+    The grant is for jobs that are created from today on. It is used after the free core hours of
+    the month; of several grants, the one that ends first is used first.
+
+    \b
+    Examples:
+      $ picloud admin grant a1b2c3d4 --dollars 100 --until 2027-06-30 --note academic
+      $ picloud admin grant a1b2c3d4 --core-hours 500 --type c1 --until 2026-12-31
+    """  # noqa: D301 - \b keeps the lines apart
+    _check_grant(account, until)
+    if (dollars is None) == (core_hours is None):
+        raise typer.BadParameter("give either --dollars or --core-hours.", param_hint="--dollars")
+    amount = core_hours if dollars is None else dollars
+    if amount is not None and not amount > 0:
+        option = "--core-hours" if dollars is None else "--dollars"
+        raise typer.BadParameter("has to be more than 0.", param_hint=option)
+    request = GrantRequest(
+        request_id=uuid.uuid4().hex,
+        account=account,
+        until=until,
+        dollars=dollars,
+        core_hours=core_hours,
+        core_type=core_type,
+        note=note,
+    )
+    made = GrantClient(client().transport).grant(request)
+    if json:
+        output.as_json(msgspec.structs.asdict(made))
+    else:
+        output.text(str(made.id))
+        output.hint(f"{made.amount} until {made.until}.")
+
+
+@app.command("grants")
+def list_grants(account: Account, *, json: AsJson = False) -> None:
+    """List the grants of an account, also those that have ended.
+
+    What is left of them is in `picloud usage --by month` of the account.
+
+    \b
+    Examples:
+      $ picloud admin grants a1b2c3d4
+    """  # noqa: D301 - \b keeps the lines apart
+    _check_grant(account)
+    found = GrantClient(client().transport).list(account).grants
+    if json:
+        output.as_json([msgspec.structs.asdict(each) for each in found])
+        return
+    rows = [(each.id, each.amount, each.since, each.until, each.note) for each in found]
+    columns = tables.Columns(("grant", "amount", "since", "until", "note"), flexible=("note",))
+    tables.show(columns, rows, empty="No grants.")
+
+
+@app.command("end-grant")
+def end_grant(account: Account, number: GrantNumber) -> None:
+    """Let today be the last day of a grant (in UTC), unless it has ended.
+
+    \b
+    Examples:
+      $ picloud admin end-grant a1b2c3d4 2
+    """  # noqa: D301 - \b keeps the lines apart
+    _check_grant(account)
+    GrantClient(client().transport).end(account, number)
+
+
+def _check_grant(account: str, until: str | None = None) -> None:
+    """Refuse an account or a day that cannot be one, before any request."""
+    if not _ACCOUNT.fullmatch(account):
+        raise typer.BadParameter(
+            f"{account!r} is not the id of an account; `picloud account list` shows them.",
+            param_hint="ACCOUNT",
+        )
+    if until is not None and not _DAY.fullmatch(until):
+        raise typer.BadParameter(
+            f"{until!r} is not a day: write it as 2027-06-30.", param_hint="--until"
+        )

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from cloud._costs import usage as costs
-from picloud_model.wire.usage import USAGE_GROUPS, money
+from picloud_model.wire.usage import SHOWN_GROUPS, money
 
 from picloud import output, tables, units
-from picloud.completion import values
+from picloud.completion import environments, values
 from picloud.options import arguments
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
@@ -26,7 +26,7 @@ def usage(
         typer.Option(
             "--by",
             metavar="GROUP",
-            help="A row for each label, function, day, type or map.",
+            help="A row for each label, function, day, type, map or month.",
             autocompletion=values.usage_groups,
         ),
     ] = "label",
@@ -40,15 +40,17 @@ def usage(
     """Show how long your jobs have run and what that costs.
 
     A job costs what its core type cost when it was created. Deleted jobs count; jobs that run
-    count so far. "type" is the core type, "map" a call or map, and days are in UTC.
+    count so far. "type" is the core type, "map" a call or map, and days and months are in UTC. Of
+    months you also see what is free, what grants pay for, and what is to be paid.
 
     \b
     Examples:
       $ picloud usage
+      $ picloud usage --by month
       $ picloud usage --by day --since 30d --csv
     """  # noqa: D301 - \b keeps the lines apart
-    if by not in USAGE_GROUPS:
-        known = arguments.one_of(USAGE_GROUPS)
+    if by not in SHOWN_GROUPS:
+        known = arguments.one_of(SHOWN_GROUPS)
         raise typer.BadParameter(f"{by!r} is not valid: write {known}.", param_hint="--by")
     if as_csv and json:
         raise typer.BadParameter("cannot be combined with --json.", param_hint="--csv")
@@ -61,7 +63,20 @@ def usage(
         _print(by, found)
 
 
-def prices(json: AsJson = False) -> None:
+def prices(
+    *,
+    env: Annotated[
+        str | None,
+        typer.Option(
+            "--env",
+            "-e",
+            metavar="NAME",
+            help="Environment of the jobs, whose prices may differ.",
+            autocompletion=environments.environments,
+        ),
+    ] = None,
+    json: AsJson = False,
+) -> None:
     """Show the price of an hour of a core, by core type.
 
     Jobs are charged by the millisecond, for each of their cores.
@@ -69,8 +84,9 @@ def prices(json: AsJson = False) -> None:
     \b
     Examples:
       $ picloud prices
+      $ picloud prices --env /a1b2c3d4/numpy
     """  # noqa: D301 - \b keeps the lines apart
-    listed = costs.prices()
+    listed = costs.prices(env)
     if json:
         output.as_json(listed)
         return
@@ -90,26 +106,40 @@ def _fields(by: str, row: GroupUsage) -> dict[str, object]:
         "core_hours": row.core_hours,
         "cost": row.cost,
         "unpriced": list(row.unpriced),
+        **_of_month(row),
     }
+
+
+def _of_month(row: GroupUsage) -> dict[str, float]:
+    """Return the fields that only months have."""
+    if row.free is None or row.granted is None or row.to_pay is None:
+        return {}
+    return {"free": row.free, "granted": row.granted, "to_pay": row.to_pay}
 
 
 def _print_csv(by: str, found: UsageTable) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((by, "jobs", "runtime", "core_hours", "cost", "unpriced"))
+    columns = (by, "jobs", "runtime", "core_hours", "cost", "unpriced")
+    writer.writerow((*columns, *_of_month(found.total)))
     for row in found:
         numbers = (row.jobs, row.runtime, row.core_hours, f"{row.cost:.9f}")
-        writer.writerow((row.group, *numbers, " ".join(row.unpriced)))
+        of_month = [f"{amount:.9f}" for amount in _of_month(row).values()]
+        writer.writerow((row.group, *numbers, " ".join(row.unpriced), *of_month))
     output.exactly(text.getvalue())
 
 
 def _print(by: str, found: UsageTable) -> None:
     total = found.total
     rows = [_cells(row, row.group) for row in found]
-    columns = tables.Columns((by, "jobs", "runtime", "core hours", "cost"), flexible=(by,))
+    of_month = [name.replace("_", " ") for name in _of_month(total)]
+    names = (by, "jobs", "runtime", "core hours", "cost", *of_month)
+    columns = tables.Columns(names, flexible=(by,))
     if rows:
         rows.append(_cells(total, "total"))
     tables.show(columns, rows, empty="No jobs.")
+    for balance in found.grants:
+        output.hint(balance.words)
     if total.unpriced:
         output.hint(
             f"There is no price for {', '.join(total.unpriced)}: the cost of its jobs is not "
@@ -124,4 +154,5 @@ def _cells(row: GroupUsage, group: str) -> tuple[object, ...]:
         units.duration(row.runtime),
         f"{row.core_hours:,.4f}",
         _price(None if row.unpriced and not row.cost else row.cost),
+        *map(money, _of_month(row).values()),
     )

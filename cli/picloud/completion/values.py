@@ -11,7 +11,7 @@ from cloud._config.settings import ClientSettings, environment
 from picloud_model.core import CORE_TYPES
 from picloud_model.info import ALL, InfoKey
 from picloud_model.job import State, Status
-from picloud_model.wire.usage import USAGE_GROUPS
+from picloud_model.wire.usage import SHOWN_GROUPS
 
 PLAIN: Final = re.compile(r"[\w .:/-]+", re.ASCII)
 """Text without special meaning in any shell, but spaces; some shells evaluate completions."""
@@ -82,7 +82,7 @@ def info_keys(incomplete: str) -> list[str]:
 
 def usage_groups(incomplete: str) -> list[str]:
     """Complete what a row of `picloud usage` stands for."""
-    return [name for name in USAGE_GROUPS if name.startswith(incomplete)]
+    return [name for name in SHOWN_GROUPS if name.startswith(incomplete)]
 
 
 def budget_periods(incomplete: str) -> list[str]:

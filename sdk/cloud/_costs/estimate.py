@@ -7,7 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from picloud_model.wire.price import PricesListed, PricesRequest
+from picloud_model.wire.price import PricesRequest
 from picloud_model.wire.usage import dollars, money
 
 from cloud._arguments.iterables import check_iterables
@@ -15,6 +15,7 @@ from cloud._arguments.option_values import whole
 from cloud._arguments.options import split_options
 from cloud._client.current import client
 from cloud._config.border import of_users
+from cloud._costs.usage import read_prices
 from cloud._resources.budget import BudgetClient
 from cloud.errors import CloudTypeError, CloudValueError
 
@@ -144,9 +145,8 @@ def from_sample(sample: Jobs, count: int, options: Options) -> Estimate:
     client().join(sample.range)
     infos = client().info(sample.range, "runtime").values()
     runtimes = [info["runtime"] or 0.0 for info in infos]
-    answer = client().transport.post(
-        "/v1/prices", PricesRequest(core_type=options.core_type), PricesListed
-    )
+    request = PricesRequest(core_type=options.core_type, env=options.env)
+    answer = read_prices(client().transport, request)
     price = answer.dollars_per_hour.get(options.core_type)
 
     def cost(runtime: float) -> float | None:

@@ -10,9 +10,13 @@ from picloud_model.wire.body import Answer, Request
 
 
 class PricesRequest(Request, frozen=True):
-    """Ask what cores cost, and for a core type how many slots may run: `POST /v1/prices`."""
+    """Ask what cores cost, and for a core type how many slots may run: `POST /v1/prices`.
+
+    Prices may differ in an environment `env`, which is named as in the options of jobs.
+    """
 
     core_type: Annotated[str, Meta(max_length=100)] | None = None
+    env: Annotated[str, Meta(max_length=100)] | None = None
 
 
 class PricesListed(Answer, frozen=True):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 UsageGroup = Literal["label", "function", "day", "type", "map"]
 USAGE_GROUPS: Final[tuple[UsageGroup, ...]] = get_args(UsageGroup)
+SHOWN_GROUPS: Final = (*USAGE_GROUPS, "month")
+"""What users may group by: a month is added up from its days."""
 _MS_PER_HOUR: Final = 3_600_000
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_api.settings import read
+from picloud_api.usecases.accounts.price import PriceList
 from picloud_api.usecases.accounts.quota import Quotas
 
 from tests.unit.api.absent_servers import SERVERS
@@ -120,8 +121,23 @@ def test_prices_are_in_a_file(tmp_path: Path) -> None:
     listed = tmp_path / "prices.toml"
     listed.write_text("c1 = 0.05\nf2 = 1 # dollars\n", encoding="utf-8")
 
-    assert read(["--data", "/tmp/d", "--prices", str(listed)], {}).prices == {"c1": 0.05, "f2": 1.0}
+    prices = read(["--data", "/tmp/d", "--prices", str(listed)], {}).prices
+
+    assert prices == PriceList(dollars_per_hour={"c1": 0.05, "f2": 1.0}, free={"c1": 20.0})
     assert read(["--data", "/tmp/d"], {}).prices is None
+
+
+def test_prices_differ_by_environment_and_some_core_hours_are_free(tmp_path: Path) -> None:
+    """A table for each environment, and one for what is free; an empty one makes nothing free."""
+    listed = tmp_path / "prices.toml"
+    tables = '[environments."base/precise"]\nf2 = 2\n[environments."/a1/gpu"]\nf2 = 3\n[free]\n'
+    listed.write_text(f"f2 = 1\n{tables}", encoding="utf-8")
+
+    assert read(["--data", "/tmp/d", "--prices", str(listed)], {}).prices == PriceList(
+        dollars_per_hour={"f2": 1.0},
+        environments={"base/precise": {"f2": 2.0}, "/a1/gpu": {"f2": 3.0}},
+        free={},
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,6 +149,11 @@ def test_prices_are_in_a_file(tmp_path: Path) -> None:
         ("c1 = true", "the price of c1 is True; give dollars"),
         ("c1 = '1'", "the price of c1 is '1'; give dollars"),
         ("c1 1", "cannot be read: "),
+        ("free = 20", "'free' is 20; make it a table."),
+        ("[free]\nc1 = -1", "the free time of c1 is -1; give core hours a month, from 0 on."),
+        ("[environments.gpu]\nf2 = 1", "named base/NAME or /ACCOUNT/NAME, not 'gpu'."),
+        ('[environments]\n"base/x" = 1', "'base/x' is 1; make it a table."),
+        ('[environments."base/x"]\nf9 = 1', "there is no core type 'f9'"),
     ],
 )
 def test_a_wrong_list_of_prices_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -90,6 +90,12 @@ def test_a_command_of_another_name_is_proposed(arguments: tuple[str, ...], meant
     [
         (("budget", "set"), "Missing argument DOLLARS."),
         (("exec",), "Missing argument COMMAND. Try"),
+        (
+            ("admin", "grant", "x", "--until", "2027-06-30"),
+            "Invalid value for ACCOUNT: 'x' is not ",
+        ),
+        (("admin", "grant", "a1", "--until", "June"), "Invalid value for --until: 'June' is not a"),
+        (("admin", "grant", "a1", "--until", "2027-06-30"), "Invalid value for --dollars: give ei"),
         (("env", "build", "x"), "Missing option --file / -f."),
         (("budget", "set", "5", "--per", "week"), "Invalid value for --per: 'week' is not a "),
         (("budget", "set", "5", "--action", "kil"), "Invalid value for --action: 'kil' is not an "),

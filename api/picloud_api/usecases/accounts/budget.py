@@ -18,6 +18,7 @@ from picloud_model.errors import (
     PiCloudError,
     RequestConflict,
 )
+from picloud_model.wire import Options
 from picloud_model.wire.budget import (
     MAX_BUDGETS,
     BudgetSet,
@@ -29,10 +30,11 @@ from picloud_model.wire.usage import money
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind
 from picloud_api.usecases.accounts.account import check_administrator
+from picloud_api.usecases.accounts.price import full_name
 from picloud_api.usecases.accounts.spending import BudgetRecord, Spending
 
 if TYPE_CHECKING:
-    from picloud_model.wire import Options, PricedJobs
+    from picloud_model.wire import PricedJobs
     from picloud_model.wire.budget import (
         BudgetPeriod,
         RemoveBudgetRequest,
@@ -82,7 +84,7 @@ class Budgets:
         self._latest: PriceHistory
         self._spending: dict[str, Spending] = {}
         self._read_at: dict[str, float] = {}
-        self._verdicts: dict[str, dict[tuple[str | None, str], _Verdict]] = {}
+        self._verdicts: dict[str, dict[tuple[str | None, str, str | None], _Verdict]] = {}
         self._checked_at: dict[str, float] = {}
         self._listed_at = 0.0
         self._said: set[tuple[str, float, bool]] = set()
@@ -190,10 +192,13 @@ class Budgets:
         """
         spending = await self._current(account)
         verdicts = self._verdicts.setdefault(account, {})
-        asked = (jobs.label, jobs.core_type)
+        # Before their upload, the environment of jobs is not known: what is refused for want of a
+        # price is refused when they are submitted.
+        where = full_name(account, jobs.env) if isinstance(jobs, Options) else None
+        asked = (jobs.label, jobs.core_type, where)
         verdict = verdicts.get(asked)
         if verdict is None:
-            verdict = verdicts[asked] = self._verdict(spending, jobs)
+            verdict = verdicts[asked] = self._verdict(spending, jobs, where)
         if verdict.refusal:
             raise BudgetReached(verdict.refusal)
         return verdict.notice
@@ -244,9 +249,13 @@ class Budgets:
             account for account, spending in self._spending.items() if spending.stops_reservations
         ]
 
-    def _verdict(self, spending: Spending, jobs: Options | PricedJobs) -> _Verdict:
+    def _verdict(
+        self, spending: Spending, jobs: Options | PricedJobs, where: str | None
+    ) -> _Verdict:
         """Return what holds for such jobs until more of what was spent is read."""
-        price = self._latest.price(jobs.core_type, self._clock())
+        has_price = where is None or (
+            self._latest.price(jobs.core_type, where, self._clock()) is not None
+        )
         least: ListedBudget | None = None
         for key, record in spending.budgets.items():
             if record.label not in (None, jobs.label):
@@ -254,7 +263,7 @@ class Budgets:
             shown = self._shown(spending, key)
             if record.action != "warn" and shown.is_reached:
                 return _Verdict(refusal=_reached(shown))
-            if record.action != "warn" and price is None:
+            if record.action != "warn" and not has_price:
                 return _Verdict(
                     refusal=f"Jobs on {jobs.core_type} have no price, so {_named(shown)} cannot "
                     "count them: choose another core type, or ask the operator for a price."

@@ -17,6 +17,7 @@ from picloud_model.wire.usage import JobUsage, JobUsageRequest, JobUsageRow
 from picloud_api.engine.jobs.recent_pages import RecentPages
 from picloud_api.engine.process.reservation import reservations
 from picloud_api.store import layout
+from picloud_api.usecases.accounts.price import full_name
 
 if TYPE_CHECKING:
     from picloud_model.page import Page
@@ -47,7 +48,7 @@ class JobUsages:
 
     async def read(self, account: str, request: JobUsageRequest) -> JobUsage:
         """Return what some jobs have used, the newest first; deleted ones count."""
-        tally = _Tally(request.by, await self._prices.history(), self._clock())
+        tally = _Tally(account, request.by, await self._prices.history(), self._clock())
         if request.before is None:
             for record in await reservations(self._view, account):
                 if record.started_at is not None and record.started_at >= (request.since_at or 0.0):
@@ -85,7 +86,10 @@ class _Used(msgspec.Struct):
 class _Tally:
     """The rows of an answer, while they are added up."""
 
-    def __init__(self, by: UsageGroup | None, prices: PriceHistory, now: float) -> None:
+    def __init__(
+        self, account: str, by: UsageGroup | None, prices: PriceHistory, now: float
+    ) -> None:
+        self._account = account
         self._by = by
         self._prices = prices
         self._now = now
@@ -95,7 +99,8 @@ class _Tally:
         """Add the first `count` jobs of a page."""
         header = place.header
         options = header.options
-        price = self._prices.price(options.core_type, header.created_at)
+        where = full_name(self._account, options.env)
+        price = self._prices.price(options.core_type, where, header.created_at)
         used = self._used[_group(self._by, header), options.core_type, price]
         runtime_ms = sum(page.runtime_ms(index, self._now) for index in range(count))
         used.jobs += count
@@ -104,7 +109,8 @@ class _Tally:
 
     def reserve(self, record: ReservationRecord, started_at: float) -> None:
         """Add a reservation: it has no jobs, but costs what its cores cost."""
-        price = self._prices.price(record.core_type, started_at)
+        where = full_name(self._account, record.env)
+        price = self._prices.price(record.core_type, where, started_at)
         match self._by:
             case "day":
                 group = _day(started_at)

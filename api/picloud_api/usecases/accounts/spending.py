@@ -21,6 +21,7 @@ from picloud_api.engine.process.reservation import ReservationRecord, reservatio
 from picloud_api.store import layout
 from picloud_api.store.layout import PageId
 from picloud_api.store.records import NamedRecord
+from picloud_api.usecases.accounts.price import full_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -233,6 +234,10 @@ class Spending:
             if not periods.isdisjoint(batch.periods)
         }
 
+    def _price(self, prices: PriceHistory, record: ReservationRecord) -> float | None:
+        at = record.started_at or record.requested_at
+        return prices.price(record.core_type, full_name(self._account, record.env), at)
+
     async def _read_reserved(self) -> None:
         """Read the reservations again if there are others than the last time."""
         own = f"{ReservationRecord.prefix}{self._account}/"
@@ -242,7 +247,7 @@ class Spending:
             return
         prices = await self._prices.history()
         self._reserved = [
-            (each, prices.price(each.core_type, each.started_at or each.requested_at))
+            (each, self._price(prices, each))
             for each in await reservations(self._view, self._account)
         ]
         self._active = started
@@ -272,13 +277,14 @@ class Spending:
             ]
             if not periods:
                 return False
-            price = prices.price(header.options.core_type, at)
+            options = header.options
+            price = prices.price(options.core_type, full_name(self._account, options.env), at)
             batch = self._open[name] = _OpenBatch(
                 first=header.first,
                 count=header.count,
                 periods=periods,
                 price=price,
-                cores=header.options.cores,
+                cores=options.cores,
                 pages={},
             )
             self._open_periods.update(periods)

@@ -12,7 +12,7 @@ from picloud_model.page import PAGE_JOBS, Flag, Page
 
 from picloud_api.engine.jobs.locate import PageSlice
 from picloud_api.store.records import Header
-from picloud_api.usecases.accounts.price import PriceHistory
+from picloud_api.usecases.accounts.price import PriceHistory, cost, full_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -115,9 +115,9 @@ def _cost(job: JobView) -> float | None:
     options, runtime_ms = job.header.options, job.page.runtime_ms(job.index, job.now)
     if job.prices is None:
         return None
-    return job.prices.cost(
-        options.core_type, job.header.created_at, core_ms=runtime_ms * options.cores
-    )
+    where = full_name(job.piece.page_id.account, options.env)
+    price = job.prices.price(options.core_type, where, job.header.created_at)
+    return cost(price, runtime_ms * options.cores)
 
 
 def _attributes(job: JobView) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from picloud_api.engine.process.reservation import (
 )
 from picloud_api.engine.scheduling.pool import check_core_type, pool_of
 from picloud_api.store.records import Slot
+from picloud_api.usecases.accounts.price import cost, full_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -122,14 +123,14 @@ class RealtimeCores:
 
         number, record = await self._commits.run(plan)
         self._warm.changed.set()
-        return _shown(number, record, await self._prices.history(), self._clock())
+        return await self._shown(account, number, record)
 
     async def list(self, account: str) -> Sequence[Reservation]:
         """Return the reservations that have not ended, the oldest first."""
         now, prices = self._clock(), await self._prices.history()
         records = await self._commits.view.scan(_key(account))
         return [
-            _shown(_parse(key)[1], record, prices, now)
+            _shown(account, _parse(key)[1], record, prices=prices, now=now)
             for key, record in sorted(records.items(), key=lambda item: _parse(item[0])[1])
             if record.is_active(now)
         ]
@@ -171,12 +172,16 @@ class RealtimeCores:
         except _Ended:
             text = f"Reservation {request.reservation} has ended: make a new one."
             raise RequestConflict(text) from None
-        return _shown(request.reservation, record, await self._prices.history(), now)
+        return await self._shown(account, request.reservation, record)
 
     async def release_all(self, account: str) -> None:
         """End every reservation of an account."""
         for reservation in await self.list(account):
             await self.release(account, reservation.id)
+
+    async def _shown(self, account: str, number: int, record: ReservationRecord) -> Reservation:
+        prices = await self._prices.history()
+        return _shown(account, number, record, prices=prices, now=self._clock())
 
     async def counts(self) -> Counter[Pool]:
         """Return how many slots of each pool are reserved."""
@@ -331,8 +336,11 @@ def _slots(record: ReservationRecord) -> int:
     return record.cores // record.job_cores
 
 
-def _shown(number: int, record: ReservationRecord, prices: PriceHistory, now: float) -> Reservation:
+def _shown(
+    account: str, number: int, record: ReservationRecord, *, prices: PriceHistory, now: float
+) -> Reservation:
     at = record.requested_at if record.started_at is None else record.started_at
+    price = prices.price(record.core_type, full_name(account, record.env), at)
     return Reservation(
         id=number,
         core_type=record.core_type,
@@ -343,7 +351,7 @@ def _shown(number: int, record: ReservationRecord, prices: PriceHistory, now: fl
         requested_at=record.requested_at,
         started_at=record.started_at,
         until_at=record.until_at,
-        cost=prices.cost(record.core_type, at, record.core_ms(now)),
+        cost=cost(price, record.core_ms(now)),
     )
 
 

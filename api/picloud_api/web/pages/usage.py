@@ -1,4 +1,4 @@
-"""`/usage`: what an account has stored, what its jobs have run and cost, and its budgets."""
+"""`/usage`: what an account has stored, what its jobs cost, what it pays, and its budgets."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class UsagePage:
         self._stored = use_cases.storage.usage
         self._of_jobs = use_cases.accounts.job_usage
         self._budgets = use_cases.accounts.budgets
+        self._statements = use_cases.accounts.statements
         self._renderer = renderer
         self._visitors = visitors
 
@@ -36,6 +37,7 @@ class UsagePage:
             response,
             "usage.html",
             visitor,
+            statements=await self._statements.latest(visitor.account),
             budgets=await self._budgets.of(visitor.account),
             usage=await self._stored.measure(visitor.account),
             rows=sorted(used.rows, key=lambda row: (-row.core_ms, row.group)),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import cloud
 import pytest
 from cloud import CloudException
-from cloud._costs.usage import read_usage
+from cloud._costs.usage import read_months, read_usage
+from picloud_model.wire.grant import FreeHours, Grant, GrantsListed
 from picloud_model.wire.usage import JobUsage, JobUsageRequest, JobUsageRow
 
 if TYPE_CHECKING:
+    from picloud_model.wire import Answer
     from picloud_model.wire.usage import UsageGroup
 
 
@@ -20,8 +23,11 @@ class Answers:
     def __init__(self, *answers: JobUsage) -> None:
         self._answers = list(answers)
         self.requests: list[JobUsageRequest] = []
+        self.grants = GrantsListed(grants=[], free=[])
 
-    def post(self, _path: str, request: JobUsageRequest, _answer: type) -> JobUsage:
+    def post(self, path: str, request: JobUsageRequest, _answer: type) -> Answer:
+        if path == "/v1/grants/list":
+            return self.grants
         self.requests.append(request)
         return self._answers.pop(0)
 
@@ -71,6 +77,26 @@ def test_days_and_maps_are_in_the_order_of_time(by: UsageGroup, groups: list[str
     assert [row.group for row in _read(by, JobUsage(rows=rows))] == groups
 
 
+def test_months_say_what_is_to_be_paid() -> None:
+    """They are added up from days, those before the first one that is shown, too."""
+    answers = JobUsage([_row("2026-10-31", 0.5, 10 * 3_600_000)], more=3)
+    more = JobUsage([_row("2026-11-01", 0.5, 10 * 3_600_000)])
+    transport: Any = Answers(answers, more)
+    grant = Grant(id=1, since="2026-10-05", until="2026-11-30", dollars=4.0)
+    transport.grants = GrantsListed([grant], [FreeHours("1970-01-01", {"c1": 4.0})])
+
+    table = read_months(transport, datetime(2026, 11, 15, tzinfo=UTC).timestamp())
+
+    (row,) = table
+    assert (row.group, row.cost, row.free, row.granted, row.to_pay) == ("2026-11", 5, 2, 1, 2)
+    assert (table.total.cost, table.total.to_pay) == (5, 2)
+    assert [(each.grant, each.left) for each in table.grants] == [(grant, 0.0)]
+    assert datetime.fromtimestamp(transport.requests[0].since_at, UTC) == datetime(
+        2026, 10, 1, tzinfo=UTC
+    )
+    assert "<th>to pay ($)<tr>" in table._repr_html_()
+
+
 def test_notebooks_show_a_table() -> None:
     """With the sum in its last row; names are escaped."""
     html = _read("label", JobUsage(rows=[_row("<b>", 3600.0, 1000)]))._repr_html_()
@@ -82,7 +108,9 @@ def test_notebooks_show_a_table() -> None:
 
 def test_wrong_arguments_are_named() -> None:
     """Before any request."""
-    with pytest.raises(CloudException, match="by must be one of label, function, day, type, map"):
+    with pytest.raises(
+        CloudException, match="by must be one of label, function, day, type, map, month"
+    ):
         cloud.usage(by="week")
     with pytest.raises(CloudException, match="since must be a datetime"):
         cloud.usage(since="yesterday")

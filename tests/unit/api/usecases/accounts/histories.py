@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
+from picloud_api.usecases.accounts.price import PriceList
 from picloud_model.job import State
 from picloud_model.wire import InfoRequest
 
@@ -74,9 +75,8 @@ async def happen(ledger: Ledger, event: tuple[object, ...]) -> None:
                     await delete_jobs(api, *jids)
                     ledger.deleted.update(jids)
         case ("price",):
-            await api.use_cases.accounts.prices.change(
-                {name: price * api.now for name, price in PRICES.items()}
-            )
+            prices = {name: price * api.now for name, price in PRICES.items()}
+            await api.use_cases.accounts.prices.change(PriceList(dollars_per_hour=prices))
         case ("restart",):
             await api.stop()
             await api.start()

@@ -9,6 +9,7 @@ import pytest
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind
 from picloud_api.usecases.accounts.account import FIRST_ACCOUNT, Holder
+from picloud_api.usecases.accounts.price import PriceList
 from picloud_api.usecases.accounts.spending import BudgetRecord
 from picloud_driver.state import Put
 from picloud_model.errors import (
@@ -81,7 +82,7 @@ async def test_little_left_is_said_before(api: ApiHarness) -> None:
 
 async def test_jobs_without_a_price_cannot_be_counted(api: ApiHarness) -> None:
     """A budget that stops jobs refuses them, one that warns does not."""
-    await api.use_cases.accounts.prices.change({"c1": 0.04})
+    await api.use_cases.accounts.prices.change(PriceList(dollars_per_hour={"c1": 0.04}))
     await api.use_cases.accounts.budgets.reload()
     await put(api, 5, period="month", action="warn")
     assert len(await api.submit(1, core_type="f2")) == 1

@@ -12,12 +12,13 @@ from picloud_api.web.pages.bucket import UPLOAD_BYTES
 from picloud_model.wire.argument_type import ArgumentType
 from picloud_model.wire.attachment import AttachRequest
 from picloud_model.wire.cron import CronSchedule, RegisterCronRequest
+from picloud_model.wire.grant import GrantRequest
 from picloud_model.wire.queue import PushRequest, QueueMessage
 from picloud_model.wire.rest import Parameter, PublishRequest
 from picloud_model.wire.volume import CreateVolumeRequest
 
 from tests.unit.api.api_harness import ACCOUNT
-from tests.unit.api.budgets import put
+from tests.unit.api.budgets import HOUR, OWNER, put, run
 from tests.unit.api.key_owner import owner_of_second_account
 from tests.unit.api.web_pages import WebPages
 
@@ -58,6 +59,22 @@ async def test_budgets_are_shown_with_usage(api: ApiHarness) -> None:
 
     assert "<td>&lt;b&gt;train&lt;/b&gt;</td><td>a day</td>" in page.text
     assert '<td class="number">$0.00 (reached)</td>' in page.text
+
+
+async def test_statements_are_shown_with_usage(api: ApiHarness) -> None:
+    """What is used, free, granted and to be paid, and what is left of grants."""
+    request = GrantRequest(
+        request_id=uuid4().hex, account=ACCOUNT, until="1970-12-31", dollars=0.15, note="<b>art</b>"
+    )
+    await api.use_cases.accounts.grants.grant(OWNER, request)
+    await run(api, 25 * HOUR)
+
+    page = await (await WebPages(api).open()).send("GET", "/usage")
+
+    cells = re.search("<tr><td>1970-01</td>(.*)</tr>", page.text)
+    assert cells
+    assert re.findall(r"\$[0-9.]+", cells[1]) == ["$1.00", "$0.80", "$0.15", "$0.05"]
+    assert "<td>&lt;b&gt;art&lt;/b&gt;</td><td>1970-01-01</td><td>1970-12-31</td>" in page.text
 
 
 def _call(api: ApiHarness, function: str) -> wire.SubmitRequest:
