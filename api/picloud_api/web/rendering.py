@@ -28,6 +28,7 @@ NAVIGATION: Final = (
     ("/volumes", "Volumes"),
     ("/crons", "Cron jobs"),
     ("/endpoints", "Endpoints"),
+    ("/realtime", "Reserved cores"),
     ("/keys", "Keys"),
     ("/usage", "Usage"),
 )

@@ -18,9 +18,9 @@ from picloud_api.web.pages import (
     keys,
     queues,
     sign_in,
-    usage,
     volumes,
 )
+from picloud_api.web.pages.costs import realtime, usage
 from picloud_api.web.rendering import Renderer
 from picloud_api.web.static import StaticFiles
 from picloud_api.web.visitor import Visitors
@@ -45,7 +45,20 @@ SECURITY_HEADERS: Final = {
 
 
 PAGES: Final = (
-    *(sign_in, jobs, job_map, job, queues, bucket, volumes, crons, endpoints, keys, usage),
+    *(
+        sign_in,
+        jobs,
+        job_map,
+        job,
+        queues,
+        bucket,
+        volumes,
+        crons,
+        endpoints,
+        realtime,
+        keys,
+        usage,
+    ),
 )
 
 

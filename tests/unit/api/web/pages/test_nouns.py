@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.unit.api.api_harness import ApiHarness
 
-PATHS = ["/queues", "/bucket", "/volumes", "/crons", "/endpoints", "/keys", "/usage"]
+PATHS = ["/queues", "/bucket", "/volumes", "/crons", "/endpoints", "/realtime", "/keys", "/usage"]
 BOUNDARY = "-----------------------------8721"
 
 
@@ -41,7 +41,7 @@ async def test_an_empty_account_has_all_pages(api: ApiHarness, path: str) -> Non
     assert (await WebPages(api).send("GET", path)).status == 401
 
 
-@pytest.mark.parametrize("path", ["/crons", "/keys", "/queues/q"])
+@pytest.mark.parametrize("path", ["/crons", "/realtime", "/keys", "/queues/q"])
 async def test_addresses_of_forms_have_no_pages(api: ApiHarness, path: str) -> None:
     """What is opened or sent at the wrong address is refused, and no fault of the server."""
     browser = await WebPages(api).open()
@@ -200,6 +200,53 @@ async def test_a_cron_job_runs_once_for_each_form(api: ApiHarness) -> None:
 
     assert "There are no cron jobs." in (await browser.send("GET", "/crons")).text
     assert (await browser.send("POST", "/crons/run", form)).status == 404
+
+
+async def test_cores_are_reserved_and_released(api: ApiHarness) -> None:
+    """A form that is sent twice reserves them once; an empty field of hours is no limit."""
+    browser = await WebPages(api).open()
+    page = await browser.send("GET", "/realtime")
+    request = re.search(r'name="request_id" value="(\w+)"', page.text)
+    assert request
+    token = f"form_token={page.token}"
+    form = f"request_id={request[1]}&core_type=c1&cores=2&job_cores=1&hours=&env=&python=3.11"
+    for _ in range(2):
+        assert (await browser.send("POST", "/realtime/request", f"{form}&{token}")).status == 303
+    cores = api.use_cases.slots.realtime
+
+    (reserved,) = await cores.list(ACCOUNT)
+    named = f"reservation={reserved.id}&{token}"
+    await browser.send("POST", "/realtime/change", f"hours=1.5&{named}")
+    shown = (await browser.send("GET", "/realtime")).text
+    wrong = await browser.send("POST", "/realtime/change", f"hours=-1&{named}")
+    unsigned = await browser.send("POST", "/realtime/release", f"reservation={reserved.id}")
+    other = await WebPages(api).open((await owner_of_second_account(api)).holder)
+    foreign = await other.send(
+        "POST",
+        "/realtime/release",
+        f"reservation={reserved.id}&form_token={await other.token()}",
+    )
+    (kept,) = await cores.list(ACCOUNT)
+    await browser.send("POST", "/realtime/release", named)
+
+    assert (reserved.cores, reserved.hours, kept.hours) == (2, None, 1.5)
+    assert "1.5 h after the start" in shown
+    assert [wrong.status, unsigned.status, foreign.status] == [422, 403, 404]
+    assert "No cores are reserved." in (await browser.send("GET", "/realtime")).text
+
+
+async def test_cores_that_cannot_be_reserved_are_refused(api: ApiHarness) -> None:
+    """With the sentence of the server; what a visitor wrote is text in it."""
+    browser = await WebPages(api).open()
+    token = await browser.token()
+    form = f"request_id={uuid4().hex}&job_cores=1&python=3.11&form_token={token}"
+
+    unknown = await browser.send("POST", "/realtime/request", f"{form}&core_type=%3Cb%3E&cores=1")
+    none = await browser.send("POST", "/realtime/request", f"{form}&core_type=c1&cores=0")
+
+    assert [unknown.status, none.status] == [422, 422]
+    assert "&lt;b&gt;" in unknown.text
+    assert await api.use_cases.slots.realtime.list(ACCOUNT) == []
 
 
 async def _publish(api: ApiHarness, *parameters: Parameter, takes_any: bool = False) -> None:

@@ -1,0 +1,1 @@
+"""The pages on what is paid for: usage, and reserved cores."""
