@@ -11,7 +11,7 @@ from picloud_model.job import Status
 from picloud import output
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.table import Table
     from rich.text import Text
@@ -104,6 +104,25 @@ def show(columns: Columns, rows: Sequence[Sequence[object]], *, empty: str = "")
 
     console = Console()
     console.print(fitted(columns, rows, console.width))
+
+
+def show_fields(known: Mapping[str, object]) -> None:
+    """Print what is known of one thing, a row for each field, in words."""
+    rows = [(field, in_words(value)) for field, value in known.items()]
+    show(Columns(("field", "value"), flexible=("value",)), rows)
+
+
+def in_words(value: object) -> str:
+    """Return a value as people write it, not as Python does.
+
+    >>> [in_words(each) for each in (True, None, [1, 2], [], 7)]
+    ['yes', '', '1, 2', '', '7']
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def fitted(columns: Columns, rows: Sequence[Sequence[object]], width: int) -> Table:

@@ -193,8 +193,7 @@ def info(obj_path: Key, *, prefix: Prefix = None, json: AsJson = False) -> None:
         return
     known["last_modified"] = units.exact(modified.timestamp())
     headers = known.pop("headers")
-    rows = [(name, _shown(value)) for name, value in {**known, **headers}.items()]
-    tables.show(tables.Columns(("field", "value"), flexible=("value",)), rows)
+    tables.show_fields({**known, **headers})
 
 
 @app.command("get-md5")
@@ -217,7 +216,7 @@ def exists(obj_path: Key, *, prefix: Prefix = None) -> None:
       $ picloud bucket exists results.csv
       yes
     """  # noqa: D301 - \b keeps the lines apart
-    output.text(_shown(bucket.exists(obj_path, prefix)))
+    output.text(tables.in_words(bucket.exists(obj_path, prefix)))
 
 
 @app.command()
@@ -349,7 +348,7 @@ def is_public(obj_path: Key, *, prefix: Prefix = None) -> None:
       $ picloud bucket is-public page.html
       no
     """  # noqa: D301 - \b keeps the lines apart
-    output.text(_shown(bucket.is_public(obj_path, prefix)))
+    output.text(tables.in_words(bucket.is_public(obj_path, prefix)))
 
 
 @app.command("public-url-folder")
@@ -378,9 +377,3 @@ def _headers(texts: Iterable[str]) -> dict[str, str]:
             raise CloudValueError(f"{text!r:.80} is not a header: write NAME=VALUE.")
         headers[name.strip()] = value.strip()
     return headers
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else str(value)

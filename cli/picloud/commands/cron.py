@@ -142,10 +142,7 @@ def info(label: Label, *, json: AsJson = False) -> None:
     if json:
         output.as_json(_readable(found))
         return
-    known = _readable(found, units.exact)
-    known["next"] = ", ".join(known["next"])
-    rows = [(field, "" if value is None else str(value)) for field, value in known.items()]
-    tables.show(tables.Columns(("field", "value"), flexible=("value",)), rows)
+    tables.show_fields(_readable(found, units.exact))
 
 
 @app.command()

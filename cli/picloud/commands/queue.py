@@ -92,8 +92,7 @@ def info(name: Name, *, json: AsJson = False) -> None:
     times = {field: units.exact(known[field]) for field in ("created", "oldest") if known[field]}
     # An hour of counts is for programs.
     del known["per_10_s"]
-    rows = [(field, str(value)) for field, value in (known | times).items()]
-    tables.show(tables.Columns(("field", "value"), flexible=("value",)), rows)
+    tables.show_fields(known | times)
 
 
 @app.command()

@@ -130,16 +130,16 @@ def info(label: Label, *, json: AsJson = False) -> None:
       $ picloud rest info square
       $ picloud rest info square --json
     """  # noqa: D301 - \b keeps the lines apart
-    known = _readable(rest.info(label))
+    known = rest.info(label)
     if json:
-        output.as_json(known)
+        output.as_json(_readable(known))
         return
+    known["published"] = units.exact(known["published"])
     known["parameters"] = ", ".join(
         f"{name}: {each['type']}{'' if each['required'] else ' (optional)'}"
         for name, each in known["parameters"].items()
     )
-    rows = [(field, str(value)) for field, value in known.items()]
-    tables.show(tables.Columns(("field", "value"), flexible=("value",)), rows)
+    tables.show_fields(known)
 
 
 @app.command()

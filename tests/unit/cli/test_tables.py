@@ -61,3 +61,20 @@ def test_a_table_has_a_line_for_each_row(width: int) -> None:
     assert max(map(len, lines)) <= width
     assert ("created" in lines[0]) == (width >= 40)
     assert "…" in lines[2] or width == 120
+
+
+def test_what_is_known_of_one_thing_is_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody reads Python's notation: no None, True or brackets."""
+    tables.show_fields(
+        {"public": False, "versions": [1, 2], "warm": 0, "origins": (), "type": None}
+    )
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "field\tvalue",
+        "public\tno",
+        "versions\t1, 2",
+        "warm\t0",
+        "origins\t",
+        "type\t",
+    ]
