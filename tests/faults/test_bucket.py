@@ -8,9 +8,12 @@ import hashlib
 import os
 import selectors
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
+import cloud
 import pytest
 from cloud import CloudException
 from cloud._config.configuration import Config
@@ -19,6 +22,7 @@ from cloud._resources.bucket import BucketClient
 from picloud_model.wire.bucket import PART_BYTES, WHOLE_OBJECT_BYTES
 from picloud_worker.mount.bucket_mount import BucketMount
 
+from tests.current_client import current_client
 from tests.object_link import ObjectLink
 from tests.polling import until
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cloud._http.exchange import HttpRequest
+    from cloud._resources.object_download import CloudBucketObject
 
     from tests.e2e.stack_hashicorp import HashiCorpStack
 
@@ -33,6 +38,9 @@ SIZE = WHOLE_OBJECT_BYTES + 1
 PARTS = WHOLE_OBJECT_BYTES // PART_BYTES + 1
 _READ_BYTES: Final = 1024 * 1024
 _FILE_BYTES: Final = 8 * 1024 * 1024
+_LINES: Final = 100_000
+"""More bytes than a job has read ahead when S3 is killed."""
+WAIT_S: Final = 90.0
 
 
 class Victim:
@@ -167,6 +175,35 @@ def files(victim: Victim, folder: Path) -> None:
     assert [(folder / name).read_bytes() for name in ("new", "old")] == [b"new", b"old, and more"]
 
 
+def count_lines(shared: str, opened: CloudBucketObject) -> int:
+    """Read a line of a chunk, and the others once the test allows it."""
+    lines = int(bool(opened.readline()))
+    Path(shared, uuid4().hex).touch()
+    until((Path(shared) / "go").exists, "the test allows it", WAIT_S)
+    return lines + sum(1 for _ in opened)
+
+
+def maps(servers: HashiCorpStack) -> None:
+    """A map is refused, or its jobs end with an error; then the same map reads each line once."""
+    shared = servers.shared / "map"
+    shared.mkdir()
+    count = partial(count_lines, str(shared))
+    with contextlib.closing(servers.client()) as client, current_client(client):
+        cloud.bucket.putf(b"%063d\n" % 0 * _LINES, "lines")
+        jids = cloud.bucket.map(count, "lines", _LINES * 64 // 2)
+        until(lambda: len(list(shared.iterdir())) == len(jids) == 2, "both jobs read", WAIT_S)
+        servers.kill_server("versitygw")
+        (shared / "go").touch()
+
+        for jid in jids:
+            with pytest.raises(CloudException, match="answer"):
+                cloud.result(jid, WAIT_S)
+        refused(lambda: cloud.bucket.map(count, "lines"))
+
+        servers.revive()
+        assert sum(cloud.result(cloud.bucket.map(count, "lines", 1_000_000), WAIT_S)) == _LINES
+
+
 @contextlib.contextmanager
 def mounted(stack: HashiCorpStack, copies: Path) -> Iterator[Path]:
     """The bucket is mounted in the block."""
@@ -180,7 +217,7 @@ def mounted(stack: HashiCorpStack, copies: Path) -> Iterator[Path]:
 def test_s3_is_killed_in_the_middle_of_each_verb(
     servers: HashiCorpStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the SDK, and by programs that have the bucket as files: on one stack, which takes 10 s."""
+    """By the SDK, by programs that have the bucket as files, and in maps; it takes 20 s."""
     monkeypatch.setenv("PICLOUD_CONFIG_DIR", str(tmp_path / "config"))
     folder, copies = tmp_path / "folder", tmp_path / "copies"
     folder.mkdir()
@@ -191,3 +228,4 @@ def test_s3_is_killed_in_the_middle_of_each_verb(
         requests(victim)
         with mounted(servers, copies) as bucket:
             files(victim, bucket / "files")
+        maps(servers)

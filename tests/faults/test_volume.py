@@ -75,6 +75,43 @@ def write(name: str, shared: str) -> None:
     until(Path(shared, "go").exists, "S3 is away", WAIT_S)
 
 
+def commit(name: str, shared: str) -> str:
+    """Commit once S3 is away, and again once it is back; return the error."""
+    (Path(cloud.volume.path(name)) / "a").write_text("of the job", encoding="utf-8")
+    Path(shared, "committing").touch()
+    until(Path(shared, "gone").exists, "S3 is away", WAIT_S)
+    error = ""
+    try:
+        cloud.volume.commit(name)
+    except CloudException as refusal:
+        error = str(refusal)
+    Path(shared, "refused").touch()
+    until(Path(shared, "back").exists, "S3 is back", WAIT_S)
+    cloud.volume.commit(name)
+    return error
+
+
+def commit_again(servers: HashiCorpStack) -> None:
+    """The job learns of it by one sentence and goes on; a later commit stores what it wrote."""
+    shared = servers.shared
+    with contextlib.closing(servers.client()) as client, current_client(client):
+        cloud.volume.create("kept", "/kept")
+        job = cloud.call(commit, "kept", str(shared), _vol="kept")
+        until((shared / "committing").exists, "the job has written", WAIT_S)
+        servers.kill_server("versitygw")
+        (shared / "gone").touch()
+        until((shared / "refused").exists, "the commit was refused", WAIT_S)
+        servers.revive()
+        assert cloud.volume.ls("kept:") == []
+
+        (shared / "back").touch()
+
+        error = cloud.result(job, WAIT_S)
+        assert error
+        assert "\n" not in error, error
+        assert cloud.volume.ls("kept:") == ["a"]
+
+
 def store(servers: HashiCorpStack) -> None:
     """The error of the job names the volume and the cause; the volume is as it was."""
     shared = servers.shared
@@ -97,8 +134,9 @@ def store(servers: HashiCorpStack) -> None:
 def test_s3_is_away_when_a_volume_changes(
     servers: HashiCorpStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a client that synchronizes it, and by a job that ends: on one stack, which takes 10 s."""
+    """By a client that synchronizes it, and by a job that ends or commits; it takes 20 s."""
     monkeypatch.setenv("PICLOUD_CONFIG_DIR", str(tmp_path / "config"))
 
     synchronize(servers, tmp_path)
     store(servers)
+    commit_again(servers)
