@@ -225,10 +225,28 @@ def test_code_of_an_environment_never_runs_as_root(
 
 
 @pytest.mark.containers(only=True)
-def test_an_environment_in_containers_is_built_on_their_image(client: Client) -> None:
-    """What the image has is there, too; what cannot be a Debian package is refused."""
+def test_an_environment_in_containers_is_built_on_their_image(
+    client: Client, stack: Stack, tmp_path: Path
+) -> None:
+    """A Python names the image that has it; what cannot be a Debian package is refused."""
+    (tmp_path / "pylock.toml").write_text("lock-version = '1.0'\npackages = []\n")
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import cloud, sys\n"
+        "print(cloud.result(cloud.call(lambda: sys.prefix, _env='auto'), timeout=60))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        env=stack.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=2 * WAIT_S,
+    )
+    assert done.stdout == "/opt/environment\n", done.stderr
     with current_client(client):
         assert environment.list_bases()[0]["name"] == "base/bookworm"
+        assert client.result(client.call(prefix, _env="base/python3.11"), WAIT_S) == "/usr"
         for wrong in ("--allow-unauthenticated", "vim-", "a b"):
             with pytest.raises(CloudException, match="is not a valid Debian package"):
                 environment.build("any", {"apt": [wrong]}, show=len)

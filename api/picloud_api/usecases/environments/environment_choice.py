@@ -227,13 +227,19 @@ class EnvironmentChoice:
 async def base_named(images: ImagePort, name: str, field: str) -> EnvironmentBase:
     """Return a base; the default one costs no search for the others.
 
+    Where bases have other names, `base/python3.11` stands for the first with that Python.
+
     Raises:
         RequestRefused: When there is no such base; it names those there are, and the field.
     """
     default = images.default_base
     if name == default.name or name in OLD_BASES:
         return default
-    bases = {each.name: each for each in await images.bases()}
+    found = await images.bases()
+    by_python = {f"{OWN_BASES}python{each.python}": each for each in reversed(found)}
+    bases = {each.name: each for each in found}
+    if name in by_python and name not in bases:
+        return by_python[name]
     if name not in bases:
         message = f"There is no base {name[:100]!r} on this server; there are {', '.join(bases)}."
         raise RequestRefused(message, field=field)

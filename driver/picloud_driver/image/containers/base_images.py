@@ -34,13 +34,16 @@ class BaseImages:
     def found(self) -> dict[str, EnvironmentBase]:
         """Return the bases by the full names of their images, the default first.
 
+        There is one for each Python: the digest of a recipe names that, and not the base.
+
         Raises:
             Unavailable: When no dockerd answers.
         """
         bases = {self._image: self.default}
         for name in sorted(self._engine.tags(f"{self._repository}:*-{self._worker}")):
             labels = self._engine.image_labels(name)
-            if name != self._image and SUITE_LABEL in labels and PYTHON_LABEL in labels:
+            pythons = {"", *(base.python for base in bases.values())}
+            if SUITE_LABEL in labels and labels.get(PYTHON_LABEL, "") not in pythons:
                 bases[name] = _base(labels[SUITE_LABEL], labels[PYTHON_LABEL])
         return bases
 

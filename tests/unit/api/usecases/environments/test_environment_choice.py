@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_api.usecases.environments.environment_choice import EnvironmentChoice
+from picloud_api.usecases.environments.environment_choice import EnvironmentChoice, base_named
 from picloud_driver.image.base_only import BaseOnlyImages
 from picloud_driver.image.worker_packages import HERE
 from picloud_model.errors import RequestRefused
@@ -68,6 +68,15 @@ async def test_the_bases_of_old_scripts_stand_for_the_default_one(
     made = await build(api, "science", base=name, a="1")
 
     assert [each.base for each in made.versions] == [f"base/python{HERE}"]
+
+
+async def test_a_python_names_the_base_that_has_it_whatever_its_name_is() -> None:
+    """So `_env="auto"` and recipes need not know how the bases of a server are called."""
+    images = BaseOnlyImages("bookworm", "3.11", "")
+
+    assert await base_named(images, "base/python3.11", "env") == images.default_base
+    with pytest.raises(RequestRefused, match=r"no base 'base/python3\.1' on this server"):
+        await base_named(images, "base/python3.1", "env")
 
 
 async def test_a_job_without_an_environment_reads_nothing(api: ApiHarness) -> None:
