@@ -267,8 +267,8 @@ class RestRoom:
 class OperationRoom:
     """What those who run the server look at."""
 
-    def __init__(self, base: Foundation) -> None:
-        self.metrics = Metrics(base.context, base.queues)
+    def __init__(self, base: Foundation, accounts: AccountsRoom) -> None:
+        self.metrics = Metrics(base.context, base.queues, accounts.prices)
 
 
 class UseCases:
@@ -292,6 +292,6 @@ class UseCases:
         self.queues = QueuesRoom(base, queues, self.jobs)
         self.slots = SlotsRoom(base, self.accounts, self.environments)
         self.sharing = SharingRoom(base, self.accounts, self.storage)
-        self.operation = OperationRoom(base)
+        self.operation = OperationRoom(base, self.accounts)
         self.health = base.health
         self.turns = base.context.turns

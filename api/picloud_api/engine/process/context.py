@@ -10,7 +10,7 @@ import msgspec
 from picloud_api.engine.process.account_changes import AccountChanges
 from picloud_api.engine.process.batch_watch import BatchWatchers
 from picloud_api.engine.process.ready_queue import ReadyQueue
-from picloud_api.engine.process.run_times import RunTimes
+from picloud_api.engine.process.run_times import PhaseTimes, RunTimes
 from picloud_api.engine.process.slot_sessions import SlotSessions
 from picloud_api.engine.process.turns import Turns
 from picloud_api.engine.process.warm_slots import WarmSlots
@@ -29,6 +29,7 @@ class Context(msgspec.Struct, frozen=True):
     account_changes: AccountChanges = msgspec.field(default_factory=AccountChanges)
     batch_watchers: BatchWatchers = msgspec.field(default_factory=BatchWatchers)
     run_times: RunTimes = msgspec.field(default_factory=RunTimes)
+    phase_times: PhaseTimes = msgspec.field(default_factory=PhaseTimes)
     turns: Turns = msgspec.field(default_factory=Turns)
     warm_slots: WarmSlots = msgspec.field(default_factory=WarmSlots)
     crons_changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)

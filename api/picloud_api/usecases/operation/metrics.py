@@ -14,14 +14,17 @@ from picloud_api.store import layout
 from picloud_api.store.queue_record import QueueRecord
 from picloud_api.store.records import Ready
 from picloud_api.usecases.accounts.account import check_administrator
+from picloud_api.usecases.accounts.price import cost, full_name
 
 if TYPE_CHECKING:
     from picloud_driver.queue import QueuePort
     from picloud_driver.scheduler import Pool
 
     from picloud_api.engine.process.context import Context
+    from picloud_api.engine.process.run_times import PhaseTimes
     from picloud_api.engine.process.turns import Turn
     from picloud_api.usecases.accounts.account import Holder
+    from picloud_api.usecases.accounts.price import Prices
 
 MOST_QUEUES: Final = 1000
 """The most queues whose messages are counted."""
@@ -54,15 +57,35 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join(lines)
 
 
+def phases_text(times: PhaseTimes) -> str:
+    """Return the histograms of the phases of jobs in the text format."""
+    name = "picloud_job_phase_seconds"
+    lines = [
+        f"# HELP {name} Seconds of jobs whose reports this API process has stored, by phase.",
+        f"# TYPE {name} histogram",
+    ]
+    for phase, each in times.phases.items():
+        bounds = [*zip(map(str, each.bounds), each.at_most, strict=True), ("+Inf", each.count)]
+        lines += [f'{name}_bucket{{phase="{phase}",le="{le}"}} {count}' for le, count in bounds]
+        lines.append(f'{name}_sum{{phase="{phase}"}} {each.total_s}')
+        lines.append(f'{name}_count{{phase="{phase}"}} {each.count}')
+    return "\n".join(lines)
+
+
 class Metrics:
     """Counts jobs, slots, messages and transactions, of all accounts together."""
 
-    def __init__(self, context: Context, queues: QueuePort) -> None:
+    def __init__(self, context: Context, queues: QueuePort, prices: Prices) -> None:
         self._commits = context.commits
         self._sessions = context.slot_sessions
         self._turns = context.turns
         self._warm = context.warm_slots
+        self._phase_times = context.phase_times
+        self._clock = context.clock
         self._queues = queues
+        self._prices = prices
+        self._cost = 0.0
+        self._core_s: defaultdict[str, float] = defaultdict(float)
 
     async def text(self, holder: Holder) -> str:
         """Return all metrics.
@@ -106,9 +129,39 @@ class Metrics:
                 values={"": self._commits.transactions},
                 kind="counter",
             ),
+            Metric(
+                name="picloud_leases",
+                help="Jobs that slots hold: those that run, and the next ones of each slot.",
+                values={"": states[State.LEASED] + states[State.PROCESSING]},
+            ),
+            *await self._spent(),
             *await self._messages(),
         ]
-        return "\n".join(metric.text() for metric in metrics) + "\n"
+        texts = [metric.text() for metric in metrics]
+        return "\n".join([*texts, phases_text(self._phase_times)]) + "\n"
+
+    async def _spent(self) -> list[Metric]:
+        """Return on which cores jobs have run, and what that costs by the prices of now."""
+        history, now = await self._prices.history(), self._clock()
+        for (account, core_type, env), ms in self._phase_times.take_core_ms().items():
+            price = history.price(core_type, full_name(account, env), now)
+            self._cost += cost(price, ms) or 0.0
+            self._core_s[core_type] += ms / 1000
+        return [
+            Metric(
+                name="picloud_core_seconds_total",
+                help="Seconds of cores of jobs whose reports this API process has stored.",
+                label="core_type",
+                values=self._core_s,
+                kind="counter",
+            ),
+            Metric(
+                name="picloud_cost_dollars_total",
+                help="What these seconds cost by the prices.",
+                values={"": self._cost},
+                kind="counter",
+            ),
+        ]
 
     def _wanted(self, counts: Mapping[Pool, Counter[State]]) -> dict[str, int]:
         """Return the cores of all jobs that do not wait for others, or of the slots kept ready."""

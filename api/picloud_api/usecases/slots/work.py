@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from picloud_model.crashpoints import crashpoint
 from picloud_model.errors import RequestRefused
@@ -51,6 +51,13 @@ REPORT_BYTES: Final = 192 * 1024
 _ENDINGS: Final = (State.DONE, State.ERROR, State.KILLED)
 
 
+class _Stored(NamedTuple):
+    """Jobs of a batch whose results are stored."""
+
+    header: Header
+    jobs: Sequence[JobReport]
+
+
 class SlotWork:
     """Stores the reports of slots and leases jobs to them."""
 
@@ -60,6 +67,7 @@ class SlotWork:
         self._queue = context.ready_queue
         self._sessions = context.slot_sessions
         self._run_times = context.run_times
+        self._phase_times = context.phase_times
         self._clock = context.clock
         self._leasing = leasing
         self._nested = NestedCandidates(context)
@@ -76,7 +84,9 @@ class SlotWork:
         *ahead, last = _portions(request.reports, self._batches)
         for reports in ahead:
             plan = partial(self._report, session=session, reports=reports)
-            await requeue(self._context, session.pool.account, await self._commits.run(plan))
+            touched, stored = await self._commits.run(plan)
+            self._count(session.pool.account, stored)
+            await requeue(self._context, session.pool.account, touched)
         leases = await self._report_and_lease(session, request, last)
         if leases:
             session.may_run_any = False
@@ -111,8 +121,10 @@ class SlotWork:
     ) -> list[Lease]:
         account = session.pool.account
 
-        async def plan(draft: Draft) -> tuple[list[Lease], set[tuple[str, int]]]:
-            returned = await self._report(draft, session, reports)
+        async def plan(
+            draft: Draft,
+        ) -> tuple[list[Lease], set[tuple[str, int]], list[_Stored]]:
+            returned, stored = await self._report(draft, session, reports)
             returned |= await self._returned(draft, session, request.returned)
             returned |= await self._returned(draft, session, request.stopped, begun=True)
             if request.resync or request.leaving:
@@ -124,10 +136,11 @@ class SlotWork:
             retiring = session.retiring and not request.awaiting
             wants = request.lease and not request.leaving and not retiring
             leases = await self._plan(draft, session, request) if wants else []
-            return leases, returned
+            return leases, returned, stored
 
         crashpoint("work.received")
-        leases, returned = await self._commits.run(plan)
+        leases, returned, stored = await self._commits.run(plan)
+        self._count(account, stored)
         await requeue(self._context, account, returned)
         return leases
 
@@ -160,10 +173,11 @@ class SlotWork:
 
     async def _report(
         self, draft: Draft, session: SlotSession, reports: Sequence[Report]
-    ) -> set[tuple[str, int]]:
-        """Store reports; return the (batch, page) of jobs that are queued again instead."""
+    ) -> tuple[set[tuple[str, int]], list[_Stored]]:
+        """Store reports; return the (batch, page) of jobs that are queued again, and the others."""
         account = session.pool.account
         touched = set()
+        stored = []
         for report in reports:
             header: Header | None = await draft.get(layout.header(account, report.batch))
             if header is None:
@@ -187,7 +201,21 @@ class SlotWork:
                     held = [job for job in held if job not in retried]
                 endings = [_ending(job, job.index % PAGE_JOBS) for job in held]
                 await finish(draft, page_id, endings, report.envelope)
-        return touched
+                stored.append(_Stored(header, held))
+        return touched, stored
+
+    def _count(self, account: str, stored: Sequence[_Stored]) -> None:
+        """Count what jobs have taken, for the metrics, after their results were stored."""
+        now = self._clock()
+        for header, jobs in stored:
+            options = header.options
+            ran_ms = 0
+            for job in jobs:
+                self._phase_times.add(header.created_at, job.started_at, job.finished_at, now)
+                if job.started_at:
+                    ran_ms += round(max(0.0, job.finished_at - job.started_at) * 1000)
+            cores = (account, options.core_type, options.env)
+            self._phase_times.add_cores(cores, ran_ms * options.cores)
 
     def _learn(self, function: tuple[str, str], ended: Sequence[JobReport]) -> None:
         if ended:

@@ -203,7 +203,7 @@ async def test_a_cron_job_runs_once_for_each_form(api: ApiHarness) -> None:
 
 
 async def test_cores_are_reserved_and_released(api: ApiHarness) -> None:
-    """A form that is sent twice reserves them once; an empty field of hours is no limit."""
+    """A form that is sent twice reserves them once; without hours they stay until their release."""
     browser = await WebPages(api).open()
     page = await browser.send("GET", "/realtime")
     request = re.search(r'name="request_id" value="(\w+)"', page.text)
