@@ -29,6 +29,12 @@ def _other_kind(matched: re.Match[str]) -> str:
     return f": {matched[1]} is a {matched[2]}, not a {kind}"
 
 
+def _one_of(matched: re.Match[str]) -> str:
+    """Return the end of a usage error of a value that is not one of a few, as our own errors do."""
+    *others, last = matched[2].replace("'", "").split(", ")
+    return f"{matched[1]} is not valid: write {', '.join(others)} or {last}"
+
+
 _NAMES: Final = tuple(
     (re.compile(pattern), name)
     for pattern, name in (
@@ -58,6 +64,7 @@ _PLAIN: Final = tuple(
             r"No such option: \1. Did you mean \2?",
         ),
         (r": (?:[Dd]ir(?:ectory)?|[Ff]ile|[Pp]ath) ('.*') is a (file|directory)\b", _other_kind),
+        (r"('[^']*') is not one of ('[^']+'(?:, '[^']+')+)(?=\.?$)", _one_of),
         (r"^Got unexpected extra argument\(s\) \((.*)\)", r"Unexpected argument: \1"),
         (r"^Option '(\S+)' requires an argument\b", r"\1 needs a value"),
         (r"^Invalid value for '(\S+)'(?: / '(\S+)')?:", _unquoted),

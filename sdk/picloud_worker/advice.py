@@ -158,11 +158,13 @@ def _of_module(name: str) -> str:
 def _of_file(name: str) -> str:
     where = f"picloud: the job ran in {os.getcwd()}, a directory of its slot.\n"  # noqa: PTH109
     if os.path.isabs(name):  # noqa: PTH117
-        what = "That path does not exist where the job ran."
+        what, also = "That path does not exist where the job ran.", ""
     else:
         what = "A relative path begins there, and not where your script is."
+        also = "\nOn the embedded stack, _cwd='.' (--cwd) runs the job where your script runs."
     return (
         f"{where}{what} Files do not travel, except small ones\n"
         "inside your own packages: pass the content as an argument, put the file into your bucket "
         "(cloud.bucket),\nor pass the absolute path of a file on a disk that all slots see."
+        f"{also}"
     )

@@ -43,6 +43,15 @@ def test_usage_errors_name_options_in_one_way() -> None:
     assert of_the_command.stderr.startswith("error: Invalid value for --since: 'x' is not")
 
 
+def test_what_may_be_chosen_is_listed_in_one_way() -> None:
+    """Whether the library checks the choice or this command."""
+    of_the_library = invoke("up", "--stack", "nomad")
+    of_the_command = invoke("jobs", "--status", "foo")
+
+    assert "--stack: 'nomad' is not valid: write embedded or hashicorp." in of_the_library.stderr
+    assert "'foo' is not a valid status: write waiting, queued," in of_the_command.stderr
+
+
 def test_an_option_without_its_value_names_the_help_of_its_command() -> None:
     """Such errors of the library do not know their command."""
     assert invoke("jobs", "--label").stderr == (

@@ -45,7 +45,10 @@ def test_a_missing_file_does_not_travel() -> None:
 
     assert f"the job ran in {Path.cwd()}," in relative
     assert "A relative path begins there" in relative
-    assert "does not exist where the job ran" in advice("open('/nowhere/data.csv')")
+    assert "_cwd='.' (--cwd) runs the job where your script runs" in relative
+    absolute = advice("open('/nowhere/data.csv')")
+    assert "does not exist where the job ran" in absolute
+    assert "_cwd" not in absolute
 
 
 def test_a_program_that_failed_shows_what_it_wrote() -> None:
