@@ -111,7 +111,8 @@ def _text(key: str, value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, dict) and value and f"{key}.{next(iter(value))}" in _FORMATS:
-        return ", ".join(f"{name} {_text(f'{key}.{name}', each)}" for name, each in value.items())
+        texts = {name: _text(f"{key}.{name}", each) for name, each in value.items()}
+        return ", ".join(f"{name} {text}" for name, text in texts.items() if text)
     if key == InfoKey.WEBHOOK:
         return output.printable(_webhook(value))
     if isinstance(value, datetime):

@@ -64,7 +64,7 @@ def test_a_table_has_a_line_for_each_row(width: int) -> None:
 
 
 def test_what_is_known_of_one_thing_is_in_words(capsys: pytest.CaptureFixture[str]) -> None:
-    """Values are not in Python's notation: no None, True or brackets."""
+    """A row has neither None nor True nor brackets of Python."""
     tables.show_fields(
         {"public": False, "versions": [1, 2], "warm": 0, "origins": (), "type": None}
     )

@@ -85,8 +85,8 @@ def test_numbers_have_units(run: Callable[..., Any], server: FakeServer) -> None
 
 def test_a_group_is_one_line(run: Callable[..., Any], server: FakeServer) -> None:
     """Its members have units too; what was requested by name is shown even if it is empty."""
-    server.infos[1] |= {"cputime.user": 1.0, "cputime.system": 0.5}
+    server.infos[1] |= {"cputime.user": 1.0, "cputime.system": 0.5, "memory.max_usage": 2_000_000}
 
-    assert run("info", "1", "-o", "cputime,label").stdout == (
-        "cputime: user 1.00 s, system 500 ms\nlabel:\n"
+    assert run("info", "1", "-o", "cputime,label,memory").stdout == (
+        "cputime: user 1.00 s, system 500 ms\nlabel:\nmemory: max_usage 2.0 MB\n"
     )
