@@ -129,8 +129,14 @@ def portions(
         yield portion
 
 
-def grouped(sized: Sequence[tuple[int, Item]]) -> Iterator[list[Item]]:
+def grouped(
+    sized: Sequence[tuple[int, Item]], most: int = _MOST_IN_REQUEST
+) -> Iterator[list[Item]]:
     """Group small neighbours up to the size of a request; a large item is a group of its own.
+
+    Args:
+        sized: The size of each item in bytes, and the item.
+        most: Maximum number of items in a group.
 
     >>> [len(group) for group in grouped([(1, "a")] * 1500)]
     [1000, 500]
@@ -138,7 +144,7 @@ def grouped(sized: Sequence[tuple[int, Item]]) -> Iterator[list[Item]]:
     group: list[Item] = []
     total = 0
     for size, item in sized:
-        full = total + size > REQUEST_BYTES or len(group) == _MOST_IN_REQUEST
+        full = total + size > REQUEST_BYTES or len(group) == most
         if group and (size > SMALL_BYTES or full):
             yield group
             group, total = [], 0

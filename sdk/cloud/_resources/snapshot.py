@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 8
 """Requests that are sent at the same time."""
+_SENT: Final = 100
+"""Parts in one request. S3 stores each by itself: 1,000 of them, while other requests send as many,
+take longer than a request may where the server is busy."""
 _ASKED: Final = 5000
 """Parts of which the server is asked in one request which it lacks."""
 
@@ -117,7 +120,7 @@ class SnapshotStore:
                     self._blobs.send(group, blobs)
                     return sum(map(len, blobs))
 
-                for size in pool.map(sent, grouped(sized)):
+                for size in pool.map(sent, grouped(sized, _SENT)):
                     progress(size)
 
 

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cloud._client.volume_sync import unseen
+from cloud._config.configuration import Config
+from cloud._http.transport import Transport
 from cloud._resources.digest_cache import DigestCache
 from cloud._resources.local_tree import LocalTree
+from cloud._resources.snapshot import SnapshotStore
 from cloud._resources.volume import applied
 from cloud.errors import CloudException
 from picloud_model.wire.snapshot import SnapshotEntry
+
+from tests.unit.sdk.fake_server import ADDRESS, FakeServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,6 +79,21 @@ def test_a_file_that_changes_while_it_is_sent_is_an_error(tmp_path: Path) -> Non
 
     with pytest.raises(CloudException, match="changed while it was read"):
         tree.part(scanned, 0)
+
+
+def test_many_small_files_are_sent_by_requests_that_are_soon_done(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    """S3 stores each part by itself: 1,000 in one request took longer than its time-out."""
+    for number in range(250):
+        (tmp_path / str(number)).write_text(str(number), encoding="utf-8")
+    tree = LocalTree(str(tmp_path), DigestCache())
+    store = SnapshotStore(Transport(ADDRESS, Config(), server))
+
+    store.send([*tree.scan().values()], tree, lambda _: None)
+
+    assert len(server.blobs) == 250
+    assert server.paths().count("POST /v1/blobs") == 3
 
 
 def test_a_new_file_keeps_its_directory(tmp_path: Path) -> None:
