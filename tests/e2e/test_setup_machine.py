@@ -16,6 +16,7 @@ from tests.contract.gadget import make_wheel
 from tests.current_client import current_client
 from tests.e2e import sandbox_probe
 from tests.e2e.command_line import PICLOUD
+from tests.e2e.debian_package import debian_package
 from tests.e2e.environment_probe import ask
 from tests.e2e.stack_docker import DockerStack
 from tests.polling import until
@@ -161,20 +162,3 @@ def ports_of(client: Client, jid: int) -> tuple[str, int] | None:
     """Return the address of a slot and a port on which its job listens, once it does."""
     printed = (client.info(jid, ["stdout"])[jid].get("stdout") or "").strip()
     return (printed, 7777) if printed else None
-
-
-def debian_package(folder: Path) -> Path:
-    """Make a Debian package with one file."""
-    root = folder / "gadget"
-    (root / "DEBIAN").mkdir(parents=True)
-    (root / "usr/share/picloud-gadget").mkdir(parents=True)
-    (root / "usr/share/picloud-gadget/note").write_text("hello\n")
-    (root / "DEBIAN/control").write_text(
-        "Package: picloud-gadget\nVersion: 1.0\nArchitecture: all\n"
-        "Maintainer: PiCloud <picloud@example.org>\nDescription: a gadget\n"
-    )
-    file = folder / "picloud-gadget.deb"
-    subprocess.run(
-        ["dpkg-deb", "--root-owner-group", "--build", root, file], check=True, capture_output=True
-    )
-    return file
