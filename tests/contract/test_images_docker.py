@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from picloud_driver.docker.engine import Engine
@@ -50,7 +50,7 @@ async def images(tmp_path: Path) -> AsyncIterator[DockerImages]:
     engine.clear(NETWORK, kept="none")
 
 
-def open_images(root: Path) -> DockerImages:
+def open_images(root: Path, **disk: Any) -> DockerImages:
     """Open the images as a new process does."""
     variables = {"UV_FIND_LINKS": str(root / "wheels"), "UV_OFFLINE": "1"}
     return DockerImages(
@@ -60,6 +60,7 @@ def open_images(root: Path) -> DockerImages:
         base=slot_image.reference(),
         network=NETWORK,
         gateway="127.0.0.1",
+        **disk,
     )
 
 
@@ -199,6 +200,37 @@ async def test_a_setup_machine_in_which_a_command_runs_is_not_saved(images: Dock
     assert (await images.find(MACHINE)).state is ImageState.ABSENT
     with pytest.raises(Unavailable, match="Docker has no container"):
         await images.serve_shell("sha256:" + "8" * 64, TunnelOrder(22, 1, "ticket"))
+
+
+async def test_a_setup_machine_that_takes_too_much_disk_is_stopped(
+    images: DockerImages, tmp_path: Path
+) -> None:
+    """It is not saved either; with less in it, it goes on."""
+    base = Recipe(base=BASE)
+    await built(images, base)
+    name = f"{NETWORK}-setup-{MACHINE.removeprefix('sha256:')}"
+    await images.open(MACHINE, digest(base))
+    await settled(images, MACHINE)
+    # Each process that is asked for a shell in a machine watches, until no machine runs.
+    eager = open_images(tmp_path, most_bytes=20_000_000, watch_every_s=0.2)
+    daemon().docker("exec", name, "sh", "-c", "head -c 30000000 /dev/zero > /root/large")
+
+    with pytest.raises(RequestConflict, match=r"has 0\.03 GB besides .* may have 0\.02 GB: remove"):
+        await eager.snapshot(MACHINE)
+    await eager.serve_shell(MACHINE, TunnelOrder(22, 1, "ticket"))
+
+    async def stopped() -> Image | None:
+        found = await eager.find(MACHINE)
+        return found if found.state is ImageState.FAILED else None
+
+    found = await eventually(stopped, "it was stopped", 60)
+    assert found.problem.startswith("It was stopped because it took more than 0.02 GB of disk;")
+    await eager.close()
+    await images.open(MACHINE, digest(base))
+    await settled(images, MACHINE)
+    daemon().docker("exec", name, "rm", "/root/large")
+    assert (await images.find(MACHINE)).state is ImageState.READY
+    await images.remove(MACHINE)
 
 
 async def test_an_image_is_made_from_the_base_that_its_recipe_names(

@@ -106,6 +106,13 @@ class Engine:
         names = (name.removeprefix("/") for each in found for name in each["Names"])
         return [name for name in names if name.startswith(prefix)]
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Return the bytes that running containers have written, by names with a prefix."""
+        filters = urlencode({"size": "1", "filters": msgspec.json.encode({"name": [prefix]})})
+        found = self._ask("GET", f"/containers/json?{filters}") or ()
+        sizes = {each["Names"][0].removeprefix("/"): each.get("SizeRw", 0) for each in found}
+        return {name: size for name, size in sizes.items() if name.startswith(prefix)}
+
     def processes(self, container: str, columns: str) -> list[list[str]]:
         """Return columns of the processes of a container, as `ps -eo` names and prints them."""
         query = urlencode({"ps_args": f"-eo {columns}"})
@@ -134,6 +141,10 @@ class Engine:
             Unavailable: When docker refuses.
         """
         self._ask("POST", f"/containers/{quote(container)}/start")
+
+    def stop(self, container: str) -> None:
+        """End a container, which is kept."""
+        self._ask("POST", f"/containers/{quote(container)}/stop?t={_STOP_S}")
 
     def delete(self, container: str) -> None:
         """End and remove a container; a missing one is not an error."""

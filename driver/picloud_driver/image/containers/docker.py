@@ -21,6 +21,7 @@ from picloud_driver.image.build_step import BuildFailedError, uv_program
 from picloud_driver.image.builds import Builds, hex_of
 from picloud_driver.image.containers.base_images import BaseImages
 from picloud_driver.image.containers.container_tools import ContainerTools
+from picloud_driver.image.containers.disk_watch import EVERY_S, MOST_BYTES, DiskWatch
 from picloud_driver.image.containers.docker_build import DockerBuild
 from picloud_driver.image.containers.setup_machine import ContainerMachine
 from picloud_driver.image.port import Image, ImagePort, ImageState
@@ -54,6 +55,8 @@ class DockerImages(ImagePort):
         base: The image of slots that need no other base.
         network: The network of slots. Its name is part of the names of images.
         gateway: The address of this machine in that network, where gateways listen.
+        most_bytes: The disk that a setup machine may take.
+        watch_every_s: How often that is looked at.
     """
 
     adapter: ClassVar[str] = "docker"
@@ -68,6 +71,8 @@ class DockerImages(ImagePort):
         base: str,
         network: str,
         gateway: str,
+        most_bytes: int = MOST_BYTES,
+        watch_every_s: float = EVERY_S,
     ) -> None:
         self._gateway = gateway
         self._root = root
@@ -75,6 +80,7 @@ class DockerImages(ImagePort):
         self._engine = Engine(host)
         self._bases = BaseImages(self._engine, base)
         self._network = network
+        self._watch = DiskWatch(self._engine, machines_of(network), most_bytes, watch_every_s)
         self._builds = Builds(root)
         self._repository = f"{_REGISTRY}/{network}/{base.rpartition(':')[2]}"
         self.default_base = self._bases.default
@@ -143,6 +149,7 @@ class DockerImages(ImagePort):
                 log.begin("start the container")
                 await asyncio.to_thread(self._engine.connect, container.name, self._network)
                 await asyncio.to_thread(self._engine.start, container.name)
+            self._watch.begin()
 
         with disk.faults(self._root):
             await self._builds.begin(machine, is_ready, make)
@@ -151,6 +158,7 @@ class DockerImages(ImagePort):
         """See `ImagePort.snapshot`: docker pauses the machine while it stores the image."""
         container = self._machine(machine)
         await asyncio.to_thread(container.refuse_busy)
+        await asyncio.to_thread(self._watch.refuse_large, container.name)
         with disk.faults(self._root):
             signature = await self._signature(container)
             image = snapshot_of(machine, signature, container.folder / _BEGUN)
@@ -165,6 +173,7 @@ class DockerImages(ImagePort):
 
     async def serve_shell(self, machine: str, order: TunnelOrder) -> None:
         """See `ImagePort.serve_shell`."""
+        self._watch.begin()  # another process may have started the machine
         variables = MachineShell(self._gateway, order).variables()
         await asyncio.to_thread(self._machine(machine).serve_shell, variables)
 
@@ -180,7 +189,8 @@ class DockerImages(ImagePort):
             process = await asyncio.to_thread(self._engine.main_process, self._machine(image).name)
             if process is not None:
                 state = ImageState.READY if process else ImageState.FAILED
-                return Image(state=state, problem="" if process else _STOPPED)
+                problem = "" if process else self._watch.problem(self._machine(image).name)
+                return Image(state=state, problem="" if process else problem or _STOPPED)
             if self._details(image).exists() or (self._machine(image).folder / _BEGUN).exists():
                 # It was there once, for an earlier worker or in a docker that has lost it.
                 return Image(state=ImageState.ABSENT)
@@ -217,6 +227,7 @@ class DockerImages(ImagePort):
 
     async def close(self) -> None:
         """See `ImagePort.close`."""
+        await self._watch.close()
         await self._builds.close()
 
     @property
