@@ -316,7 +316,7 @@ class NatsQueues(QueuePort):
             try:
                 created = await self._streams.api(
                     f"CONSUMER.CREATE.{queue}.{consumer.name}",
-                    consumer_config(queue, consumer.name),
+                    consumer_config(queue, consumer.name, self._access.replicas),
                 )
                 await consumer.watch.follow(created)
             except BaseException as error:

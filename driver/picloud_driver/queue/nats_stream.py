@@ -39,8 +39,12 @@ def stream_config(queue: str, replicas: int = 1) -> dict[str, Any]:
     }
 
 
-def consumer_config(queue: str, name: str) -> dict[str, Any]:
-    """Return the request that makes a consumer."""
+def consumer_config(queue: str, name: str, replicas: int = 1) -> dict[str, Any]:
+    """Return the request that makes a consumer of a stream, which so many servers store.
+
+    A server that is alone keeps in memory what the consumer has delivered, which it would write to
+    the disk more often than messages: after its restart a new consumer is made anyway.
+    """
     return {
         "stream_name": queue,
         "action": "create",
@@ -54,6 +58,7 @@ def consumer_config(queue: str, name: str) -> dict[str, Any]:
             "deliver_policy": "all",
             "max_deliver": -1,
             "replay_policy": "instant",
+            "mem_storage": replicas == 1,
         },
     }
 
