@@ -1,13 +1,19 @@
 #!/bin/sh
 # Make the secrets of a new cluster: an authority, certificates, gossip keys, and a token of NATS.
 #
-#   packer/make-secrets.sh DIR
+#   packer/make-secrets.sh [--renew] DIR
 #
 # DIR/servers, DIR/api and DIR/clients have what each kind of machine reads. DIR/ca.key.pem signs new
-# certificates: keep it elsewhere. What exists stays, so to renew a certificate, remove it and repeat.
+# certificates: keep it elsewhere. What exists stays; with --renew, all certificates and their keys are
+# made again, by the same authority.
 set -eu
 umask 077
 
+renew=
+if [ "${1:-}" = --renew ]; then
+  renew=yes
+  shift
+fi
 dir=${1:?'name the directory of the secrets'}
 names=picloud-servers
 mkdir -p "$dir"
@@ -28,11 +34,11 @@ fi
 
 # Usage: certificate KIND NAMES PURPOSES
 certificate() {
-  if [ -e "$1/cert.pem" ]; then
+  if [ -e "$1/cert.pem" ] && [ -z "$renew" ]; then
     return
   fi
-  new_key "$1/key.pem"
-  openssl req -new -key "$1/key.pem" -subj "/CN=$1" -out "$1/request"
+  new_key "$1/key.part"
+  openssl req -new -key "$1/key.part" -subj "/CN=$1" -out "$1/request"
   cat > "$1/extensions" << END
 basicConstraints = critical, CA:FALSE
 keyUsage = critical, digitalSignature
@@ -43,6 +49,7 @@ authorityKeyIdentifier = keyid
 END
   openssl x509 -req -in "$1/request" -CA ca.pem -CAkey ca.key.pem -CAcreateserial -sha256 \
     -days 730 -extfile "$1/extensions" -out "$1/cert.part" 2> /dev/null
+  mv "$1/key.part" "$1/key.pem"
   mv "$1/cert.part" "$1/cert.pem"
   rm "$1/request" "$1/extensions"
 }

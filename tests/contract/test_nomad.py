@@ -99,6 +99,28 @@ async def test_slots_wait_for_a_machine(
     assert (await nomad_site.slot((await places(nomad, "pc-1"))[0])).is_running
 
 
+async def test_a_machine_is_drained_and_takes_slots_again(
+    nomad_server: running.Nomad, nomad_site: NomadSite, nomad: NomadScheduler
+) -> None:
+    """Its slots run on until the deadline; further ones wait until it is kept."""
+    (stays,) = await started(nomad, "pc-stays")
+    assert (await nomad_site.slot(stays)).is_running
+
+    with NomadAdministrator(NomadAccess(nomad_server.address)) as administrator:
+        (before,) = administrator.machines()
+        administrator.drain(before.id, 600.0)
+        await nomad.start(Burst("pc-waits", POOL, 1))
+        (drained,) = administrator.machines()
+        administrator.keep(before.id)
+        await eventually(lambda: administrator.machines()[0].slots == 2, "both have a place")
+        (kept,) = administrator.machines()
+
+    assert (before.id, before.eligible, before.slots) == (nomad_server.node_id, True, 1)
+    assert (drained.eligible, drained.slots) == (False, 1)
+    assert kept.eligible
+    assert (await nomad_site.slot(stays)).is_running
+
+
 async def test_nomad_says_why_slots_wait(nomad: NomadScheduler) -> None:
     """The pending reason of a pool whose slots have no place is what ran out on the machines."""
     assert await nomad.pending_reason(POOL) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ from tests.servers.run_nomad import COMMON_CONFIG
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+GOSSIP_KEY: Final = base64.b64encode(bytes(32)).decode()
 META: Final = {"picloud_core_types": "c1,c2", "picloud_slots": "2"}
 
 
@@ -55,6 +57,7 @@ def consul(default_policy: str = "deny") -> Iterator[str]:
             "ports": {"http": http, "server": rpc, "serf_lan": serf}
             | dict.fromkeys(("https", "dns", "grpc", "grpc_tls", "serf_wan"), -1),
             "acl": {"enabled": True, "default_policy": default_policy},
+            "encrypt": GOSSIP_KEY,
         }
         file = directory / "consul.json"
         file.write_text(json.dumps(config))
@@ -76,6 +79,7 @@ def nomad() -> Iterator[str]:
             "advertise": {kind: f"{HOST}:{port}" for kind, port in ports.items()},
             "client": {"meta": META},
             "acl": {"enabled": True},
+            "server": {"encrypt": GOSSIP_KEY},
         }
         file = directory / "nomad.json"
         file.write_text(json.dumps(config))

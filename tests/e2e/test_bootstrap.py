@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import pytest
 import requests
+from picloud_driver.consul.administrator import ConsulAdministrator
 from picloud_driver.nomad.administrator import NomadAdministrator
 from picloud_driver.nomad.bootstrap import POLICY
 from picloud_driver.s3.gateway import S3Gateway
-from picloud_driver.stack.addresses import nomad_of, s3_of
+from picloud_driver.stack.addresses import consul_of, nomad_of, s3_of
 from picloud_driver.stack.bootstrap.keys import KeyFile
 from picloud_driver.stack.bootstrap.servers import Bootstrap
 from picloud_driver.stack.faults import StackFault
-from picloud_driver.stack.servers import nomad, s3
+from picloud_driver.stack.servers import consul, nomad, s3
 
 from tests.e2e import bare_servers, processes
+from tests.e2e.bare_servers import GOSSIP_KEY
 from tests.e2e.command_line import PICLOUD
 from tests.e2e.user_home import CALL, UserHome
 
@@ -229,9 +231,52 @@ def test_tokens_of_servers_without_bootstrap_are_not_replaced(
     with pytest.raises(StackFault, match=r"vault lacks a token .*: run picloud admin bootstrap"):
         list(begun(bare, tmp_path).revoke_old_tokens())
     s3_only = {name: value for name, value in bare.items() if name.startswith(("PICLOUD", "AWS"))}
-    with pytest.raises(StackFault, match="No server with a token of the API is named"):
+    with pytest.raises(StackFault, match="is named: set CONSUL_HTTP_ADDR, VAULT_ADDR or"):
         list(begun(s3_only, tmp_path).new_tokens())
     assert needed(bare, cluster) == 0, "nothing was revoked"
+
+
+def test_gossip_keys_are_replaced_and_the_old_ones_end(
+    bare: dict[str, str], cluster: Path, tmp_path: Path
+) -> None:
+    """Both are accepted until the old one is revoked; files have the keys for new machines."""
+    user = UserHome(tmp_path, bare)
+    rotate = (PICLOUD, "admin", "rotate", "--gossip", "--keys", str(cluster))
+
+    refused = user.run(*rotate, "--revoke", status=1)
+    printed = user.run(*rotate)
+    keys = KeyFile(cluster).now
+    both = gossip_keys(bare, cluster)
+    list(begun(bare, cluster).new_gossip_keys())
+    revoked = user.run(*rotate, "--revoke")
+
+    now = KeyFile(cluster).now
+    new = {"consul": keys.consul_gossip, "nomad": keys.nomad_gossip}
+    assert "does not have the gossip key of this directory: run picloud admin rotate" in refused
+    assert printed.count("a new gossip key") == 2
+    assert both == {name: sorted([GOSSIP_KEY, key]) for name, key in new.items()}
+    assert revoked.splitlines() == ["consul   2 revoked", "nomad    2 revoked"]
+    assert gossip_keys(bare, cluster) == {
+        "consul": [now.consul_gossip],
+        "nomad": [now.nomad_gossip],
+    }
+    for name, key in new.items():
+        assert (cluster / f"{name}-gossip").read_text() == f"{key}\n"
+        assert key not in printed
+    assert user.run(*rotate, "--revoke").count("  0 revoked") == 2
+
+
+def gossip_keys(variables: dict[str, str], directory: Path) -> dict[str, list[str]]:
+    """Return the keys that servers accept."""
+    named = managed(variables, directory)
+    consul_server, nomad_server = consul_of(named), nomad_of(named)
+    assert consul_server
+    assert nomad_server
+    with (
+        ConsulAdministrator(consul.access(consul_server)) as on_consul,
+        NomadAdministrator(nomad.access(nomad_server)) as on_nomad,
+    ):
+        return {"consul": on_consul.gossip_keys(), "nomad": on_nomad.gossip_keys()}
 
 
 @pytest.mark.parametrize(

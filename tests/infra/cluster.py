@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shlex
+import socket
 import subprocess
 import threading
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.servers.process import binary
 from tests.servers.run_dockerd import program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from tests.servers.run_dockerd import Dockerd
 
@@ -38,6 +39,7 @@ SLOTS: Final = 2
 """How many slots each client has."""
 LATE_S: Final = 120.0
 _ETC: Final = "/etc/picloud"
+_OTHER_BRIDGE: Final = "picloud-split"
 _ENVIRONMENT: Final = f". {_ETC}/machine/environment"
 
 
@@ -80,6 +82,35 @@ class Cluster:
             for name in (*SERVERS, *self.api_machines, *CLIENTS):
                 error.add_note(f"{name}: {self.log(name)}")
             raise
+
+    def remove(self, name: str) -> None:
+        """Take a machine away for good, with its disk."""
+        self._daemon.docker("rm", "--force", name)
+
+    @contextlib.contextmanager
+    def split(self, names: Collection[str]) -> Iterator[None]:
+        """Cut the connections between some machines and all others until the block ends.
+
+        Nothing is refused: packets are lost, as when a switch fails. Machines on the same side
+        reach each other.
+        """
+        network = self._daemon.docker("network", "inspect", "--format={{.Id}}", "cluster").stdout
+        ports = [self._port(name) for name in names]
+        _ip("link", "add", _OTHER_BRIDGE, "type", "bridge")
+        try:
+            _ip("link", "set", _OTHER_BRIDGE, "up")
+            for port in ports:
+                _ip("link", "set", port, "master", _OTHER_BRIDGE)
+            yield
+        finally:
+            for port in ports:
+                _ip("link", "set", port, "master", f"br-{network[:12]}")
+            _ip("link", "delete", _OTHER_BRIDGE)
+
+    def _port(self, name: str) -> str:
+        """Return the network interface here that leads to a machine."""
+        done = self._daemon.docker("exec", name, "cat", "/sys/class/net/eth0/iflink")
+        return socket.if_indextoname(int(done.stdout))
 
     def end(self) -> None:
         """Remove all machines and their network."""
@@ -213,6 +244,38 @@ class Cluster:
         (self.secrets / "api" / "environment").write_text(f"{tokens}\n")
         return printed
 
+    def managed(self, script: str) -> str:
+        """Run a shell script on an API machine, as an administrator of Consul and Nomad."""
+        keys = json.loads(self.execute("api", "cat /root/picloud/keys.json"))
+        tokens = {
+            "CONSUL_HTTP_TOKEN": keys["consul_management"],
+            "NOMAD_TOKEN": keys["nomad_management"],
+        }
+        named = " ".join(f"{name}={value}" for name, value in tokens.items())
+        return self.execute("api", f"export {named}; {script}")
+
+    def leader(self, program: str) -> str:
+        """Return the server that leads the raft of Consul or Nomad; "" during an election."""
+        leading = [peer for peer in self._peers(program) if "leader" in peer]
+        return next(
+            (
+                name
+                for name, address in SERVERS.items()
+                for peer in leading
+                if any(word.startswith(f"{address}:") for word in peer)
+            ),
+            "",
+        )
+
+    def raft_voters(self, program: str) -> int:
+        """Return how many servers vote in the raft of Consul or Nomad; 0 during an election."""
+        return sum("true" in peer for peer in self._peers(program))
+
+    def _peers(self, program: str) -> list[list[str]]:
+        """Return what Consul or Nomad says of each server, as words."""
+        peers = self.managed(f"{program} operator raft list-peers || true")
+        return [row.split() for row in peers.splitlines()]
+
     def begin(self, source: str, name: str = "api") -> subprocess.Popen[str]:
         """Start a Python program on an API machine, which uses the API as a user would."""
         host = API_NAME if self._on_nomad else API
@@ -295,3 +358,7 @@ def cluster(daemon: Dockerd, folder: Path, *, on_nomad: bool = False) -> Iterato
 def at(name: str) -> str:
     """Return the shell command that chooses the Vault of one server."""
     return f"export VAULT_ADDR=https://{SERVERS[name]}:8200"
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run([program("ip"), *arguments], check=True, capture_output=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.infra import cluster as machines
 from tests.infra import node_image
 from tests.infra.terraform import Terraform
 from tests.servers.run_dockerd import dockerd
@@ -14,6 +15,7 @@ from tests.servers.run_dockerd import dockerd
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.infra.cluster import Cluster
     from tests.servers.run_dockerd import Dockerd
 
 
@@ -39,3 +41,10 @@ def image_daemon() -> Iterator[Dockerd]:
     with dockerd() as daemon:
         node_image.build(daemon)
         yield daemon
+
+
+@pytest.fixture(scope="session")
+def cluster(image_daemon: Dockerd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three servers, two clients and an API machine that have booted; each test leaves them so."""
+    with machines.cluster(image_daemon, tmp_path_factory.mktemp("cluster")) as made:
+        yield made

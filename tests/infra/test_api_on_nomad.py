@@ -76,27 +76,21 @@ def cluster(image_daemon: Dockerd, tmp_path_factory: pytest.TempPathFactory) -> 
         yield made
 
 
-def nomad(cluster: Cluster, command: str) -> str:
-    """Run a command of Nomad as an administrator."""
-    keys = json.loads(cluster.execute("api", "cat /root/picloud/keys.json"))
-    return cluster.execute("api", f"export NOMAD_TOKEN={keys['nomad_management']}; nomad {command}")
-
-
 def run_job(cluster: Cluster, *command: str, healthy_s: int = 60, revision: str = "") -> int:
     """Run the jobspec; return the version of the job."""
     words = shlex.join(("--", *command)) if command else ""
     file = "/root/api.nomad.hcl"
     cluster.execute("api", f"picloud admin jobspec --healthy {healthy_s} {words} > {file}")
-    nomad(cluster, f"job validate {file}")
-    nomad(cluster, f"job run -detach -var revision={revision} {file}")
-    return int(json.loads(nomad(cluster, "job inspect picloud-api"))["Job"]["Version"])
+    cluster.managed(f"nomad job validate {file}")
+    cluster.managed(f"nomad job run -detach -var revision={revision} {file}")
+    return int(json.loads(cluster.managed("nomad job inspect picloud-api"))["Job"]["Version"])
 
 
 def await_end(cluster: Cluster, version: int, status: str) -> None:
     """Wait until the deployment of a version of the job has ended in a status."""
 
     def has_ended() -> bool:
-        found = json.loads(nomad(cluster, "job deployments -json picloud-api"))
+        found = json.loads(cluster.managed("nomad job deployments -json picloud-api"))
         return status in [each["Status"] for each in found if each["JobVersion"] == version]
 
     until(has_ended, f"the deployment of version {version} is {status}", LATE_S)
@@ -133,8 +127,8 @@ def test_slots_use_the_name_of_all_api_machines(cluster: Cluster) -> None:
     """So they outlive the machine of the API that has started them."""
     assert cluster.python("import cloud; print(cloud.result(cloud.call(pow, 2, 9)))") == "512"
 
-    burst, *_ = json.loads(nomad(cluster, "operator api '/v1/jobs?prefix=pc-'"))
-    job = json.loads(nomad(cluster, f"job inspect {burst['ID']}"))["Job"]
+    burst, *_ = json.loads(cluster.managed("nomad operator api '/v1/jobs?prefix=pc-'"))
+    job = json.loads(cluster.managed(f"nomad job inspect {burst['ID']}"))["Job"]
     assert f"http://{API_NAME}:8787" in job["TaskGroups"][0]["Tasks"][0]["Config"]["args"]
 
 
@@ -162,7 +156,7 @@ def test_a_version_that_does_not_start_is_taken_back(cluster: Cluster) -> None:
     await_end(cluster, version, "failed")
 
     def is_back() -> bool:
-        job = json.loads(nomad(cluster, "job inspect picloud-api"))["Job"]
+        job = json.loads(cluster.managed("nomad job inspect picloud-api"))["Job"]
         return "/opt/picloud/none" not in json.dumps(job)
 
     until(is_back, "the last version is the job's", LATE_S)

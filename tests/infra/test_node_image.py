@@ -15,11 +15,9 @@ from tests.polling import until
 from tests.servers import build
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.infra.cluster import Cluster
-    from tests.servers.run_dockerd import Dockerd
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -76,42 +74,6 @@ queue = cloud.queue.get("numbers")
 queue.push([1, 2])
 print(queue.pop())
 """
-PASSED: Final = """
-import cloud, time
-
-queue = cloud.queue.get("passed")
-end = time.monotonic() + 40
-pushed, found = 0, []
-while time.monotonic() < end or len(found) < pushed:
-    if time.monotonic() < end:
-        queue.push([pushed])
-        pushed += 1
-    found += queue.pop(timeout=1)
-    if pushed == 3:
-        print("running", flush=True)
-assert sorted(found) == list(range(pushed)), (pushed, found)
-print("all", flush=True)
-"""
-"""Messages that are pushed and popped, one after the other, for a while."""
-LONG: Final = """
-import cloud, time
-
-def square(number):
-    time.sleep(0.2)
-    return number * number
-
-jids = cloud.map(square, range(60))
-cloud.result(jids[0], timeout=90)
-print("running", flush=True)
-print(sum(cloud.result(jids, timeout=100)), flush=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def cluster(image_daemon: Dockerd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Three servers, two clients and an API machine that have booted."""
-    with machines.cluster(image_daemon, tmp_path_factory.mktemp("cluster")) as made:
-        yield made
 
 
 def test_both_sources_are_valid(tmp_path: Path) -> None:
@@ -170,21 +132,3 @@ def test_the_tokens_of_the_api_allow_nothing_else(cluster: Cluster, command: str
     refused = "grep -qiE 'permission denied|code: 403' /tmp/refused || { cat /tmp/refused; false; }"
 
     cluster.execute("api", f". {own}; ! {command} > /tmp/refused 2>&1 && {{ {refused}; }}")
-
-
-def test_a_map_outlives_the_loss_of_a_server(cluster: Cluster) -> None:
-    """The first server, which clients try first, is killed under a map; then it joins again.
-
-    Messages of a queue are pushed and popped all the time, and none is lost.
-    """
-    passing, running = cluster.begin(PASSED), cluster.begin(LONG)
-    for each in (passing, running):
-        assert cluster.first_line(each) == "running"
-
-    cluster.kill("server1")
-
-    assert cluster.result(passing) == "all"
-    assert cluster.result(running) == str(sum(number * number for number in range(60)))
-    assert cluster.python("import cloud; print(cloud.result(cloud.call(pow, 2, 9)))") == "512"
-    cluster.restart("server1")
-    cluster.unseal("server1")

@@ -146,25 +146,32 @@ def rotate(
         Path,
         typer.Option(metavar="DIR", help="Directory of the cluster's keys.", file_okay=False),
     ],
+    gossip: Annotated[
+        bool, typer.Option("--gossip", help="Replace the gossip keys of Consul and Nomad instead.")
+    ] = False,
     revoke: Annotated[
-        bool, typer.Option("--revoke", help="End the tokens that were replaced; make none.")
+        bool, typer.Option("--revoke", help="End what was replaced before; make nothing new.")
     ] = False,
 ) -> None:
-    """Replace the API's tokens in Consul, Vault and Nomad.
+    """Replace the API's tokens in Consul, Vault and Nomad, or keys of gossip.
 
     The servers are named as for `picloud admin bootstrap`, which has made the present tokens. The
     old ones stay valid, so nothing is interrupted: start every API again with the new file of
     variables, then end the old ones with --revoke. Both can be repeated.
 
+    With --gossip, all servers encrypt what they tell each other with new keys, at once and without
+    a restart. Give the keys to machines that start from then on, then end the old ones.
+
     \b
     Examples:
       $ picloud admin rotate --keys /root/picloud
       $ picloud admin rotate --keys /root/picloud --revoke
+      $ picloud admin rotate --keys /root/picloud --gossip
     """  # noqa: D301 - \b keeps the lines apart
     refuse_windows()
     from picloud.stack.bootstrap import rotate as run  # noqa: PLC0415 - as in bootstrap
 
-    run(keys.absolute(), revoke=revoke)
+    run(keys.absolute(), gossip=gossip, revoke=revoke)
 
 
 @app.command()

@@ -59,11 +59,12 @@ def run(directory: Path, *, plan: bool, adopt: bool) -> None:
         output.hint("`picloud up` starts the servers that the environment does not name.")
 
 
-def rotate(directory: Path, *, revoke: bool) -> None:
-    """Replace the API's tokens in the servers that the environment names.
+def rotate(directory: Path, *, gossip: bool, revoke: bool) -> None:
+    """Replace tokens of the API, or gossip keys, in the servers that the environment names.
 
     Args:
         directory: Holds the keys of the cluster.
+        gossip: Whether the keys of gossip are replaced.
         revoke: Whether to end those that were replaced before; no others are made then.
 
     Raises:
@@ -79,17 +80,27 @@ def rotate(directory: Path, *, revoke: bool) -> None:
             f"{path} does not exist: name the directory that picloud admin bootstrap has written."
         )
     with stack_errors(), records.exclusive(directory):
-        bootstrap = Bootstrap(environment(), KeyFile(directory), adopt=False)
+        keys = KeyFile(directory)
+        bootstrap = Bootstrap(environment(), keys, adopt=False)
         if revoke:
-            for name, count in bootstrap.revoke_old_tokens():
+            old = bootstrap.remove_old_gossip_keys if gossip else bootstrap.revoke_old_tokens
+            for name, count in old():
                 output.text(f"{name:<7}  {count} revoked")
             return
-        for name in bootstrap.new_tokens():
-            output.text(f"{name:<7}  a new token of the API")
-        file = bootstrap.write_environment()
-    output.text(f"The API's variables are in {file}; its old tokens are still valid.")
-    output.text("Start every API again with these variables, then end the old tokens with:")
-    output.text(f"  picloud admin rotate --keys {shlex.quote(str(directory))} --revoke")
+        if gossip:
+            for name in bootstrap.new_gossip_keys():
+                output.text(f"{name:<7}  a new gossip key")
+            files = " and ".join(map(str, keys.write_gossip_keys()))
+            output.text(f"The keys are in {files}; the old ones are still accepted.")
+            output.text("Store them where new machines read theirs, then end the old ones with:")
+        else:
+            for name in bootstrap.new_tokens():
+                output.text(f"{name:<7}  a new token of the API")
+            file = bootstrap.write_environment()
+            output.text(f"The API's variables are in {file}; its old tokens are still valid.")
+            output.text("Start every API again with these variables, then end the old tokens with:")
+    also = " --gossip" if gossip else ""
+    output.text(f"  picloud admin rotate{also} --keys {shlex.quote(str(directory))} --revoke")
 
 
 def _show(name: str, address: str) -> None:

@@ -1,4 +1,4 @@
-"""What an administrator does in Consul: policies and tokens."""
+"""What an administrator does in Consul: policies, tokens and gossip keys."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _FORBIDDEN: Final = 403
 _DISABLED: Final = "ACL support disabled"
 _IN_USE: Final = "SecretID is already in use"
 _NO_LONGER: Final = "no longer allowed"
+_KEYRING: Final = "/v1/operator/keyring"
 
 
 class ConsulPolicy(msgspec.Struct, frozen=True, rename="pascal"):
@@ -26,6 +27,12 @@ class ConsulPolicy(msgspec.Struct, frozen=True, rename="pascal"):
     id: str = msgspec.field(name="ID")
     rules: str = ""
     description: str = ""
+
+
+class _Keyring(msgspec.Struct, frozen=True, rename="pascal"):
+    """What the agents of one gossip pool accept."""
+
+    keys: dict[str, int] | None = None
 
 
 class _Token(msgspec.Struct, frozen=True, rename="pascal"):
@@ -149,3 +156,29 @@ class ConsulAdministrator(contextlib.AbstractContextManager["ConsulAdministrator
         for each in others:
             self._gateway.request("DELETE", f"/v1/acl/token/{each.accessor_id}")
         return len(others)
+
+    def gossip_keys(self) -> list[str]:
+        """Return the gossip keys that agents accept.
+
+        Raises:
+            Unavailable: When an agent does not answer, or gossip is not encrypted.
+        """
+        _, text = self._gateway.request("GET", _KEYRING)
+        pools = msgspec.json.decode(text, type=list[_Keyring])
+        return sorted({key for pool in pools for key in pool.keys or ()})
+
+    def use_gossip_key(self, key: str) -> None:
+        """Let all agents encrypt gossip with a key; they accept those they had before, too.
+
+        Args:
+            key: 32 bytes in base64.
+
+        Raises:
+            Unavailable: When an agent does not answer; the call may be repeated.
+        """
+        for method in ("POST", "PUT"):
+            self._gateway.request(method, _KEYRING, {"Key": key})
+
+    def remove_gossip_key(self, key: str) -> None:
+        """Let no agent accept a gossip key; Consul refuses this for the one in use."""
+        self._gateway.request("DELETE", _KEYRING, {"Key": key})

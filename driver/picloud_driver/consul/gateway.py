@@ -239,7 +239,7 @@ class ConsulGateway:
         """Send a request of an administrator; return the status and the text of the answer.
 
         Args:
-            method: "GET", "PUT" or "DELETE", which has no body.
+            method: "GET", which has no body, "PUT", "POST" or "DELETE".
             path: The path with its version.
             body: What is sent as JSON.
             passes: An error whose text contains this is none.
@@ -248,6 +248,7 @@ class ConsulGateway:
             token: What to send in place of the gateway's own token.
         """
         http, headers = self._client.http, self._client.prepare_headers(token or None)
+        data = None if body is None else _ENCODER.encode(body)
         # Not `client.acl`: it encodes the rules of a policy twice.
         with self._explained():
             answer: Response
@@ -255,10 +256,11 @@ class ConsulGateway:
                 case "GET":
                     answer = http.get(_whole, path, headers=headers)
                 case "DELETE":
-                    answer = http.delete(_whole, path, headers=headers)
+                    answer = http.delete(_whole, path, headers=headers, data=data)
+                case "POST":
+                    answer = http.post(_whole, path, headers=headers, data=data)
                 case _:
-                    data = _ENCODER.encode(body)
-                    answer = http.put(_whole, path, data=data, headers=headers)
+                    answer = http.put(_whole, path, headers=headers, data=data)
         text = answer.body if isinstance(answer.body, str) else answer.body.decode()
         accepted = answer.code == _OK or refusable or bool(passes and passes in text)
         # Versions of Consul differ in how they say that nothing is there.

@@ -74,9 +74,10 @@ class ConsulTransport(HTTPClient):  # type: ignore[misc] # py-consul is not type
         path: str,
         params: Sequence[tuple[str, Any]] | None = None,
         headers: Mapping[str, str] | None = None,
+        data: str | bytes | None = None,
     ) -> Any:
         """Send a DELETE."""
-        return callback(self._send("DELETE", self.uri(path, params), None, headers))
+        return callback(self._send("DELETE", self.uri(path, params), data, headers))
 
     def close(self) -> None:
         """Close the connections; one in use closes when its response has arrived."""

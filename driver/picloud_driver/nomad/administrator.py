@@ -1,8 +1,9 @@
-"""What an administrator does in Nomad: policies and tokens."""
+"""What an administrator does in Nomad: policies, tokens, gossip keys, and drained machines."""
 
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from picloud_driver.nomad.client import NomadAccess
 
 _DISABLED: Final = "ACL support disabled"
+_RUNNING: Final = 'ClientStatus == "pending" or ClientStatus == "running"'
 
 
 class NomadPolicy(msgspec.Struct, frozen=True, rename="pascal"):
@@ -38,6 +40,30 @@ class NomadToken(msgspec.Struct, frozen=True, rename="pascal"):
 
     def __repr__(self) -> str:
         return f"NomadToken({self.accessor_id!r})"
+
+
+class ClientMachine(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine that Nomad reaches; it takes slots if it is `eligible`, and has some now."""
+
+    id: str
+    address: str
+    eligible: bool
+    slots: int
+
+
+class _Client(msgspec.Struct, frozen=True, rename="pascal"):
+    id: str = msgspec.field(name="ID")
+    address: str
+    status: str
+    scheduling_eligibility: str
+
+
+class _Placed(msgspec.Struct, frozen=True, rename="pascal"):
+    node_id: str = msgspec.field(name="NodeID")
+
+
+class _Keyring(msgspec.Struct, frozen=True, rename="pascal"):
+    keys: dict[str, int] | None = None
 
 
 class _Member(msgspec.Struct, frozen=True, rename="pascal"):
@@ -63,6 +89,9 @@ class NomadAdministrator(contextlib.AbstractContextManager["NomadAdministrator"]
         self._acl = self._client.endpoint(api.Acl)
         self._agent = self._client.endpoint(api.Agent)
         self._jobs = self._client.endpoint(api.Jobs)
+        self._nodes = self._client.endpoint(api.Nodes)
+        self._node = self._client.endpoint(api.Node)
+        self._allocations = self._client.endpoint(api.Allocations)
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
@@ -147,6 +176,73 @@ class NomadAdministrator(contextlib.AbstractContextManager["NomadAdministrator"]
             for each in others:
                 self._client.send(self._acl, "token", each.accessor_id, method="delete")
         return len(others)
+
+    def machines(self) -> list[ClientMachine]:
+        """Return every machine that is ready, with the number of its slots."""
+        params = {"filter": _RUNNING, "namespace": "*", "task_states": "false"}
+        with self._explained():
+            clients = self._client.ask(self._nodes, answer=list[_Client])
+            placed = self._client.ask(self._allocations, answer=list[_Placed], params=params)
+        slots = Counter(each.node_id for each in placed)
+        return [
+            ClientMachine(
+                id=each.id,
+                address=each.address,
+                eligible=each.scheduling_eligibility == "eligible",
+                slots=slots[each.id],
+            )
+            for each in clients
+            if each.status == "ready"
+        ]
+
+    def drain(self, machine: str, deadline_s: float) -> None:
+        """Give a machine no further slots; those that it has end by then.
+
+        Args:
+            machine: Its id.
+            deadline_s: After how long slots that still run are stopped.
+        """
+        spec = {"Deadline": int(deadline_s * 1e9), "IgnoreSystemJobs": True}
+        self._change_drain(machine, {"DrainSpec": spec})
+
+    def keep(self, machine: str) -> None:
+        """Give a machine slots again, which was drained."""
+        self._change_drain(machine, {"DrainSpec": None, "MarkEligible": True})
+
+    def _change_drain(self, machine: str, body: Any) -> None:
+        with self._explained(), self._client.explained():
+            self._client.send(self._node, machine, "drain", method="put", json=body)
+
+    def gossip_keys(self) -> list[str]:
+        """Return the gossip keys that servers accept.
+
+        Raises:
+            Unavailable: When a server does not answer, or gossip is not encrypted.
+        """
+        with self._explained():
+            found = self._client.ask(self._agent, "keyring", "list", answer=_Keyring)
+        return sorted(found.keys or ())
+
+    def use_gossip_key(self, key: str) -> None:
+        """Let all servers encrypt gossip with a key; they accept those they had before, too.
+
+        Args:
+            key: 32 bytes in base64.
+
+        Raises:
+            Unavailable: When a server does not answer; the call may be repeated.
+        """
+        for operation in ("install", "use"):
+            self._change_keyring(operation, key)
+
+    def remove_gossip_key(self, key: str) -> None:
+        """Let no server accept a gossip key; Nomad refuses this for the one in use."""
+        self._change_keyring("remove", key)
+
+    def _change_keyring(self, operation: str, key: str) -> None:
+        path, body = ("keyring", operation), {"Key": key}
+        with self._explained(), self._client.explained():
+            self._client.send(self._agent, *path, method="put", json=body)
 
     def _send(self, *path: str, body: Any) -> None:
         with self._client.explained():

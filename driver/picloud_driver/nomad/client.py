@@ -133,7 +133,7 @@ class NomadClient:
             answer_s: Longest time without a byte of the answer, in addition.
             stream: Whether the answer is read as it arrives.
         """
-        query: dict[str, str | int] = {**(params or {}), "namespace": self._namespace}
+        query: dict[str, str | int] = {"namespace": self._namespace, **(params or {})}
         if index:
             query |= {"index": index, "wait": f"{max(1, round(wait_s * 1000))}ms"}
         response: requests.Response = endpoint.request(

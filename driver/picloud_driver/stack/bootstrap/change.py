@@ -25,8 +25,8 @@ class Change(msgspec.Struct, frozen=True):
     make: Callable[[], object]
 
 
-class TokenChange(msgspec.Struct, frozen=True):
-    """How the API's token of a server is replaced.
+class Replacement(msgspec.Struct, frozen=True):
+    """How a token or key of a server is replaced.
 
     `make` makes another one, and stores it; `revoke` ends all others, and returns how many.
     """

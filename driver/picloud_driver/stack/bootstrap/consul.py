@@ -13,11 +13,12 @@ from picloud_driver.policies import policy
 from picloud_driver.stack.bootstrap.change import (
     Change,
     Found,
-    TokenChange,
+    Replacement,
     access_steps,
     require_own,
     require_version,
 )
+from picloud_driver.stack.bootstrap.gossip import new_gossip_key, remove_others
 from picloud_driver.stack.faults import StackFault
 from picloud_driver.stack.servers.consul import Consul, access
 
@@ -82,7 +83,7 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
     return steps.missing(has_policy=bool(has_policy), has_token=bool(has_token))
 
 
-def tokens(server: VendorServer, keys: KeyFile) -> TokenChange:
+def tokens(server: VendorServer, keys: KeyFile) -> Replacement:
     """Return how the API's token in Consul is replaced."""
     token = server.token or keys.now.consul_management
     managed = access(msgspec.structs.replace(server, token=token))
@@ -97,7 +98,25 @@ def tokens(server: VendorServer, keys: KeyFile) -> TokenChange:
         with ConsulAdministrator(managed) as consul:
             return consul.revoke_tokens(POLICY, keys.now.consul)
 
-    return TokenChange(make, revoke)
+    return Replacement(make, revoke)
+
+
+def gossip(server: VendorServer, keys: KeyFile) -> Replacement:
+    """Return how the key of Consul's gossip is replaced."""
+    token = server.token or keys.now.consul_management
+    managed = access(msgspec.structs.replace(server, token=token))
+
+    def make() -> None:
+        # It is stored first: a key that is in use and not known could not be given to a machine.
+        keys.store(consul_gossip=new_gossip_key())
+        with ConsulAdministrator(managed) as consul:
+            consul.use_gossip_key(keys.now.consul_gossip)
+
+    def revoke() -> int:
+        with ConsulAdministrator(managed) as consul:
+            return remove_others(consul, keys.now.consul_gossip, f"Consul at {server.address}")
+
+    return Replacement(make, revoke)
 
 
 def _require_closed(server: VendorServer, where: str) -> None:

@@ -22,7 +22,8 @@ ENVIRONMENT: Final = "environment"
 class ClusterKeys(msgspec.Struct, frozen=True, kw_only=True):
     """The id of a cluster, the first management tokens that bootstrap has made, and the API's own.
 
-    A token is "" if there is none; tokens are in no `repr`.
+    Besides there are the gossip keys that have replaced those of the servers' configuration. A
+    token or key is "" if there is none; none is in a `repr`.
     """
 
     cluster: str
@@ -31,6 +32,8 @@ class ClusterKeys(msgspec.Struct, frozen=True, kw_only=True):
     consul: str = ""
     nomad: str = ""
     vault: str = ""
+    consul_gossip: str = ""
+    nomad_gossip: str = ""
 
     def __repr__(self) -> str:
         return f"ClusterKeys({self.cluster!r})"
@@ -69,8 +72,23 @@ class KeyFile:
         Raises:
             StackFault: When it cannot be written.
         """
-        file = self.path.with_name(ENVIRONMENT)
+        return self._write(ENVIRONMENT, lines)
+
+    def write_gossip_keys(self) -> list[Path]:
+        """Write each gossip key to a file, named as machines of the node image name it.
+
+        Returns:
+            The files.
+
+        Raises:
+            StackFault: When one cannot be written.
+        """
+        found = {"consul-gossip": self.now.consul_gossip, "nomad-gossip": self.now.nomad_gossip}
+        return [self._write(name, f"{key}\n") for name, key in found.items() if key]
+
+    def _write(self, name: str, text: str) -> Path:
+        file = self.path.with_name(name)
         with records.disk_faults(file):
             disk.private_directory(file.parent)
-            disk.replace(file, lines.encode(), sync=True)
+            disk.replace(file, text.encode(), sync=True)
         return file

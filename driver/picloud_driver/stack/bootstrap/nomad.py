@@ -13,11 +13,12 @@ from picloud_driver.nomad.bootstrap import POLICY, rules
 from picloud_driver.stack.bootstrap.change import (
     Change,
     Found,
-    TokenChange,
+    Replacement,
     access_steps,
     require_own,
     require_version,
 )
+from picloud_driver.stack.bootstrap.gossip import new_gossip_key, remove_others
 from picloud_driver.stack.servers.nomad import Nomad, access
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
     return steps.missing(has_policy=bool(has_policy), has_token=bool(has_token))
 
 
-def tokens(server: VendorServer, keys: KeyFile) -> TokenChange:
+def tokens(server: VendorServer, keys: KeyFile) -> Replacement:
     """Return how the API's token in Nomad is replaced."""
     token = server.token or keys.now.nomad_management
     managed = access(msgspec.structs.replace(server, token=token))
@@ -81,4 +82,22 @@ def tokens(server: VendorServer, keys: KeyFile) -> TokenChange:
         with NomadAdministrator(managed) as nomad:
             return nomad.revoke_tokens(POLICY, keys.now.nomad)
 
-    return TokenChange(make, revoke)
+    return Replacement(make, revoke)
+
+
+def gossip(server: VendorServer, keys: KeyFile) -> Replacement:
+    """Return how the key of Nomad's gossip is replaced."""
+    token = server.token or keys.now.nomad_management
+    managed = access(msgspec.structs.replace(server, token=token))
+
+    def make() -> None:
+        # It is stored first: a key that is in use and not known could not be given to a machine.
+        keys.store(nomad_gossip=new_gossip_key())
+        with NomadAdministrator(managed) as nomad:
+            nomad.use_gossip_key(keys.now.nomad_gossip)
+
+    def revoke() -> int:
+        with NomadAdministrator(managed) as nomad:
+            return remove_others(nomad, keys.now.nomad_gossip, f"Nomad at {server.address}")
+
+    return Replacement(make, revoke)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from picloud_driver.stack.bootstrap.change import Change, TokenChange
+    from picloud_driver.stack.bootstrap.change import Change, Replacement
     from picloud_driver.stack.bootstrap.keys import KeyFile
 
 _READERS: Final = {
@@ -33,12 +33,22 @@ _READERS: Final = {
     "nomad": nomad_of,
     "nats": nats_of,
 }
-_TOKENS: Final[dict[str, Callable[..., TokenChange]]] = {
+_ADDRESSES: Final = {
+    "consul": "CONSUL_HTTP_ADDR",
+    "vault": "VAULT_ADDR",
+    "nomad": "NOMAD_ADDR",
+}
+_TOKENS: Final[dict[str, Callable[..., Replacement]]] = {
     "consul": consul.tokens,
     "vault": vault.tokens,
     "nomad": nomad.tokens,
 }
 """The servers in which the API has a token that bootstrap has made."""
+_GOSSIP: Final[dict[str, Callable[..., Replacement]]] = {
+    "consul": consul.gossip,
+    "nomad": nomad.gossip,
+}
+"""The servers whose gossip is encrypted."""
 _CHANGES: Final[dict[str, Callable[..., list[Change]]]] = {
     "consul": consul.changes,
     "vault": vault.changes,
@@ -112,12 +122,7 @@ class Bootstrap:
         Raises:
             StackFault: When a server lacks what bootstrap makes, or cannot be used.
         """
-        for name, change in self._token_changes().items():
-            try:
-                change.make()
-            except PiCloudError as error:
-                raise StackFault(error.message) from error
-            yield name
+        return self._make(_TOKENS)
 
     def revoke_old_tokens(self) -> Iterator[tuple[str, int]]:
         """End all tokens of the API but the newest; yield servers, and how many each had.
@@ -125,26 +130,59 @@ class Bootstrap:
         Raises:
             StackFault: When a server does not know the newest token, or cannot be used.
         """
-        for name, change in self._token_changes().items():
+        return self._revoke(_TOKENS)
+
+    def new_gossip_keys(self) -> Iterator[str]:
+        """Let servers encrypt their gossip with other keys; yield the name of each that does.
+
+        Those that they replace are accepted until `remove_old_gossip_keys`.
+
+        Raises:
+            StackFault: When a server lacks what bootstrap makes, does not encrypt its gossip, or
+                has a member that does not answer.
+        """
+        return self._make(_GOSSIP)
+
+    def remove_old_gossip_keys(self) -> Iterator[tuple[str, int]]:
+        """End all gossip keys but the newest; yield servers, and how many each had.
+
+        Raises:
+            StackFault: When a server does not have the newest key, or cannot be used.
+        """
+        return self._revoke(_GOSSIP)
+
+    def _make(self, kinds: Mapping[str, Callable[..., Replacement]]) -> Iterator[str]:
+        for name, change in self._replacements(kinds).items():
+            try:
+                change.make()
+            except PiCloudError as error:
+                raise StackFault(error.message) from error
+            yield name
+
+    def _revoke(self, kinds: Mapping[str, Callable[..., Replacement]]) -> Iterator[tuple[str, int]]:
+        for name, change in self._replacements(kinds).items():
             try:
                 yield name, change.revoke()
             except PiCloudError as error:
                 raise StackFault(error.message) from error
 
-    def _token_changes(self) -> dict[str, TokenChange]:
-        """Return how tokens are replaced, if all servers have what they need."""
+    def _replacements(
+        self, kinds: Mapping[str, Callable[..., Replacement]]
+    ) -> dict[str, Replacement]:
+        """Return how tokens or keys are replaced, if all servers have what they need."""
         found = {}
-        for name, tokens in _TOKENS.items():
+        for name, replacement in kinds.items():
             if name in self.servers:
                 if lacking := self.plan(name):
                     raise StackFault(
                         f"{name} lacks {lacking[0].text}: run picloud admin bootstrap first."
                     )
-                found[name] = tokens(self.servers[name], self._keys)
+                found[name] = replacement(self.servers[name], self._keys)
         if not found:
+            *others, last = (_ADDRESSES[name] for name in kinds)
             raise StackFault(
-                "No server with a token of the API is named: set CONSUL_HTTP_ADDR, VAULT_ADDR or "
-                "NOMAD_ADDR."
+                "No server of those whose keys are replaced is named: set "
+                f"{', '.join(others)} or {last}."
             )
         return found
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from picloud_driver.stack.bootstrap.change import (
     Change,
     Found,
-    TokenChange,
+    Replacement,
     require_own,
     require_version,
 )
@@ -41,7 +41,7 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
         return [*_engines(server, keys, vault), *_access(server, keys, vault)]
 
 
-def tokens(server: VendorServer, keys: KeyFile) -> TokenChange:
+def tokens(server: VendorServer, keys: KeyFile) -> Replacement:
     """Return how the API's token in Vault is replaced."""
     name = policy_name(access(server).mount)
 
@@ -53,7 +53,7 @@ def tokens(server: VendorServer, keys: KeyFile) -> TokenChange:
         with VaultAdministrator(access(server)) as vault:
             return vault.revoke_tokens(name, keys.now.vault)
 
-    return TokenChange(make, revoke)
+    return Replacement(make, revoke)
 
 
 def _engines(server: VendorServer, keys: KeyFile, vault: VaultAdministrator) -> Iterator[Change]:
