@@ -7,11 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import falcon
-import msgspec
 from picloud_model import wire
 from picloud_model.errors import EndpointNotFound, InvokedJobFailed, JobNotFound, PathNotFound
 from picloud_model.wire.body import is_short_label
-from picloud_model.wire.rest import InvokeRequest, OriginalCall, OriginalEndpoint
+from picloud_model.wire.rest import InvokeRequest, OriginalEndpoint
 
 from picloud_api import errors
 from picloud_api.resources.application import is_key, read_request, write_response
@@ -32,6 +31,7 @@ from picloud_api.resources.cross_origin import (
 )
 from picloud_api.resources.endpoint_arguments import read_call
 from picloud_api.resources.endpoint_document import endpoint_document
+from picloud_api.resources.endpoint_result import write_result
 from picloud_api.resources.hang_up import (
     HungUpError,
     Waited,
@@ -40,7 +40,6 @@ from picloud_api.resources.hang_up import (
     unless_hung_up,
 )
 from picloud_api.usecases.rest.call_address import Call
-from picloud_api.usecases.rest.call_result import CallResult
 from picloud_api.usecases.rest.rest import call_id, endpoint_info, not_published
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from picloud_api.usecases.rest.application import AppResponse
-    from picloud_api.usecases.rest.call_result import LargeCallResult
+    from picloud_api.usecases.rest.call_result import CallResult, LargeCallResult
     from picloud_api.usecases.rest.rest import FoundEndpoint
     from picloud_api.usecases.use_cases import UseCases
 
@@ -194,7 +193,7 @@ class EndpointCallResource:
         )
         call = Call(invoked.first, invoked.version)
         response.set_header("Location", self._endpoints.addresses.of(account, label, call))
-        await self._reply(request, response, caller, call)
+        await self._reply(request, response, caller, call, endpoint)
 
     async def on_put_one(
         self,
@@ -312,7 +311,12 @@ class EndpointCallResource:
     on_post_openapi = on_put_openapi = on_put_one
 
     async def _reply(
-        self, request: Request, response: Response, caller: _Caller, call: Call
+        self,
+        request: Request,
+        response: Response,
+        caller: _Caller,
+        call: Call,
+        found: FoundEndpoint | None = None,
     ) -> None:
         """Reply with the result of a job, or with its jid if it has not ended in time.
 
@@ -324,13 +328,13 @@ class EndpointCallResource:
         result: CallResult | LargeCallResult | None = None
         if waits:
             endpoint = caller.account, caller.label
-            waited = self._endpoints.result(*endpoint, call, hold, wait_s)
+            waited = self._endpoints.result(*endpoint, call, hold, wait_s, found=found)
             try:
                 result = await self._waited(request, caller, call.jid, waited)
             except InvokedJobFailed as error:
                 raise _shown(error, caller, call.jid) from None
         await reauthenticate(request)
-        _write(response, call.jid, result)
+        write_result(response, call.jid, result)
 
     async def _waited(
         self,
@@ -375,25 +379,3 @@ def _version(text: str) -> int:
     if not _VERSION.fullmatch(text):
         raise EndpointNotFound(f"{text!r:.80} is not a valid version.", field="version")
     return int(text)
-
-
-def _write(response: Response, jid: int, result: CallResult | LargeCallResult | None) -> None:
-    if result is None or (isinstance(result, CallResult) and result.is_value):
-        answer = OriginalCall(jid=jid)
-        if result is None:
-            response.status = 202
-        else:
-            answer = OriginalCall(jid=jid, result=msgspec.Raw(result.data))
-        response.content_type = wire.JSON
-        response.data = wire.encode(answer, wire.JSON)
-        return
-    response.content_type = result.content_type
-    # What an endpoint returns must not become a page of this server's own.
-    response.set_header("Content-Security-Policy", "sandbox")
-    response.set_header("X-Content-Type-Options", "nosniff")
-    if isinstance(result, CallResult):
-        response.data = result.data
-    elif result.size is None:
-        response.stream = result.pieces
-    else:
-        response.set_stream(result.pieces, result.size)

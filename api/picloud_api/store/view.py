@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from picloud_driver.state import Conflict, Put
@@ -81,6 +82,7 @@ class View:
         self._of_batch: dict[BatchId, set[str]] = {}
         """Keys of pages and packs by batch: a search among 100,000 cells takes milliseconds."""
         self._changes = 0
+        self._rereads: dict[str, asyncio.Task[Any]] = {}
 
     async def cell(self, key: str) -> Cell | None:
         """Return the entry under a key; it is read if it is not cached."""
@@ -121,8 +123,29 @@ class View:
     async def fresh(self, key: str) -> Any:
         """Return the value under a key, read again if another process may have written it."""
         if self._may_be_old(key):
-            await self.reload([key])
+            await self._reread(key)
         return await self.get(key)
+
+    async def _reread(self, key: str) -> None:
+        """Read a key again. Tasks that need that while it is being read share the next read.
+
+        A read that began before may return what another process has replaced since.
+        """
+        earlier = self._rereads.get(key)
+        if earlier is not None:
+            await asyncio.wait((earlier,))
+        reread = self._rereads.get(key)
+        if reread is None or reread is earlier:
+            reread = self._rereads[key] = asyncio.create_task(self.reload([key]))
+            reread.add_done_callback(partial(self._end_reread, key))
+        # A task that is cancelled must not end the read of the others.
+        await asyncio.shield(reread)
+
+    def _end_reread(self, key: str, reread: asyncio.Task[Any]) -> None:
+        if self._rereads.get(key) is reread:
+            del self._rereads[key]
+        if not reread.cancelled():
+            reread.exception()  # so that asyncio does not log it if every task was cancelled
 
     def _may_be_old(self, key: str) -> bool:
         # What was sealed only changes when jobs are deleted, and then an event says so.

@@ -245,14 +245,18 @@ class Endpoints:
         call: Call,
         hold: Callable[[int], Awaitable[Held]],
         wait_s: float,
+        *,
+        found: FoundEndpoint | None = None,
     ) -> CallResult | LargeCallResult | None:
         """Return the result of a call; None if its job has not ended in time.
+
+        With `found`, the version that was called is not read again.
 
         Raises:
             InvokedJobFailed: When the job failed, or its result cannot be encoded as the function
                 was published.
         """
-        _, record = await self.find(account, label, call.version)
+        _, record = found or await self.find(account, label, call.version)
         with self._calls.waits(account, label), suppress(Unavailable):
             return await self._results.result(account, call.jid, record, hold, wait_s)
         return None

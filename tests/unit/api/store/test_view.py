@@ -33,8 +33,10 @@ class HeldUp(SqliteState):
         self.free = asyncio.Event()
         self.free.set()
         self.asked = asyncio.Event()
+        self.reads = 0
 
     async def get(self, keys: Sequence[str]) -> dict[str, StateEntry]:
+        self.reads += 1
         found = await super().get(keys)
         self.asked.set()
         await self.free.wait()
@@ -71,6 +73,27 @@ async def test_an_old_answer_does_not_undo_a_commit(state: HeldUp) -> None:
 
     assert await reading == 2
     assert view.peek(KEY) == 2
+
+
+async def test_reads_that_are_needed_during_a_read_are_one(state: HeldUp) -> None:
+    """The shared read begins after the last of them, so it returns what was stored by then."""
+    view = View(state)
+    reading = await held_up_read(view, state)
+    before = state.reads
+    await state.commit([Put(KEY, layout.encode(2))])
+    others = [asyncio.create_task(view.fresh(KEY)) for _ in range(5)]
+    await asyncio.sleep(0)
+    gone = others.pop(0)
+
+    gone.cancel()
+    state.free.set()
+
+    assert await asyncio.gather(*others) == [2] * 4
+    assert await reading in {1, 2}
+    assert state.reads - before == 1
+    assert gone.cancelled()
+    await state.commit([Put(KEY, layout.encode(3))])
+    assert await view.fresh(KEY) == 3
 
 
 async def test_what_was_read_during_an_event_is_not_kept(state: HeldUp) -> None:

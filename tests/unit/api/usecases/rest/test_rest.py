@@ -15,11 +15,13 @@ from picloud_model.errors import EndpointNotFound, RequestRefused, SubmitChanged
 from picloud_model.wire.rest import MAX_VERSIONS, InvokeRequest, Parameter, PublishRequest
 
 from tests.unit.api.api_harness import ACCOUNT, hold
+from tests.unit.api.recording_state import SharedRecordingState
 
 if TYPE_CHECKING:
     from picloud_model.wire.rest import EndpointInfo
 
     from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
 
 OTHER = "a0000002"
 
@@ -154,12 +156,18 @@ async def test_only_a_single_call_is_published(api: ApiHarness) -> None:
         await publish(api, job=api.request(2))
 
 
-async def test_a_job_that_has_not_ended_has_no_result_yet(api: ApiHarness) -> None:
-    """The caller asks again."""
+async def test_a_job_that_has_not_ended_has_no_result_yet(start_api: StartApi) -> None:
+    """The caller asks again. A version that is known already is not read a second time."""
+    api = await start_api(SharedRecordingState)
     await publish(api)
-    jid = (await invoke(api, {"x": 1})).first
+    endpoints, call = api.use_cases.rest.endpoints, Call((await invoke(api, {"x": 1})).first, 1)
+    found = await endpoints.find(ACCOUNT, "e")
+    before = len(api.state.reads)
 
-    assert await api.use_cases.rest.endpoints.result(ACCOUNT, "e", Call(jid, 1), hold, 0.0) is None
+    assert await endpoints.result(ACCOUNT, "e", call, hold, 0.0, found=found) is None
+    assert len(api.state.reads) == before
+    assert await endpoints.result(ACCOUNT, "e", call, hold, 0.0) is None
+    assert len(api.state.reads) == before + 1
 
 
 def test_the_id_of_a_call_is_that_of_its_key() -> None:
