@@ -44,6 +44,7 @@ class Report(NamedTuple):
                     "name": ROWS[row].name,
                     "unit": ROWS[row].unit,
                     "goals": dict(ROWS[row].goals),
+                    "goal_ahead": ROWS[row].ahead,
                     "medians": {name: _finite(self.median(row, name)) for name in self.contenders},
                     "ahead": {
                         ours: {peer: _finite(ratio) for peer, ratio in ratios.items()}
@@ -89,7 +90,8 @@ class Report(NamedTuple):
         if math.isnan(value):
             return "-"
         goal = ROWS[row].goals.get(contender)
-        return _number(value, ROWS[row]) + (_goal(value, goal, ROWS[row]) if goal else "")
+        lower = ROWS[row].better == "lower"
+        return _number(value, ROWS[row]) + (_goal(value, goal, lower=lower) if goal else "")
 
     def _ratios(self, ours: str) -> str:
         peers = [name for name in self.contenders if name not in OURS]
@@ -98,12 +100,13 @@ class Report(NamedTuple):
             ratios = self.ahead(row, ours)
             if ratios:
                 cells = [f"{ratios[peer]:.2f}" if peer in ratios else "-" for peer in peers]
-                lines.append([ROWS[row].name, f"{ratios['best']:.2f}", *cells])
+                goal = ROWS[row].ahead
+                reached = _goal(ratios["best"], goal, lower=False) if goal else ""
+                lines.append([ROWS[row].name, f"{ratios['best']:.2f}{reached}", *cells])
         return f"\n{_aligned(lines)}" if len(lines) > 1 else ""
 
 
-def _goal(value: float, goal: float, row: Row) -> str:
-    lower = row.better == "lower"
+def _goal(value: float, goal: float, *, lower: bool) -> str:
     missed = value > goal if lower else value < goal
     return f" ({'<=' if lower else '>='} {goal:,g}{' MISSED' if missed else ''})"
 
