@@ -163,6 +163,7 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.UploadNotFound.code: CloudException,
     model.QueueNotFound.code: CloudException,
     model.BudgetNotFound.code: CloudException,
+    model.GrantNotFound.code: CloudException,
     model.CronNotFound.code: CloudException,
     model.AttachmentNotFound.code: CloudException,
     model.EndpointNotFound.code: CloudException,

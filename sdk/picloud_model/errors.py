@@ -27,6 +27,7 @@
     │   ├── QueueNotFound
     │   ├── AttachmentNotFound
     │   ├── BudgetNotFound
+    │   ├── GrantNotFound
     │   ├── CronNotFound
     │   ├── EndpointNotFound
     │   ├── EnvironmentNotFound
