@@ -74,11 +74,11 @@ class InfoKey(StrEnum):
     MEMORY_PEAK = "memory.max_usage"
     """Peak memory, in bytes."""
     MEMORY_FAILURES = "memory.failcnt"
-    """How often an allocation failed; None if the system does not count this."""
+    """How often it wanted more memory than its slot may have; None if the slot has no limit."""
     SWAP_USAGE = "swap.usage"
     """While processing: swap in bytes."""
     SWAP_PEAK = "swap.max_usage"
-    """Peak swap, in bytes; None if the system does not measure it."""
+    """Peak swap of a job that ran for at least a second, in bytes."""
     DISK_USAGE = "disk.usage"
     """While processing: disk in bytes; None if the system does not measure it."""
     PORTS = "ports"
@@ -103,7 +103,9 @@ LIVE: Final = frozenset(
         InfoKey.CPU_PERCENTAGE,
         InfoKey.MEMORY_USAGE,
         InfoKey.MEMORY_PEAK,
+        InfoKey.MEMORY_FAILURES,
         InfoKey.SWAP_USAGE,
+        InfoKey.SWAP_PEAK,
         InfoKey.PORTS,
         InfoKey.PROGRESS,
         InfoKey.SAMPLES,

@@ -192,6 +192,8 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     samples: list[Sample] = []
     remarks: list[str] = []
     progress: Progress | None = None
+    memory_failures: int | None = None
+    peak_swap_bytes: int | None = None
 
 
 def pack_info(info: Info) -> bytes:

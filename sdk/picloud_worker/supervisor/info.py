@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from picloud_model.wire import Content, Info, Sample, pack_info
 
 from picloud_worker.crash_trace import without_our_frames
-from picloud_worker.system import procfs
+from picloud_worker.system import memory, procfs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +29,8 @@ SAMPLE_S: Final = 1.0
 """The interval of the first samples of a job."""
 MOST_SAMPLES: Final = 120
 """At this number every other sample is dropped, and the interval doubles."""
+FAILURES_S: Final = 0.1
+"""Failures of memory are read at most so often when jobs begin: quick ones are many."""
 _STREAMS: Final = ("stdout", "stderr", "logging")
 
 
@@ -46,10 +48,15 @@ class JobMonitor:
         pid: Returns the process id of the child, 0 until it is known.
         outputs: Its stdout, stderr and log.
         clock: Monotonic seconds.
+        failures: Returns how often the slot lacked memory until now, None if that is unknown.
     """
 
     def __init__(
-        self, pid: Callable[[], int], outputs: Sequence[Output], clock: Callable[[], float]
+        self,
+        pid: Callable[[], int],
+        outputs: Sequence[Output],
+        clock: Callable[[], float],
+        failures: Callable[[], int | None] = memory.failures,
     ) -> None:
         self._pid = pid
         self._outputs = dict(zip(_STREAMS, outputs, strict=True))
@@ -60,7 +67,11 @@ class JobMonitor:
         self._samples: list[Sample] = []
         self._latest: tuple[float, float] | None = None
         self._usage: Usage | None = None
+        self._peak_swap = 0
         self._progress: Progress | None = None
+        self._failures = failures
+        self._failed = failures()
+        self._failed_at = clock()
 
     def note(self, started: StartedJob | None, progress: Progress) -> None:
         """Note how far the job says it is that the child started last."""
@@ -75,7 +86,9 @@ class JobMonitor:
             self._job, self._since = job, now
             self._interval_s, self._next_at = SAMPLE_S, now + SAMPLE_S
             self._samples, self._latest, self._usage = [], None, None
-            self._progress = None
+            self._progress, self._peak_swap = None, 0
+            if now - self._failed_at >= FAILURES_S:
+                self._failed, self._failed_at = self._failures(), now
         if started is not None and now >= self._next_at:
             self._next_at = now + self._interval_s
             self._samples += self._measure(started, now)
@@ -88,11 +101,17 @@ class JobMonitor:
         self._usage = usage = procfs.read(self._pid())
         if usage is None:
             return []
+        self._peak_swap = max(self._peak_swap, usage.swap_bytes)
         before, cpu_s = self._latest or (self._since, started.user_s + started.system_s)
         spent_s = max(0.0, usage.cpu_s - cpu_s)
         percentage = round(100 * spent_s / max(now - before, 0.01), 1)
         self._latest = (now, usage.cpu_s)
         return [Sample(round(now - self._since, 2), percentage, usage.memory_bytes)]
+
+    def _lacked(self) -> int | None:
+        """Return how often the job lacked memory."""
+        failed = self._failures()
+        return None if failed is None or self._failed is None else failed - self._failed
 
     def ended(self, generation: int, position: int, stats: JobStats | None) -> EndInfo:
         """Return the info of a job whose child says that it ended."""
@@ -100,6 +119,7 @@ class JobMonitor:
             return EndInfo(None, printed=False)
         streams = self._take_streams(stats.ends)
         is_seen = self._job == (generation, position)
+        was_measured = is_seen and self._usage is not None
         content = _content(
             Info(
                 streams=streams,
@@ -110,6 +130,8 @@ class JobMonitor:
                 remarks=stats.remarks,
                 samples=self._samples if is_seen else [],
                 progress=self._progress if is_seen else None,
+                memory_failures=self._lacked() if was_measured else None,
+                peak_swap_bytes=self._peak_swap if was_measured else None,
             )
         )
         return EndInfo(content, printed=bool(streams))
@@ -128,9 +150,10 @@ class JobMonitor:
     def crashed(self, started: StartedJob | None) -> Content | None:
         """Return the info of a job whose child has exited."""
         streams = self._take_streams((None, None, None))
-        usage = self._usage
+        usage, lacked = self._usage, self._lacked()
         if usage is None or started is None:
-            return _content(Info(streams=streams)) if streams else None
+            info = Info(streams=streams, memory_failures=lacked)
+            return _content(info) if streams or lacked else None
         return _content(
             Info(
                 streams=streams,
@@ -139,6 +162,8 @@ class JobMonitor:
                 peak_bytes=usage.peak_bytes,
                 samples=self._samples,
                 progress=self._progress,
+                memory_failures=lacked,
+                peak_swap_bytes=self._peak_swap,
             )
         )
 
@@ -168,6 +193,8 @@ class JobMonitor:
             cpu_percentage=samples[0].cpu_percentage if samples else None,
             ports=procfs.listening(self._pid()),
             samples=self._samples,
+            memory_failures=self._lacked(),
+            peak_swap_bytes=self._peak_swap,
         )
 
 

@@ -73,11 +73,33 @@ def peak_bytes() -> int:
 
 def oom_kills() -> int:
     """Return how many processes of this slot the kernel's OOM killer has ended."""
-    for line in (_read("memory.events") or _read("memory.oom_control")).splitlines():
-        name, _, count = line.partition(" ")
-        if name == "oom_kill" and count.isdigit():
-            return int(count)
-    return 0
+    return _counts(_read("memory.events") or _read("memory.oom_control")).get("oom_kill", 0)
+
+
+def failures(read: Callable[[str], str] = _read) -> int | None:
+    """Return how often the processes of this slot wanted more memory than its limit.
+
+    None without a limit: then the control group, if there is one, is that of other processes, too.
+    Version 1 counts memory, and memory with swap; where both stay 0 although the limit of both was
+    hit, it still counts the processes that were killed.
+
+    Args:
+        read: Returns a file of the control group, "" where it is missing.
+    """
+    if _cgroup_limit(read) is None:
+        return None
+    counts = _counts(read("memory.events")) or _counts(read("memory.oom_control"))
+    hit = counts.get("max", 0)
+    for name in ("memory.failcnt", "memory.memsw.failcnt"):
+        text = read(name).strip()
+        hit += int(text) if text.isdigit() else 0
+    return max(hit, counts.get("oom_kill", 0))
+
+
+def _counts(text: str) -> dict[str, int]:
+    """Return the numbers of a file with a name and a number in each line."""
+    lines = (line.partition(" ") for line in text.splitlines())
+    return {name: int(number) for name, _, number in lines if number.isdigit()}
 
 
 class OomWatch:

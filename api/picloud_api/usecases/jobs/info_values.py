@@ -132,7 +132,9 @@ OF_INFO: Final[dict[InfoKey, Callable[[Info], Any]]] = {
     InfoKey.CPU_PERCENTAGE: lambda info: info.cpu_percentage,
     InfoKey.MEMORY_USAGE: lambda info: info.memory_bytes,
     InfoKey.MEMORY_PEAK: lambda info: info.peak_bytes,
+    InfoKey.MEMORY_FAILURES: lambda info: info.memory_failures,
     InfoKey.SWAP_USAGE: lambda info: info.swap_bytes,
+    InfoKey.SWAP_PEAK: lambda info: info.peak_swap_bytes,
     InfoKey.PROGRESS: lambda info: info.progress,
     InfoKey.SAMPLES: lambda info: [msgspec.structs.astuple(each) for each in info.samples],
 }
@@ -150,10 +152,8 @@ OF_BATCH: Final[dict[InfoKey, Callable[[JobView], Any]]] = {
     InfoKey.LABEL: lambda job: job.header.options.label,
     InfoKey.PARENT: lambda job: job.header.parent or None,
     InfoKey.ATTRIBUTES: _attributes,
-    # Not measured yet: slots have no control group of their own.
+    # Not measured yet.
     InfoKey.SYSLOG: lambda _: None,
-    InfoKey.MEMORY_FAILURES: lambda _: None,
-    InfoKey.SWAP_PEAK: lambda _: None,
     InfoKey.DISK_USAGE: lambda _: None,
 }
 """How each value that the server records itself is shown."""

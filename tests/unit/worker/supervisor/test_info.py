@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_model import wire
+from picloud_worker.ipc.frames import JobStats
+from picloud_worker.ipc.scoreboard import StartedJob
+from picloud_worker.supervisor.info import JobMonitor
+from picloud_worker.supervisor.output import Output
 
 from tests.unit.worker.jobs import appears
 
@@ -310,3 +314,47 @@ def test_progress_is_that_of_the_job_that_said_it(api: FakeApi, worker: Worker) 
 
     assert wire.unpack_info(beat.live[0].info).progress == (1.0, 4.0)
     assert [ended(index).progress for index in (0, 1)] == [(4.0, 4.0), None]
+
+
+def test_a_job_has_the_failures_of_its_own_time(tmp_path: Path) -> None:
+    """Those before it are not counted, nor is anything said of a job that was not measured."""
+    now, failed = [0.0], [7]
+    outputs = [Output(tmp_path) for _ in range(3)]
+    monitor = JobMonitor(os.getpid, outputs, lambda: now[0], lambda: failed[0])
+    stats = JobStats(ends=(0, 0, 0), user_s=0.0, system_s=0.0, peak_bytes=0)
+    first, second = (StartedJob(generation=1, position=each, started_at=0.0) for each in (0, 1))
+
+    now[0], failed[0] = 5.0, 9
+    monitor.sample(first)
+    failed[0] = 12
+    now[0] = 6.5
+    monitor.sample(first)
+    long = monitor.ended(1, 0, stats)
+    monitor.sample(second)
+    short = monitor.ended(1, 1, stats)
+    failed[0] = 13
+    crashed = monitor.crashed(second)
+
+    contents = [each for each in (long.content, short.content, crashed) if each is not None]
+    found = [wire.unpack_info(each.data or b"") for each in contents]
+    assert [each.memory_failures for each in found] == [3, None, 1]
+    assert [each.peak_swap_bytes is not None for each in found] == [True, False, False]
+    for output in outputs:
+        output.close()
+
+
+def test_failures_are_not_read_for_each_quick_job(tmp_path: Path) -> None:
+    """Thousands of jobs may begin in a second; one read is for those of a tenth of it."""
+    now, reads = [0.0], []
+    outputs = [Output(tmp_path) for _ in range(3)]
+    monitor = JobMonitor(os.getpid, outputs, lambda: now[0], lambda: reads.append(0) or 0)
+    stats = JobStats(ends=(0, 0, 0), user_s=0.0, system_s=0.0, peak_bytes=0)
+
+    for position in range(1000):
+        now[0] += 0.001
+        monitor.sample(StartedJob(generation=1, position=position, started_at=now[0]))
+        monitor.ended(1, position, stats)
+
+    assert len(reads) <= 1 + 10
+    for output in outputs:
+        output.close()
