@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 def test_kill_names_jobs_or_all(run: Callable[..., Any], server: FakeServer) -> None:
     """Either of them; the number of killed jobs is on standard error."""
     assert "3 unfinished jobs" in run("kill", "7,9-10").stderr
+    run("kill", "7", "8", "11")  # as processes are named to kill(1)
     run("kill", "--all")
 
-    assert server.killed == [[(7, 7), (9, 10)], None]
+    assert server.killed == [[(7, 7), (9, 10)], [(7, 8), (11, 11)], None]
 
 
 @pytest.mark.parametrize(

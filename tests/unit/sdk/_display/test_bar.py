@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from contextlib import redirect_stderr, suppress
 from io import StringIO
 
@@ -75,3 +78,39 @@ def test_an_ascii_terminal_shows_ascii() -> None:
     text = all_of(reading)
 
     assert f"{'#' * 15}{'.' * 15}  5/10" in text
+
+
+NOTEBOOK = """
+import json
+from IPython.core.displaypub import CapturingDisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+
+class ZMQInteractiveShell(InteractiveShell):
+    pass
+
+shell = ZMQInteractiveShell.instance()
+shell.display_pub = CapturingDisplayPublisher()
+
+from cloud._display.bar import Progress, bar
+
+shown = bar()
+queued, running = {"queued": 4}, {"processing": 2, "queued": 1}
+for ended, statuses in ((0, queued), (0, queued), (1, running)):
+    shown.show(Progress(ended=ended, total=4, statuses=statuses, elapsed_s=3, left_s=None))
+shown.hide()
+outputs = shell.display_pub.outputs
+print(json.dumps([[each["update"], each["data"]["text/plain"]] for each in outputs]))
+"""
+
+
+def test_a_notebook_shows_one_line_that_changes() -> None:
+    """With the states of the jobs. Nothing is sent if it looks as before; at last it is empty."""
+    code = [sys.executable, "-c", NOTEBOOK]
+
+    shown = json.loads(subprocess.run(code, capture_output=True, text=True, check=True).stdout)
+
+    updates, texts = zip(*shown, strict=True)
+    assert updates == (False, True, True)
+    assert texts[0].endswith("  0/4  4 queued  0:03")
+    assert texts[1].endswith("  1/4  2 processing, 1 queued  0:03")
+    assert texts[2] == ""
