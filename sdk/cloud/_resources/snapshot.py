@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from hashlib import sha256
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 8
 """Requests that are sent at the same time."""
+_AHEAD: Final = 2
+"""Requests for parts that are sent before the parts are written; each returns up to 4 MiB."""
 _SENT: Final = 100
 """Parts in one request. S3 stores each by itself: 1,000 of them, while other requests send as many,
 take longer than a request may where the server is busy."""
@@ -91,10 +95,24 @@ class SnapshotStore:
     def fetch(
         self, parts: Sequence[tuple[str, int]], progress: Callable[[int], None]
     ) -> Iterator[bytes]:
-        """Yield the bytes of parts, given by digest and length."""
-        for data in self._blobs.fetch([wire.Content(*part) for part in parts]):
-            progress(len(data))
-            yield data
+        """Yield the bytes of parts, given by digest and length; a few requests are sent ahead."""
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few scripts need it
+
+        def fetched(group: list[wire.Content]) -> list[bytes]:
+            return [*self._blobs.fetch(group)]
+
+        groups = grouped([(part[1], wire.Content(*part)) for part in parts])
+        with ThreadPoolExecutor(_AHEAD, "picloud-volume") as threads:
+            waiting = deque(threads.submit(fetched, group) for group in islice(groups, _AHEAD))
+            try:
+                while waiting:
+                    blobs = waiting.popleft().result()
+                    waiting.extend(threads.submit(fetched, group) for group in islice(groups, 1))
+                    for data in blobs:
+                        progress(len(data))
+                        yield data
+            finally:
+                threads.shutdown(wait=False, cancel_futures=True)
 
     def send(
         self, files: Sequence[SnapshotEntry], tree: LocalTree, progress: Callable[[int], None]

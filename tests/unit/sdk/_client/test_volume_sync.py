@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from cloud._resources.volume import applied
 from cloud.errors import CloudException
 from picloud_model.wire.snapshot import SnapshotEntry
 
+from tests.polling import until
 from tests.unit.sdk.fake_server import ADDRESS, FakeServer
 
 if TYPE_CHECKING:
@@ -94,6 +96,20 @@ def test_many_small_files_are_sent_by_requests_that_are_soon_done(
 
     assert len(server.blobs) == 250
     assert server.paths().count("POST /v1/blobs") == 3
+
+
+def test_parts_are_fetched_ahead_and_arrive_in_order(server: FakeServer) -> None:
+    """The next request is sent before the parts of the last one are written, and no more."""
+    blobs = [f"{number}".encode() * 100_000 for number in range(100, 160)]
+    parts = [(sha256(blob).hexdigest(), len(blob)) for blob in blobs]
+    server.blobs.update(zip([digest for digest, _ in parts], blobs, strict=True))
+    store = SnapshotStore(Transport(ADDRESS, Config(), server))
+
+    fetched = store.fetch(parts, lambda _: None)
+    first = next(fetched)
+    until(lambda: len(server.sent) == 3, "two requests are sent ahead")
+
+    assert [first, *fetched] == blobs
 
 
 def test_a_new_file_keeps_its_directory(tmp_path: Path) -> None:
