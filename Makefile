@@ -61,6 +61,7 @@ bench: $(VENV)/.bench servers ## Measure the project beside its peers, in one ru
 	@$(BIN)/python -m bench --runs 1 --only crons --contenders embedded hashicorp --json bench/results/crons.json
 	@$(BIN)/python -m bench.transfers --runs $(RUNS)
 	@$(BIN)/python -m bench.syncs --runs 1
+	@$(BIN)/python -m bench.images --runs 1
 
 scale: $(VENV)/.bench servers ## Measure many slots, clients, batches and jobs
 	@$(BIN)/python -m bench.scale
