@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -78,6 +79,8 @@ class _Run:
         self._rules = rules
         self._held: set[str] = set()
         self._lock = threading.Lock()
+        self._unsent: deque[_Work] = deque()
+        self._sending = threading.Lock()
         self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._keeper = threading.Thread(target=_in_context(self._keep), daemon=True)
@@ -147,7 +150,7 @@ class _Run:
                     break
                 taken = intake.next()
             intake.note_pace((time.monotonic() - began) / work.count)
-            self._send(work)
+            self._send_together(work)
 
     def _read_batches(self) -> None:
         """Handle lists of messages."""
@@ -207,6 +210,21 @@ class _Run:
                 return
             taken += self._take(self._rules.batch - len(taken), remaining_s)
 
+    def _send_together(self, work: _Work) -> None:
+        """Send what a reader has done, with that of others that have waited to send theirs.
+
+        If the request of one reader fails, it ends the job for all of them.
+        """
+        with self._lock:
+            self._unsent.append(work)
+        with self._sending:
+            while not work.is_taken:
+                joined = _Work()
+                with self._lock:
+                    while self._unsent and joined.has_room_for(self._unsent[0]):
+                        joined.join(self._unsent.popleft())
+                self._send(joined)
+
     def _send(self, work: _Work) -> None:
         """Push the outputs of messages and remove these; give back those that failed, for later."""
         done, failed = work.done, work.failed
@@ -249,6 +267,8 @@ class _Work:
         self.done: list[HandledMessage] = []
         self.failed: list[str] = []
         self.size = 0
+        self.is_taken = False
+        """Whether it was joined to what is sent."""
 
     @property
     def count(self) -> int:
@@ -262,6 +282,18 @@ class _Work:
         else:
             self.done.append(handled)
             self.size += handled.size
+
+    def has_room_for(self, other: _Work) -> bool:
+        """Return whether other work can be sent with this; always if this is none."""
+        fits = self.count + other.count <= _MOST and self.size + other.size <= _SEND_BYTES
+        return fits or not self.count
+
+    def join(self, other: _Work) -> None:
+        """Add what was done with other messages."""
+        other.is_taken = True
+        self.done += other.done
+        self.failed += other.failed
+        self.size += other.size
 
 
 def _outputs(done: Sequence[HandledMessage], *, dedupe: bool) -> list[HandlerOutput]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextvars
+import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from cloud._queues import handler_loop
 from cloud._queues.arguments import Target
-from cloud._queues.handler import HandlerRules
+from cloud._queues.handler import HandledMessage, HandlerRules
 from cloud._queues.handler_loop import IDLE_S, HandlerLoop
 from cloud.errors import CloudException
 from picloud_model import errors, wire
@@ -22,6 +25,7 @@ from picloud_model.wire.queue import (
 )
 
 from tests.current_client import current_client
+from tests.polling import until
 from tests.unit.sdk.fake_server import FakeServer, client_for, problem
 
 if TYPE_CHECKING:
@@ -107,6 +111,40 @@ def test_many_messages_are_few_requests() -> None:
 
     assert len(server.takes) < 30
     assert len(server.handled) < 30
+
+
+def test_readers_share_a_request_for_what_they_have_done() -> None:
+    """While that of one is on its way, the others wait, and then send theirs together."""
+
+    class SlowServer(QueueServer):
+        def _attachments_handled(self, body: bytes) -> TicketsChecked:
+            if not self.handled:
+                until(lambda: len(run._unsent) == 3, "three readers wait")
+            return super()._attachments_handled(body)
+
+    def work(number: int) -> handler_loop._Work:
+        made = handler_loop._Work()
+        made.add(str(number), HandledMessage(str(number), []))
+        return made
+
+    server = SlowServer(0)
+    rules = HandlerRules(queue="in", message_handler=None)
+    with current_client(client_for(server)):
+        run = handler_loop._Run(ATTACHMENT, rules)
+        readers = [
+            threading.Thread(
+                target=contextvars.copy_context().run, args=(run._send_together, work(number))
+            )
+            for number in range(4)
+        ]
+        for each in readers:
+            each.start()
+        for each in readers:
+            each.join(30)
+        run.end()
+
+    assert [len(each.tickets) for each in server.handled] == [1, 3]
+    assert run.count == 4
 
 
 def test_the_source_of_each_output_is_named_if_repeats_are_to_be_left_out(
