@@ -221,7 +221,7 @@ def test_only_servers_unseal_and_only_the_api_reads_data(client: Client) -> None
 
     assert services == {
         "servers": {"ec2", "ssm", "kms", "s3"},
-        "api": {"ec2", "ssm", "s3"},
+        "api": {"ec2", "ssm", "s3", "autoscaling"},
         "clients": {"ec2", "ssm"},
     }
 

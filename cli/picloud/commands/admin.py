@@ -44,6 +44,7 @@ def admin() -> None:
       $ picloud admin rotate --keys /root/picloud
       $ picloud admin jobspec --count 2
       $ picloud admin grant a1b2c3d4 --dollars 100 --until 2027-06-30
+      $ picloud admin capacity --keys /root/picloud --group c1=picloud-clients-c1
     """  # noqa: D301 - \b keeps the lines apart
 
 
@@ -331,3 +332,61 @@ def _check_grant(account: str, until: str | None = None) -> None:
         raise typer.BadParameter(
             f"{until!r} is not a day: write it as 2027-06-30.", param_hint="--until"
         )
+
+
+@app.command()
+def capacity(
+    context: typer.Context,
+    *,
+    keys: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Directory of the cluster's keys.", file_okay=False),
+    ],
+    group: Annotated[
+        list[str],
+        typer.Option(
+            metavar="TYPE=NAME", help="A core type, and the autoscaling group of its machines."
+        ),
+    ],
+    every: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=1.0,
+            help="Change the groups, again and again at this interval.",
+            show_default=False,
+        ),
+    ] = None,
+    calm: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", help="For how long fewer machines have to be enough before one ends."
+        ),
+    ] = 600.0,
+    drain: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", help="How long the jobs of a machine that is to end may run on."
+        ),
+    ] = 3600.0,
+) -> None:
+    """Let the number of machines at AWS follow the work.
+
+    Without --every it shows how many machines each core type has, and how many the present work
+    could use. With it, groups grow at once, within their bounds. A machine that has not been needed
+    for a while gets no further slots, and ends once it is empty.
+
+    The server is that of the profile, with a key of an administrator; Nomad is the one that
+    NOMAD_ADDR names. It needs the rights that Terraform gives API machines.
+
+    \b
+    Examples:
+      $ picloud admin capacity --keys /root/picloud --group c1=picloud-clients-c1
+      $ picloud admin capacity --keys /root/picloud --group c1=picloud-clients-c1 --every 30
+    """  # noqa: D301 - \b keeps the lines apart
+    refuse_windows()
+    from picloud.stack import capacity as sizes  # noqa: PLC0415 - as in bootstrap
+
+    names = sizes.names_of(group)
+    context.obj.apply()
+    sizes.run(names, keys.absolute(), sizes.Rules(every_s=every, calm_s=calm, drain_s=drain))

@@ -74,6 +74,20 @@ locals {
         ]
         Resource = "arn:aws:s3:::${var.data_bucket}/*"
       },
+      # `picloud admin capacity` lets the number of clients follow the work. AWS cannot limit
+      # those that only read to some groups.
+      {
+        Sid      = "ReadGroups"
+        Effect   = "Allow"
+        Action   = ["autoscaling:DescribeAutoScalingGroups", "ec2:DescribeInstanceTypes", "ec2:DescribeLaunchTemplateVersions"]
+        Resource = "*"
+      },
+      {
+        Sid      = "SizeGroups"
+        Effect   = "Allow"
+        Action   = ["autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"]
+        Resource = "arn:aws:autoscaling:*:${data.aws_caller_identity.current.account_id}:autoScalingGroup:*:autoScalingGroupName/${var.name}-clients-*"
+      },
     ]
     # Jobs read and write data by URLs that the API signs.
     clients = [local.find_servers, local.read_settings["clients"]]

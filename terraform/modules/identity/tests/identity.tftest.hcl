@@ -37,6 +37,13 @@ run "each_kind_of_machine_has_its_own_rights" {
 
     error_message = "Servers must not read or delete backups."
   }
+
+  assert {
+    condition = alltrue([for it in jsondecode(aws_iam_role_policy.this["api"].policy).Statement :
+      endswith(it.Resource, ":autoScalingGroupName/${var.name}-clients-*") if it.Sid == "SizeGroups"
+    ])
+    error_message = "The API must change the sizes of groups of clients only."
+  }
 }
 
 run "no_policy_grants_everything" {
@@ -51,7 +58,7 @@ run "no_policy_grants_everything" {
 
   assert {
     condition = alltrue(flatten([for policy in aws_iam_role_policy.this :
-      [for it in jsondecode(policy.policy).Statement : it.Resource != "*" || contains(["FindServers", "OpenShell"], it.Sid)]
+      [for it in jsondecode(policy.policy).Statement : it.Resource != "*" || contains(["FindServers", "OpenShell", "ReadGroups"], it.Sid)]
     ]))
     error_message = "Each resource must be named, except where AWS cannot."
   }

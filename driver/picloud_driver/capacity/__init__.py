@@ -1,0 +1,1 @@
+"""Capacity: how many machines each core type has, by the work that there is."""
