@@ -40,6 +40,16 @@ def test_what_cannot_be_pickled_is_refused(server: FakeServer, client: Client) -
     assert server.sent == []
 
 
+def test_the_item_of_a_map_that_cannot_be_pickled_is_named(
+    server: FakeServer, client: Client
+) -> None:
+    """By its position in the map, and by the way through it."""
+    with pytest.raises(CloudException, match=r"arguments of item 1: args\[0\] -> item 0 is a _thr"):
+        client.map(len, [[1], [threading.Lock()], [3]])
+
+    assert server.sent == []
+
+
 def test_an_argument_over_the_limit_is_refused_before_anything_is_sent(
     server: FakeServer, client: Client
 ) -> None:
