@@ -121,6 +121,28 @@ async def test_a_machine_is_drained_and_takes_slots_again(
     assert (await nomad_site.slot(stays)).is_running
 
 
+@pytest.mark.usefixtures("nomad")
+async def test_an_empty_machine_that_was_drained_takes_slots_again(
+    nomad_server: running.Nomad,
+) -> None:
+    """Nomad takes the drain for complete at once; the machine stays out of use until it is kept."""
+    with NomadAdministrator(NomadAccess(nomad_server.address)) as administrator:
+        (before,) = administrator.machines()
+        administrator.drain(before.id, 600.0)
+        await eventually(lambda: not is_draining(nomad_server), "the drain is complete")
+        (drained,) = administrator.machines()
+        administrator.keep(before.id)
+        (kept,) = administrator.machines()
+
+    assert (before.slots, drained.eligible, kept.eligible) == (0, False, True)
+
+
+def is_draining(nomad: running.Nomad) -> bool:
+    """Whether Nomad still moves slots away from the one machine."""
+    answer = requests.get(f"{nomad.address}/v1/node/{nomad.node_id}", timeout=10)
+    return bool(answer.json()["DrainStrategy"])
+
+
 async def test_nomad_says_why_slots_wait(nomad: NomadScheduler) -> None:
     """The pending reason of a pool whose slots have no place is what ran out on the machines."""
     assert await nomad.pending_reason(POOL) == ""
