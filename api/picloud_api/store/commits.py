@@ -119,8 +119,12 @@ class Commits:
                 self._waiting[:0] = group[half:]
                 group = group[:half]
             except Conflict as conflict:
-                # It names one key at least; any other old one would lead to the next conflict.
-                await self.view.reload([*{*conflict.keys, *draft.expected()}])
+                try:
+                    # It names one key at least; any other old one would lead to the next conflict.
+                    await self.view.reload([*{*conflict.keys, *draft.expected()}])
+                except Exception as error:  # noqa: BLE001 - as below: they would wait forever
+                    _fail(group, error)
+                    return
                 conflicts += 1
                 if conflicts == MAX_CONFLICTS:
                     _fail(group, Unavailable("The state store is too busy; try again."))

@@ -6,6 +6,7 @@ error. All three look the same to the caller, except that the second has had its
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import random
 from collections import Counter
@@ -38,6 +39,7 @@ class Faults:
     Attributes:
         away: The ports whose server is down: each of their requests is not sent.
         chance: How likely any other request fails.
+        delays: For how many turns of the event loop a request may be under way at most.
         seen: How often each kind of fault met each port.
     """
 
@@ -45,7 +47,13 @@ class Faults:
         self._random = random.Random(seed)
         self.away: set[str] = set()
         self.chance = 0.0
+        self.delays = 0
         self.seen: Counter[tuple[str, FaultKind]] = Counter()
+
+    async def delay(self) -> None:
+        """Let others run while a request is under way."""
+        for _ in range(self._random.randint(0, self.delays)):
+            await asyncio.sleep(0)
 
     def next(self, port: str) -> FaultKind | None:
         """Return how the next request to a port fails, if it does."""
@@ -79,6 +87,7 @@ class FaultyPort:
 
     def _request(self, method: Callable[..., Any]) -> Callable[..., Any]:
         async def request(*arguments: Any, **named: Any) -> Any:
+            await self._faults.delay()
             kind = self._faults.next(self._name)
             if kind is FaultKind.ERROR_ANSWER and method.__name__ == "commit":
                 # What Consul answers if others have changed a key meanwhile.
@@ -88,7 +97,9 @@ class FaultyPort:
                 await method(*arguments, **named)
             if kind is not None:
                 raise Unavailable(f"{self._name} is away: {kind}.")
-            return await method(*arguments, **named)
+            answer = await method(*arguments, **named)
+            await self._faults.delay()
+            return answer
 
         return request
 
@@ -102,6 +113,13 @@ class FaultyPort:
         return listing
 
 
+def faulty(ports: wiring.Ports, faults: Faults) -> wiring.Ports:
+    """Return ports some of whose requests fail."""
+    names = wiring.Ports.__struct_fields__
+    each = {name: FaultyPort(getattr(ports, name), name, faults) for name in names}
+    return wiring.Ports(**each)  # type: ignore[arg-type]
+
+
 class FaultyApi(ApiHarness):
     """A server over ports that fail; its state store is shared, as Consul is."""
 
@@ -110,7 +128,4 @@ class FaultyApi(ApiHarness):
         self.faults = Faults(seed)
 
     def ports(self) -> wiring.Ports:
-        ports = super().ports()
-        names = wiring.Ports.__struct_fields__
-        faulty = {name: FaultyPort(getattr(ports, name), name, self.faults) for name in names}
-        return wiring.Ports(**faulty)  # type: ignore[arg-type]
+        return faulty(super().ports(), self.faults)

@@ -220,3 +220,25 @@ async def test_a_cancelled_caller_does_not_cancel_the_others(
     released.set()
 
     assert await second == 2
+
+
+async def test_a_store_that_goes_away_after_a_conflict_fails_the_change(
+    state: SharedRecordingState, commits: Commits
+) -> None:
+    """The caller gets that error, instead of waiting forever; the next change is committed."""
+    await commits.run(count)
+
+    async def fail() -> None:
+        state.before_read = None
+        raise Unavailable("gone")
+
+    async def change_first() -> None:
+        state.before_commit = None
+        await Commits(View(state), "p2").run(count)
+        state.before_read = fail
+
+    state.before_commit = change_first
+    async with asyncio.timeout(10):
+        with pytest.raises(Unavailable, match="gone"):
+            await commits.run(count)
+        assert await commits.run(count) == 3
