@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp words imgpipeline test test-infra check bench scale processes soak neighbour coming-from their-tests faults hops servers images pythons docs reference pages browser vendor lock audit release clean
+.PHONY: help demo demo-embedded demo-hashicorp words imgpipeline test test-infra check bench scale processes soak neighbour load coming-from their-tests faults hops servers images pythons docs reference pages browser vendor lock audit release clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 STACK ?= embedded
 RUNS ?= 5
 JOBS ?= 1000000
+CLIENTS ?= 2000
+SLOTS ?= 64
+SECONDS ?= 1200
 SOURCES := sdk cli api driver jobspecs tests
 
 # bash, for `pipefail`: an installation that fails ends make, though its output goes through awk.
@@ -74,6 +77,9 @@ soak: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Run a million
 
 neighbour: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Measure what one account can do to the calls of another; STACK=hashicorp
 	@$(BIN)/python -m bench.neighbour --contender $(STACK)
+
+load: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Run mixed work of CLIENTS clients in SLOTS slots for SECONDS; STACK=hashicorp
+	@$(BIN)/python -m bench.mixed --contender $(STACK) --clients $(CLIENTS) --slots $(SLOTS) --seconds $(SECONDS)
 
 faults: $(VENV)/.developers $(if $(filter hashicorp,$(STACK)),servers) ## Kill everything among 2,500 jobs, three times, and among 10,000 messages; STACK=hashicorp
 	@$(BIN)/python -m tests.faults.campaign --stack $(STACK)
