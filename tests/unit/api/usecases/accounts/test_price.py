@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from picloud_api.usecases.accounts.price import PriceList
+import msgspec
+from picloud_api.usecases.accounts.price import PriceHistory, PriceList
 from picloud_model.core import DEFAULT_PRICES
 from picloud_model.wire import InfoRequest
 from picloud_model.wire.usage import JobUsageRequest
@@ -106,3 +107,12 @@ async def test_an_environment_may_have_prices_of_its_own(api: ApiHarness) -> Non
     listed = (await prices.list(ACCOUNT, "base/precise")).dollars_per_hour
     assert (listed["c1"], listed["f2"]) == (2.0, 3.0)
     assert (await prices.list(ACCOUNT)).dollars_per_hour["c1"] == 1.0
+
+
+def test_lists_of_earlier_versions_are_read() -> None:
+    """They have neither environments nor free core hours: what is free by default is free."""
+    earlier = msgspec.msgpack.encode([[[0.0, {"c1": 1.0}]]])
+
+    (change,) = msgspec.msgpack.decode(earlier, type=PriceHistory).changes
+
+    assert change.prices == PriceList(dollars_per_hour={"c1": 1.0}, free={"c1": 20.0})
