@@ -80,7 +80,8 @@ class _Run:
         self._held: set[str] = set()
         self._lock = threading.Lock()
         self._unsent: deque[_Work] = deque()
-        self._sending = threading.Lock()
+        self._room = threading.Condition(self._lock)
+        self._is_sending = False
         self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._keeper = threading.Thread(target=_in_context(self._keep), daemon=True)
@@ -211,19 +212,36 @@ class _Run:
             taken += self._take(self._rules.batch - len(taken), remaining_s)
 
     def _send_together(self, work: _Work) -> None:
-        """Send what a reader has done, with that of others that have waited to send theirs.
+        """Send what a reader has done, and what others have done meanwhile.
 
-        If the request of one reader fails, it ends the job for all of them.
+        If another reader is sending, it sends this, too, and this one goes on, unless as much as
+        one request may have is unsent. If a request fails, the job ends.
         """
-        with self._lock:
+        with self._room:
             self._unsent.append(work)
-        with self._sending:
-            while not work.is_taken:
-                joined = _Work()
-                with self._lock:
-                    while self._unsent and joined.has_room_for(self._unsent[0]):
-                        joined.join(self._unsent.popleft())
+            while self._is_sending and sum(each.count for each in self._unsent) >= _MOST:
+                self._room.wait()
+            if self._is_sending:
+                return
+            self._is_sending = True
+        try:
+            while (joined := self._joined()) is not None:
                 self._send(joined)
+        except BaseException:
+            with self._room:
+                self._is_sending = False
+                self._room.notify_all()
+            raise
+
+    def _joined(self) -> _Work | None:
+        """Return what the next request has; None once all is sent, which ends the sending."""
+        joined = _Work()
+        with self._room:
+            while self._unsent and joined.has_room_for(self._unsent[0]):
+                joined.join(self._unsent.popleft())
+            self._is_sending = bool(joined.count)
+            self._room.notify_all()
+        return joined if joined.count else None
 
     def _send(self, work: _Work) -> None:
         """Push the outputs of messages and remove these; give back those that failed, for later."""
@@ -267,8 +285,6 @@ class _Work:
         self.done: list[HandledMessage] = []
         self.failed: list[str] = []
         self.size = 0
-        self.is_taken = False
-        """Whether it was joined to what is sent."""
 
     @property
     def count(self) -> int:
@@ -290,7 +306,6 @@ class _Work:
 
     def join(self, other: _Work) -> None:
         """Add what was done with other messages."""
-        other.is_taken = True
         self.done += other.done
         self.failed += other.failed
         self.size += other.size

@@ -114,12 +114,13 @@ def test_many_messages_are_few_requests() -> None:
 
 
 def test_readers_share_a_request_for_what_they_have_done() -> None:
-    """While that of one is on its way, the others wait, and then send theirs together."""
+    """While that of one is on its way, the others go on; then it sends theirs together."""
 
     class SlowServer(QueueServer):
         def _attachments_handled(self, body: bytes) -> TicketsChecked:
             if not self.handled:
-                until(lambda: len(run._unsent) == 3, "three readers wait")
+                until(lambda: len(run._unsent) == 3, "the others are done")
+                until(lambda: sum(map(threading.Thread.is_alive, readers)) == 1, "they go on")
             return super()._attachments_handled(body)
 
     def work(number: int) -> handler_loop._Work:
