@@ -10,7 +10,7 @@ RUNS ?= 5
 JOBS ?= 1000000
 CLIENTS ?= 2000
 SLOTS ?= 64
-SECONDS ?= 1200
+DURATION ?= 1200
 SOURCES := sdk cli api driver jobspecs tests
 
 # bash, for `pipefail`: an installation that fails ends make, though its output goes through awk.
@@ -78,8 +78,8 @@ soak: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Run a million
 neighbour: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Measure what one account can do to the calls of another; STACK=hashicorp
 	@$(BIN)/python -m bench.neighbour --contender $(STACK)
 
-load: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Run mixed work of CLIENTS clients in SLOTS slots for SECONDS; STACK=hashicorp
-	@$(BIN)/python -m bench.mixed --contender $(STACK) --clients $(CLIENTS) --slots $(SLOTS) --seconds $(SECONDS)
+load: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Run mixed work of CLIENTS clients in SLOTS slots for DURATION seconds; STACK=hashicorp
+	@$(BIN)/python -m bench.mixed --contender $(STACK) --clients $(CLIENTS) --slots $(SLOTS) --seconds $(DURATION)
 
 faults: $(VENV)/.developers $(if $(filter hashicorp,$(STACK)),servers) ## Kill everything among 2,500 jobs, three times, and among 10,000 messages; STACK=hashicorp
 	@$(BIN)/python -m tests.faults.campaign --stack $(STACK)

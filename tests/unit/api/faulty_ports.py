@@ -50,6 +50,10 @@ class Faults:
         self.delays = 0
         self.seen: Counter[tuple[str, FaultKind]] = Counter()
 
+    def seed(self, seed: int) -> None:
+        """Begin again with another seed."""
+        self._random = random.Random(seed)
+
     async def delay(self) -> None:
         """Let others run while a request is under way."""
         for _ in range(self._random.randint(0, self.delays)):

@@ -18,7 +18,7 @@ from picloud_model.wire import bucket, cron, dictionary, queue, secret, tunnel
 
 from tests.attacks.openapi_targets import FITTING, SSH_KEY_PATTERN, TARGETS
 from tests.away_table import table
-from tests.unit.api.api_harness import ENVELOPE, report_of
+from tests.unit.api.api_harness import ACCOUNT, ENVELOPE, report_of
 from tests.unit.api.faulty_ports import FaultKind, FaultyApi
 from tests.unit.api.http_api import HttpApi
 
@@ -88,6 +88,11 @@ class Client:
         """Send a request."""
         data = body if isinstance(body, bytes) else wire.encode(body) if body is not None else b""
         return await self.http.send(verb, path, data, credential)
+
+    async def persist(self, path: str, body: Any) -> None:
+        """Post a request until it succeeds; until then the answer has to be 503."""
+        while (answer := await self.send("POST", path, body)).status_code != 200:
+            assert answer.status_code == 503, answer.content
 
     def held(self) -> wire.AttemptRef:
         """The job that the slot runs."""
@@ -231,3 +236,35 @@ async def test_every_operation_without_a_port(api: FaultyApi, port: str) -> None
     assert {status for status, _ in answers.values() if status >= 500} <= {503}
     assert {answers[name][1] for name in away - {"GET /v1/health"}} <= {"1"}
     assert api.faults.seen[port, FaultKind.NOT_SENT] > 0 or port in ("gateway", "webhooks")
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_repeated_requests_take_effect_once(api: FaultyApi, seed: int) -> None:
+    """Among faults of all ports and of each kind, what a client repeats until it succeeds is there
+    once: messages, objects, secrets and jobs.
+    """
+    client = await Client(api).prepare()
+    api.faults.seed(seed)
+    api.faults.chance = 0.3
+    pushes = [_push() for _ in range(20)]
+    jobs = [api.request(1) for _ in range(20)]
+
+    for number, (push, job) in enumerate(zip(pushes, jobs, strict=True)):
+        for path, body in (
+            ("/v1/queues/push", push),
+            ("/v1/jobs", job),
+            ("/v1/bucket/put", _object(f"object-{number}")),
+            ("/v1/secrets", _secret()),
+        ):
+            await client.persist(path, body)
+    api.faults.chance = 0.0
+
+    counts = await api.use_cases.queues.queues.info(ACCOUNT, "q")
+    listed = await client.send("POST", "/v1/bucket/list", bucket.ListObjectsRequest())
+    jids = [(await client.http.post("/v1/jobs", job, wire.Submitted)).first for job in jobs]
+    assert (counts.ready, counts.in_flight) == (1 + len(pushes), 0)
+    assert listed.content.count(b"object-") == 20
+    assert jids == list(range(jids[0], jids[0] + len(jobs)))
+    met = {port for port, _ in api.faults.seen}
+    assert met >= {"state", "queues", "buckets", "secrets"}
+    assert {kind for _, kind in api.faults.seen} == {*FaultKind}

@@ -126,7 +126,7 @@ class Run:
             answer = "refused"
         except Unavailable:
             answer = None
-        self.seen[jid].append(Seen(began, next(self.now), what, answer))
+        self.seen[jid].append(seen(what, answer, began, next(self.now)))
 
     async def _read(self, process: Process, jid: int) -> str:
         return SEEN[(await process.statuses(range(jid, jid + 1)))[0]]
@@ -155,11 +155,11 @@ class Run:
             answer = None  # the slot reports the same again
         ended = next(self.now)
         for jid, attempt in reported:
-            self.seen[jid].append(Seen(began, ended, "report", answer, attempt))
+            self.seen[jid].append(seen("report", answer, began, ended, attempt))
         for lease in taken:
             for job in lease.jobs:
-                seen = Seen(began, ended, "lease", "ok", job.attempt)
-                self.seen[lease.first + job.index].append(seen)
+                taking = seen("lease", "ok", began, ended, job.attempt)
+                self.seen[lease.first + job.index].append(taking)
 
 
 async def persist(send: Callable[[Any], Awaitable[range]], request: Any) -> range:
@@ -201,7 +201,7 @@ def test_what_two_processes_show_is_linearizable(
 
 def seen(what: str, answer: str | None, began: int, ended: int, attempt: int = 0) -> Seen:
     """Return an operation."""
-    return Seen(began, ended, what, answer, attempt)
+    return Seen(began=began, ended=ended, what=what, answer=answer, attempt=attempt)
 
 
 KILLED = seen("kill", "killed", 0, 1)
