@@ -168,8 +168,10 @@ def _received(response: Response, target: LongReply | None) -> bytes:
     if target is None or response.status >= FIRST_ERROR:
         return response.read()
     writable = target.open()
-    for piece in response.pieces():
-        writable.write(piece)
+    buffer = memoryview(bytearray(_BLOCK_BYTES))  # used again: the kernel clears new memory first
+    while not response.is_read:
+        count = response.read_into(buffer)
+        writable.write(buffer[:count])
     return b""
 
 

@@ -32,7 +32,7 @@ class LongBody(Protocol):
 class Writable(Protocol):
     """Takes bytes piece by piece."""
 
-    def write(self, data: bytes, /) -> object:
+    def write(self, data: bytes | memoryview, /) -> object:
         """Add bytes."""
 
 

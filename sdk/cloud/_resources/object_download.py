@@ -54,7 +54,7 @@ class FileRange:
         self.digest = hashlib.md5(usedforsecurity=False)
         return self
 
-    def write(self, data: bytes, /) -> None:
+    def write(self, data: bytes | memoryview, /) -> None:
         """Add bytes.
 
         Raises:
