@@ -36,6 +36,7 @@ failed_webhooks/<account>/<batch>    FailedWebhookRecord, for a month
 webhook_secrets/<account>            WebhookSecretRecord
 dicts/<account>/<name>/<digest>      EntryRecord
 dict_versions/<account>              EntryCounter
+dict_changes/<account>/<digit>       RemovedChanges, of entries that were deleted
 removals/<account>                   RemovalRecord
 streams/<account>/<jid>              StreamRecord
 chunks/<account>/<jid>/<first>       values of a stream, until they are read

@@ -6,7 +6,8 @@ refused once that is no longer held.
 
 A key is removed in two steps: its entry is emptied by a change like any other, so that a repeated
 request finds that it was made, and then deleted. An empty entry that a client has left behind is
-deleted when the account has no room for another one.
+deleted when the account has no room for another one. The changes of an entry that is deleted are
+kept separately for a while: another program may set and remove a key before a request is repeated.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ REMEMBERED: Final = 64
 """Most changes of an entry that are known if they are sent again."""
 REMEMBERED_S: Final = 300.0
 """How long they are known: longer than a client repeats a request."""
+REMEMBERED_REMOVED: Final = 128
+"""Most changes of deleted entries that are known, in each of 16 parts of an account."""
 _READ_TOGETHER: Final = 250
 """Entries that are read before other requests may go on."""
 _AT_ONCE: Final = 16
@@ -94,6 +97,41 @@ class EntryRecord(NamedRecord, frozen=True, kw_only=True):
         return self.value is None and self.changes[-1].at < now - REMEMBERED_S
 
 
+class RemovedChange(Record, frozen=True):
+    """A change of an entry that was deleted since; `entry` is a digest of the entry's key."""
+
+    entry: str
+    change: EntryChange
+
+
+class RemovedChanges(NamedRecord, frozen=True):
+    """The latest changes of deleted entries whose keys end with the same hexadecimal digit."""
+
+    prefix: ClassVar[str] = "dict_changes/"
+
+    removed: list[RemovedChange]
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes in memory."""
+        return 600 + 400 * len(self.removed)
+
+    def of(self, key: str, since: float) -> list[EntryChange]:
+        """Return the changes of one entry since a time."""
+        entry = _entry_digest(key)
+        return [
+            each.change for each in self.removed if each.entry == entry and each.change.at >= since
+        ]
+
+    def added(self, key: str, changes: Sequence[EntryChange], since: float) -> RemovedChanges:
+        """Return it with all changes of an entry, and without those before a time."""
+        entry = _entry_digest(key)
+        others = [each for each in self.removed if each.entry != entry]
+        removed = [*others, *(RemovedChange(entry, change) for change in changes)]
+        latest = sorted(removed, key=lambda each: each.change.at)[-REMEMBERED_REMOVED:]
+        return RemovedChanges([each for each in latest if each.change.at >= since])
+
+
 class EntryCounter(NamedRecord, frozen=True):
     """The last version in an account, and how many entries it has with how many bytes."""
 
@@ -127,7 +165,11 @@ class Dicts:
     async def _set(self, draft: Draft, account: str, request: SetEntryRequest) -> EntrySet:
         key = _key(account, request.name, request.key)
         before: EntryRecord | None = await draft.fresh(key)
-        changes = before.changes if before is not None else []
+        if before is None:
+            removed: RemovedChanges | None = await draft.fresh(_removed_key(account, key))
+            changes = removed.of(key, self._since()) if removed is not None else []
+        else:
+            changes = before.changes
         for change in changes:
             if change.id == request.change:
                 return EntrySet(version=change.version)
@@ -139,9 +181,8 @@ class Dicts:
         if request.value is None and not version:
             return EntrySet(version=0)
         counter = await self._counted(draft, account, before, len(request.value or b""))
-        now = self._clock()
-        known = [each for each in changes if each.at >= now - REMEMBERED_S]
-        known.append(EntryChange(request.change, counter.version, now))
+        known = [each for each in changes if each.at >= self._since()]
+        known.append(EntryChange(request.change, counter.version, self._clock()))
         entry = EntryRecord(
             key=request.key,
             version=counter.version,
@@ -271,8 +312,15 @@ class Dicts:
             counter: EntryCounter = await draft.get(counter_key) or EntryCounter()
             left = EntryCounter(counter.version, counter.entries - 1, counter.size - entry.size)
             draft.put(counter_key, left)
+            removed_key = _removed_key(account, key)
+            removed: RemovedChanges = await draft.get(removed_key) or RemovedChanges([])
+            draft.put(removed_key, removed.added(key, entry.changes, self._since()))
             draft.delete(key)
             draft.emit(Event(EventKind.KEY, account, key))
+
+    def _since(self) -> float:
+        """Return the time since which changes are known."""
+        return self._clock() - REMEMBERED_S
 
     def _is_meant(self, entry: EntryRecord, request: RemoveEntryRequest) -> bool:
         if request.key is not None:
@@ -289,6 +337,14 @@ def _prefix(account: str, name: str) -> str:
 def _key(account: str, name: str, key: str) -> str:
     # Keys of users may have any characters, and stores allow only some.
     return f"{_prefix(account, name)}{sha256(key.encode()).hexdigest()}"
+
+
+def _removed_key(account: str, key: str) -> str:
+    return f"{RemovedChanges.prefix}{account}/{key[-1]}"
+
+
+def _entry_digest(key: str) -> str:
+    return sha256(key.encode()).hexdigest()[:16]
 
 
 def _version(entry: EntryRecord | None) -> int:

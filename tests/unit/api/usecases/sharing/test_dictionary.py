@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 from picloud_api.store import layout
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import Caller
 from picloud_api.usecases.sharing.dictionary import (
     REMEMBERED,
+    REMEMBERED_REMOVED,
     REMEMBERED_S,
+    Dicts,
     EntryCounter,
     EntryRecord,
+    RemovedChange,
+    RemovedChanges,
 )
 from picloud_api.usecases.sharing.lock import HELD_S, LockHold, LockRecord
 from picloud_model.errors import RequestConflict
@@ -41,7 +46,6 @@ from tests.unit.api.recording_state import RecordingState, SharedRecordingState
 
 if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
-    from picloud_api.usecases.sharing.dictionary import Dicts
     from picloud_driver.state import StateEntry
     from picloud_model.wire.dictionary import EntryRead
 
@@ -89,6 +93,12 @@ async def keys_of(dicts: Dicts, *, with_values: bool = False) -> list[str]:
             return sorted(keys)
 
 
+def other_process(api: ApiHarness) -> Dicts:
+    """Return the use case of another process over the same store, which publishes nothing."""
+    context = replace(api.server.context, commits=Commits(View(api.state), "two"))
+    return Dicts(context, api.use_cases.sharing.locks, api.use_cases.accounts.quota)
+
+
 async def locked(api: ApiHarness, name: str = "l") -> HeldLock:
     """Take a lock."""
     request = AcquireLockRequest(name=name, hold=uuid4().hex)
@@ -133,6 +143,96 @@ async def test_a_removal_that_is_sent_twice_is_made_once(dicts: Dicts) -> None:
     await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", key="a", version=first.version))
     assert (await dicts.get(ACCOUNT, wanted("a"))).value == b"2"
     assert await dicts.set(ACCOUNT, put("b", None)) == EntrySet(version=0)
+
+
+async def empty(dicts: Dicts, key: str, version: int | None = None) -> SetEntryRequest:
+    """Remove a key as clients do, in two steps; return the request of the first."""
+    request = put(key, None, version)
+    done = await dicts.set(ACCOUNT, request)
+    await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", key=key, version=done.version))
+    return request
+
+
+@pytest.mark.parametrize("is_set_again", [False, True])
+async def test_a_removal_is_known_after_others_set_and_removed_the_key(
+    dicts: Dicts, is_set_again: bool
+) -> None:
+    """Without that, a program whose reply was lost would lose the value that it popped."""
+    await dicts.set(ACCOUNT, put("a", b"1"))
+    popped = put("a", None, 1)
+    first = await dicts.set(ACCOUNT, popped)
+    await dicts.set(ACCOUNT, put("a", b"2"))
+    await empty(dicts, "a")
+    if is_set_again:
+        await dicts.set(ACCOUNT, put("a", b"3", 0))
+    before = await dicts.get(ACCOUNT, wanted("a"))
+
+    assert await dicts.set(ACCOUNT, popped) == first
+    await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", key="a", version=first.version))
+    assert await dicts.get(ACCOUNT, wanted("a")) == before
+    assert (await dicts.set(ACCOUNT, put("a", None, 1))).is_set is False
+
+
+@pytest.mark.parametrize("is_cleared", [False, True])
+async def test_a_value_that_others_removed_does_not_return(dicts: Dicts, is_cleared: bool) -> None:
+    """Whether they removed the key or the dictionary: the change is not made a second time."""
+    request = put("a", b"1")
+    first = await dicts.set(ACCOUNT, request)
+    if is_cleared:
+        await dicts.remove(ACCOUNT, RemoveEntryRequest(name="d", version=first.version))
+    else:
+        await empty(dicts, "a")
+
+    assert await dicts.set(ACCOUNT, request) == first
+    assert (await dicts.get(ACCOUNT, wanted("a"))).version == 0
+    assert (await dicts.set(ACCOUNT, put("a", b"2"))).is_set
+
+
+async def test_changes_of_deleted_entries_are_known_for_a_while(
+    api: ApiHarness, dicts: Dicts
+) -> None:
+    """Each once, and a limited number, however many keys a program makes and removes."""
+    oldest = put("a", b"1")
+    await dicts.set(ACCOUNT, oldest)
+    for _ in range(REMEMBERED_REMOVED):
+        api.now += 0.001
+        latest = await empty(dicts, "a")
+        await dicts.set(ACCOUNT, put("a", b"2"))
+    await empty(dicts, "a")
+    view = api.server.context.commits.view
+
+    async def known() -> list[RemovedChange]:
+        removed: RemovedChanges
+        (removed,) = (await view.scan(f"{RemovedChanges.prefix}{ACCOUNT}/")).values()
+        return removed.removed
+
+    ids = [each.change.id for each in await known()]
+    assert len(ids) == len({*ids}) == REMEMBERED
+    assert (oldest.change in ids, latest.change in ids) == (False, True)
+    assert (await dicts.set(ACCOUNT, oldest)).is_set
+
+    api.now += REMEMBERED_S + 1
+    await empty(dicts, "a")
+    assert len(await known()) == 1
+
+
+async def test_what_another_process_has_deleted_is_known_here(start_api: StartApi) -> None:
+    """It is only read where an entry is made: a change of one that exists reads that alone."""
+    api = await start_api(SharedRecordingState)
+    dicts = api.use_cases.sharing.dicts
+    await dicts.set(ACCOUNT, put("a", b"1"))
+    popped = put("a", None, 1)
+    first = await dicts.set(ACCOUNT, popped)
+    other = other_process(api)
+
+    await other.set(ACCOUNT, put("a", b"2"))
+    await empty(other, "a")
+
+    assert await dicts.set(ACCOUNT, popped) == first
+    await dicts.set(ACCOUNT, put("a", b"3"))
+    api.state.reads.clear()
+    await dicts.set(ACCOUNT, put("a", b"4"))
+    assert not any(key.startswith("dict_changes/") for keys in api.state.reads for key in keys)
 
 
 async def test_what_others_change_meanwhile_does_not_hide_a_change(
