@@ -53,8 +53,10 @@ class Draft:
 
         A plan that may decide to do nothing needs this: a commit only checks what is written.
         """
-        if self._pending(key) is None:
-            await self._view.fresh(key)
+        if self._pending(key) is None and await self._view.fresh(key) is None:
+            # `get` would read a key that does not exist once more.
+            self._expects[key] = 0
+            return None
         return await self.get(key)
 
     def peek(self, key: str) -> Any:

@@ -82,7 +82,7 @@ class View:
         self._of_batch: dict[BatchId, set[str]] = {}
         """Keys of pages and packs by batch: a search among 100,000 cells takes milliseconds."""
         self._changes = 0
-        self._rereads: dict[str, asyncio.Task[Any]] = {}
+        self._rereads: dict[str, asyncio.Task[dict[str, Any]]] = {}
 
     async def cell(self, key: str) -> Cell | None:
         """Return the entry under a key; it is read if it is not cached."""
@@ -122,14 +122,16 @@ class View:
 
     async def fresh(self, key: str) -> Any:
         """Return the value under a key, read again if another process may have written it."""
-        if self._may_be_old(key):
-            await self._reread(key)
+        if self._may_be_old(key) and key not in await self._reread(key) and key not in self._cells:
+            sealed = await self._sealed(key)
+            return sealed.value if sealed else None
         return await self.get(key)
 
-    async def _reread(self, key: str) -> None:
-        """Read a key again. Tasks that need that while it is being read share the next read.
+    async def _reread(self, key: str) -> dict[str, Any]:
+        """Read a key again; return its value by key, if there is one.
 
-        A read that began before may return what another process has replaced since.
+        Tasks that need that while it is being read share the next read: the one
+        that began before may return what another process has replaced since.
         """
         earlier = self._rereads.get(key)
         if earlier is not None:
@@ -139,7 +141,7 @@ class View:
             reread = self._rereads[key] = asyncio.create_task(self.reload([key]))
             reread.add_done_callback(partial(self._end_reread, key))
         # A task that is cancelled must not end the read of the others.
-        await asyncio.shield(reread)
+        return await asyncio.shield(reread)
 
     def _end_reread(self, key: str, reread: asyncio.Task[Any]) -> None:
         if self._rereads.get(key) is reread:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class BatchWatchers:
         is_enough: Callable[[Answer], bool],
         left_s: Callable[[], float],
         *,
-        look_s: float,
+        look_s: float = inf,
     ) -> Answer:
         """Ask until an answer is enough, again whenever a key has changed; return the last answer.
 
@@ -98,7 +99,7 @@ class BatchWatchers:
             ask: Returns an answer; it is called at least once.
             is_enough: Whether an answer ends the wait.
             left_s: Returns for how much longer the request may wait.
-            look_s: How often it asks although it was not woken.
+            look_s: How often it asks although it was not woken: for what no event announces.
         """
         with self.watch({key}) as watch:
             while True:

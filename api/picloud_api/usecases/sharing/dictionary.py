@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from picloud_api.usecases.accounts.quota import AccountQuota
     from picloud_api.usecases.sharing.lock import Locks
 
-LOOK_S: Final = 2.0
-"""How often a request that waits looks for what it was not woken for."""
 REMEMBERED: Final = 64
 """Most changes of an entry that are known if they are sent again."""
 REMEMBERED_S: Final = 300.0
@@ -172,6 +170,8 @@ class Dicts:
             changes = before.changes
         for change in changes:
             if change.id == request.change:
+                # If its transaction returned no reply, the requests that wait do not know of it.
+                draft.emit(Event(EventKind.KEY, account, key))
                 return EntrySet(version=change.version)
         version = _version(before)
         if request.version not in (None, version):
@@ -242,7 +242,6 @@ class Dicts:
                 lambda: self._view.fresh(key),
                 lambda entry: _version(entry) != request.version,
                 lambda: deadline - self._clock(),
-                look_s=LOOK_S,
             )
         return _read(entry)
 

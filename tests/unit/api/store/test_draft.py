@@ -14,7 +14,7 @@ from picloud_driver.state import ANY, Delete, Put
 from picloud_model.job import State
 from picloud_model.page import Page
 
-from tests.unit.api.recording_state import RecordingState
+from tests.unit.api.recording_state import RecordingState, SharedRecordingState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +48,18 @@ async def test_what_was_read_is_checked_by_the_commit(view: View) -> None:
     assert unread == Put(layout.next_jid("a2"), layout.encode(1), ANY)
     assert created == Put(layout.next_jid("a3"), layout.encode(1), 0)
     assert draft.expected() == [KEY, layout.next_jid("a3")]
+
+
+async def test_a_key_that_does_not_exist_is_read_once(tmp_path: Path) -> None:
+    """With `fresh`; the commit fails if another process has made it since."""
+    state = SharedRecordingState(tmp_path / "shared.sqlite")
+    draft = Draft(View(state))
+
+    assert await draft.fresh(KEY) is None
+    draft.put(KEY, 1)
+
+    assert state.reads == [[KEY]]
+    assert draft.operations() == [Put(KEY, layout.encode(1), 0)]
 
 
 async def test_a_draft_reads_its_own_writes(view: View) -> None:

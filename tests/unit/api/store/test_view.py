@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 from picloud_api.store import layout
 from picloud_api.store.view import View, check_format
-from picloud_driver.state import Put
+from picloud_driver.state import Delete, Put
 from picloud_driver.state.sqlite import SqliteState
 from picloud_model.errors import PiCloudError
 
@@ -152,6 +152,18 @@ async def test_what_another_process_wrote_or_removed_is_seen(state: HeldUp) -> N
     await state.commit([Put(KEY, layout.encode(3))])
     assert await view.fresh(KEY) == 3
     assert await other.get(KEY) == 3
+
+
+async def test_a_key_that_does_not_exist_is_read_once(state: HeldUp) -> None:
+    """`fresh` knows from that read that there is nothing, also when a value was cached."""
+    view, absent = View(state), layout.next_jid("a2")
+    await view.get(KEY)
+    await state.commit([Delete(KEY)])
+    state.reads = 0
+
+    assert (await view.fresh(absent), await view.fresh(KEY)) == (None, None)
+
+    assert state.reads == 2
 
 
 async def test_data_of_a_newer_format_is_refused(state: HeldUp) -> None:

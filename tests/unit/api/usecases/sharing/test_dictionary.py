@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
+from picloud_api.engine.process.batch_watch import BatchWatchers, Watch
 from picloud_api.store import layout
 from picloud_api.store.commits import Commits
+from picloud_api.store.records import Event, EventKind
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import Caller
 from picloud_api.usecases.sharing.dictionary import (
@@ -24,6 +28,7 @@ from picloud_api.usecases.sharing.dictionary import (
 )
 from picloud_api.usecases.sharing.lock import HELD_S, LockHold, LockRecord
 from picloud_model.errors import RequestConflict
+from picloud_model.wire import LONGEST_POLL_S
 from picloud_model.wire.dictionary import (
     MAX_ENTRIES,
     MAX_ENTRY_BYTES,
@@ -41,10 +46,13 @@ from picloud_model.wire.lock import (
     RenewLocksRequest,
 )
 
+from tests.polling import eventually
 from tests.unit.api.api_harness import ACCOUNT, ENVELOPE
 from tests.unit.api.recording_state import RecordingState, SharedRecordingState
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
     from picloud_api.store.draft import Draft
     from picloud_driver.state import StateEntry
     from picloud_model.wire.dictionary import EntryRead
@@ -79,6 +87,11 @@ def put(
 def wanted(key: str, version: int | None = None, timeout_s: float = 0.0) -> EntryRequest:
     """Return a request for an entry."""
     return EntryRequest(name="d", key=key, version=version, timeout_s=timeout_s)
+
+
+def key_of(key: str) -> str:
+    """Return the key of the store under which an entry is."""
+    return f"{EntryRecord.prefix}{ACCOUNT}/d/{sha256(key.encode()).hexdigest()}"
 
 
 async def keys_of(dicts: Dicts, *, with_values: bool = False) -> list[str]:
@@ -370,6 +383,74 @@ async def test_a_wait_ends_with_a_change(api: ApiHarness, dicts: Dicts) -> None:
     api.now += 30
     api.server.context.batch_watchers.wake_all()
     assert (await task).version == 0
+
+
+class PassingWatch(Watch):
+    """A watch whose waits end at once, with the time that they would have taken."""
+
+    def __init__(self, batches: Collection[str], api: ApiHarness) -> None:
+        super().__init__(batches)
+        self._api = api
+
+    async def wait_for_change(self, timeout_s: float) -> bool:
+        self._api.now += timeout_s
+        return False
+
+
+class PassingWatchers(BatchWatchers):
+    """Watchers of a process in which nothing changes."""
+
+    def __init__(self, api: ApiHarness) -> None:
+        super().__init__()
+        self._api = api
+
+    @contextmanager
+    def watch(self, batches: Collection[str]) -> Iterator[Watch]:
+        yield PassingWatch(batches, self._api)
+
+
+async def test_a_wait_reads_its_key_twice(start_api: StartApi) -> None:
+    """When it begins and when it ends, however long that is: events say what changes meanwhile."""
+    api = await start_api(SharedRecordingState)
+    context = replace(api.server.context, batch_watchers=PassingWatchers(api))
+    dicts = Dicts(context, api.use_cases.sharing.locks, api.use_cases.accounts.quota)
+    began = api.now
+    api.state.reads.clear()
+
+    read = await dicts.get(ACCOUNT, wanted("a", 0, LONGEST_POLL_S))
+
+    assert (read.version, api.now) == (0, began + LONGEST_POLL_S)
+    assert sum(keys == [key_of("a")] for keys in api.state.reads) == 2
+
+
+async def test_a_wait_ends_with_a_change_of_another_process(start_api: StartApi) -> None:
+    """The event of its change log wakes it; then the key is read once more."""
+    api = await start_api(SharedRecordingState)
+    task = asyncio.create_task(api.use_cases.sharing.dicts.get(ACCOUNT, wanted("a", 0, 20)))
+    await eventually(lambda: api.server.context.batch_watchers.watched(key_of("a")), "it waits")
+    await other_process(api).set(ACCOUNT, put("a", b"1"))
+
+    event = Event(EventKind.KEY, ACCOUNT, key_of("a"))
+    assert await api.server.background.events.on_remote_events([event])
+
+    assert (await task).value == b"1"
+
+
+async def test_a_change_that_is_sent_again_wakes_those_who_wait(
+    api: ApiHarness, dicts: Dicts
+) -> None:
+    """The process learned from the second request that the first one's transaction was made."""
+    task = asyncio.create_task(dicts.get(ACCOUNT, wanted("a", 0, 20)))
+    await asyncio.sleep(0)
+    request = put("a", b"1")
+    with api.missed_events():
+        await dicts.set(ACCOUNT, request)
+    await asyncio.sleep(0)
+    assert not task.done()
+
+    await dicts.set(ACCOUNT, request)
+
+    assert (await task).value == b"1"
 
 
 async def test_a_write_needs_its_lock(api: ApiHarness, dicts: Dicts) -> None:
