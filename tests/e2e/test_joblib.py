@@ -64,9 +64,13 @@ def test_jobs_know_the_backend_and_are_initialized() -> None:
 
 
 def test_results_are_in_order() -> None:
-    """Tasks of one batch are one job; a task may use joblib itself. Options are those of jobs."""
+    """Tasks of one batch are one job, whatever its size; a task may use joblib itself.
+
+    Options are those of jobs.
+    """
     assert joblib.Parallel()(delayed(halve)(n) for n in range(0, 400, 2)) == [*range(200)]
     assert joblib.Parallel()(delayed(total)(n) for n in (3, 4)) == [3, 6]
+    assert joblib.Parallel()([delayed(len)(bytes(2_000_000))]) == [2_000_000]
 
     results = joblib.Parallel(return_as="generator")(delayed(halve)(n) for n in (4, 6))
     assert [*results] == [2, 3]

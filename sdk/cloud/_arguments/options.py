@@ -38,7 +38,8 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     ends, this process calls the functions in `callback` with its jid if it is done, and those in
     `callback_on_error` if it ended in any other way. Lists show `name` instead of the function's.
     With `jobs_as_values` jobs in the arguments arrive as their results. `reuse` finds out which
-    earlier jobs may be returned in place of new ones.
+    earlier jobs may be returned in place of new ones. With `large_arguments` the limit of arguments
+    is the server's, whatever `cloud.config.max_transmit_data` is.
     """
 
     options: Options = Options()
@@ -49,6 +50,7 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     jobs_as_values: bool = False
     reuse: ReuseFinder | None = None
+    large_arguments: bool = False
 
     @property
     def needs_submitter(self) -> bool:

@@ -12,6 +12,7 @@ from joblib.parallel import (
     SequentialBackend,
     register_parallel_backend,
 )
+from msgspec.structs import replace
 
 from cloud._client.current import client
 from cloud._config.border import frames_below, of_users
@@ -103,10 +104,18 @@ class JoblibBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
     def _begin(self) -> Executor:
         options = dict(self.backend_kwargs)
         set_up = {name: options.pop(name) for name in _SET_UP if name in options}
-        self._executor = Executor(
+        self._executor = _BatchExecutor(
             **set_up, **{f"_{name}": value for name, value in options.items()}
         )
         return self._executor
+
+
+class _BatchExecutor(Executor):
+    """An executor of batches: joblib decides how many tasks, and so how much data, one job has."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._options = replace(self._options, large_arguments=True)
 
 
 def _run(func: Callable[[], Any]) -> Any:

@@ -181,8 +181,9 @@ class Submitter:
             packed = self._packer.function(func)
         except PackingError as error:
             raise CloudException(str(error)) from error.__cause__
-        if len(packed.parcel) > self._config.max_transmit_data:
-            raise self._too_large(packed.parcel, f"The function {packed.name} is", parts_of(func))
+        limit = self._config.max_transmit_data
+        if (size := len(packed.parcel)) > limit:
+            raise _too_large(size, limit, f"The function {packed.name} is", parts_of(func))
         return packed
 
     def _arguments(
@@ -202,9 +203,11 @@ class Submitter:
             if item is not None:
                 text = text.replace("the arguments", f"the arguments of item {item}", 1)
             raise CloudException(text) from error.__cause__
-        if len(parcel) > self._config.max_transmit_data:
+        is_large = batch.options.large_arguments
+        limit = wire.MAX_ARGUMENT_BYTES if is_large else self._config.max_transmit_data
+        if (size := len(parcel)) > limit:
             what = "The arguments are" if item is None else f"The arguments of item {item} are"
-            raise self._too_large(parcel, what, named_parts(args, kwargs))
+            raise _too_large(size, limit, what, named_parts(args, kwargs))
         return parcel
 
     def _bundle(self, batch: _BatchBuilder) -> Bundle:
@@ -220,16 +223,6 @@ class Submitter:
             return list(named)
         values = read_jids(batch.needs.jobs, self._owner).order
         return ranges.merged([*named, *ranges.collapse(values)])
-
-    def _too_large(self, parcel: bytes, what: str, parts: Iterable[Part]) -> CloudException:
-        largest = size_report.largest(parts)
-        return CloudException(
-            f"{what} {len(parcel):,} bytes pickled, and the limit is "
-            f"{self._config.max_transmit_data:,}{f'; {largest}' if largest else ''}. Raise "
-            f"cloud.config.max_transmit_data (to {wire.MAX_ARGUMENT_BYTES:,} at most), or read the "
-            "data in the job: from your bucket (cloud.bucket), a path or a URL, or with "
-            "cloud.result from a job that returned it."
-        )
 
     def _parcels(
         self, batch: _BatchBuilder, iterables: Sequence[Iterable[Any]], kwargs: dict[str, Any]
@@ -388,4 +381,16 @@ class _BatchBuilder:
 def _same(args: tuple[Any, ...], before: tuple[Any, ...]) -> bool:
     return len(args) == len(before) and all(
         one is other for one, other in zip(args, before, strict=True)
+    )
+
+
+def _too_large(size: int, limit: int, what: str, parts: Iterable[Part]) -> CloudException:
+    largest = size_report.largest(parts)
+    most = wire.MAX_ARGUMENT_BYTES
+    raised = f"Raise cloud.config.max_transmit_data (to {most:,} at most), or read"
+    return CloudException(
+        f"{what} {size:,} bytes pickled, and the limit is {limit:,}"
+        f"{f'; {largest}' if largest else ''}. {raised if limit < most else 'Read'} the "
+        "data in the job: from your bucket (cloud.bucket), a path or a URL, or with "
+        "cloud.result from a job that returned it."
     )

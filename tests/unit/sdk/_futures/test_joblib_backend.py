@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import cloud
 import joblib
 import pytest
 from cloud._futures.joblib_backend import WORKERS, JoblibBackend
+from picloud_model.job import MAX_ARGUMENT_BYTES
 
 from tests.current_client import current_client
 from tests.unit.sdk.fake_server import FakeServer, client_for
@@ -60,3 +62,18 @@ def test_wrong_options_are_refused_before_any_request(server: FakeServer) -> Non
     with pytest.raises(cloud.CloudTypeError, match="default must be True or False, not 1"):
         cloud.register_joblib(default=1)  # type: ignore[arg-type]
     assert server.sent == []
+
+
+def test_a_batch_of_tasks_may_be_larger_than_one_argument(server: FakeServer) -> None:
+    """A job has several of them, so what one job gets is a blob where that is large."""
+    backend, half = JoblibBackend(nesting_level=0), bytes(MAX_ARGUMENT_BYTES // 2)
+
+    backend.submit(partial(len, half))
+
+    ((batch,), _) = server.arguments()[0]
+    assert batch() == len(half)
+    assert len(server.blobs) == 1
+    with pytest.raises(cloud.CloudException, match=r"the limit is 16,000,000; .*\. Read the data"):
+        backend.submit(partial(max, half, half + b"x"))
+    with cloud.Executor() as executor, pytest.raises(cloud.CloudException, match="1,000,000; "):
+        executor.submit(len, half)
