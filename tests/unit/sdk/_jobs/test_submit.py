@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +22,8 @@ from picloud_model.errors import AccountBusy, BlobMissing, SubmitChanged
 from tests.unit.sdk.fake_server import FakeServer, client_for, problem, transport_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cloud._client.client import Client
 
 
@@ -188,6 +192,42 @@ def test_a_large_map_is_staged_as_its_arguments_come(server: FakeServer, client:
     assert seen[-1] > 0
     assert "POST /v1/jobs/staged" in server.paths()
     assert len(server.arguments()) == 60
+
+
+class Tracked:
+    """An item of a map; `alive` counts those that are in memory."""
+
+    alive = 0
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        Tracked.alive += 1
+        weakref.finalize(self, self._end)
+
+    @staticmethod
+    def _end() -> None:
+        Tracked.alive -= 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, (self._number,)
+
+
+def test_items_of_a_generator_are_never_in_memory_together(
+    server: FakeServer, client: Client
+) -> None:
+    """However many there are: each is let go once it is pickled."""
+    most = 0
+
+    def items() -> Iterator[Tracked]:
+        nonlocal most
+        for number in range(5_000):
+            yield Tracked(number)
+            most = max(most, Tracked.alive)
+
+    client.map(pow, items(), itertools.repeat(2, 5_000))
+
+    assert most <= 3
+    assert [args for args, _ in server.arguments()] == [(number, 2) for number in range(5_000)]
 
 
 def test_uploads_name_the_jobs_that_they_are_for(server: FakeServer) -> None:
