@@ -101,6 +101,10 @@ class Commits:
             while self._waiting:
                 await self._round()
                 self.contended = bool(self._waiting)
+                if self._state.shared:
+                    # Changes that callers make as soon as theirs is committed share the next
+                    # transaction; otherwise they would wait for its end, some milliseconds.
+                    await asyncio.sleep(0)
         finally:
             self._running = False
 

@@ -14,6 +14,7 @@ from picloud_driver.state import Put
 from picloud_driver.state.sqlite import SqliteState
 from picloud_model.errors import TooLarge, Unavailable
 
+from tests.polling import eventually
 from tests.unit.api.recording_state import RecordingState, SharedRecordingState
 
 if TYPE_CHECKING:
@@ -53,6 +54,29 @@ async def test_changes_that_wait_together_are_one_transaction(
     assert sorted(numbers) == [1, 2, 3, 4, 5]
     assert len(state.commits) < 5
     assert commits.transactions == len(state.commits)
+
+
+async def test_a_change_that_follows_a_commit_shares_the_next_transaction(
+    state: SharedRecordingState, commits: Commits
+) -> None:
+    """What a caller changes next, when its change is committed, does not wait for a transaction in
+    between, though other changes have waited for this one.
+    """
+    is_done = asyncio.Event()
+    state.before_commit = is_done.wait
+
+    async def change_twice() -> list[int]:
+        return [await commits.run(count) for _ in range(2)]
+
+    first = asyncio.create_task(change_twice())
+    await eventually(lambda: state.commits, "a transaction is under way")
+    others = asyncio.gather(*(commits.run(count) for _ in range(3)))
+    await asyncio.sleep(0)
+    is_done.set()
+
+    assert await first == [1, 5]
+    assert await others == [2, 3, 4]
+    assert state.commits == [1, 1]
 
 
 @pytest.mark.parametrize("shared", [True, False])
