@@ -40,7 +40,8 @@ from picloud_api.resources.hang_up import (
     unless_hung_up,
 )
 from picloud_api.usecases.rest.call_address import Call
-from picloud_api.usecases.rest.rest import call_id, endpoint_info, not_published
+from picloud_api.usecases.rest.found_endpoint import not_published
+from picloud_api.usecases.rest.rest import call_id, endpoint_info
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
     from picloud_api.usecases.rest.application import AppResponse
     from picloud_api.usecases.rest.call_result import CallResult, LargeCallResult
-    from picloud_api.usecases.rest.rest import FoundEndpoint
+    from picloud_api.usecases.rest.found_endpoint import FoundEndpoint
     from picloud_api.usecases.use_cases import UseCases
 
 _VERSION: Final = re.compile(r"\d{1,9}")
@@ -174,12 +175,16 @@ class EndpointCallResource:
     ) -> None:
         """Call a published function; wait for its result if the request prefers that."""
         caller = await self._admit(request, response, account, label)
-        endpoint = await self._pass_on(request, response, caller, version, path)
+        key = request.get_header("Idempotency-Key")
+        endpoint: FoundEndpoint | None = None
+        if not (caller.guest or version or path or key):
+            endpoint = self._endpoints.remembered(account, label)
+        if endpoint is None:
+            endpoint = await self._pass_on(request, response, caller, version, path)
         if endpoint is None:
             return
         check_credential_is_meant(request)
         texts, arguments = await read_call(request)
-        key = request.get_header("Idempotency-Key")
         if key and caller.guest:
             key = f"{caller.guest}/{key}"  # one guest must not find the job of another by its key
         body = InvokeRequest(
@@ -188,9 +193,7 @@ class EndpointCallResource:
             version=_version(version),
             calls=[arguments],
         )
-        invoked = await self._endpoints.invoke(
-            account, body, texts, found=endpoint, is_limited=True
-        )
+        endpoint, invoked = await self._endpoints.call(account, body, texts, endpoint)
         call = Call(invoked.first, invoked.version)
         response.set_header("Location", self._endpoints.addresses.of(account, label, call))
         await self._reply(request, response, caller, call, endpoint)

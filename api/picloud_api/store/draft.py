@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from picloud_driver.state import ANY, Delete, Operation, Put
+from picloud_driver.state import ANY, Check, Delete, Operation, Put
 from picloud_model.page import Page
 
 from picloud_api.store import layout
@@ -30,6 +30,7 @@ class Draft:
         self._below = below
         self._writes: dict[str, Any] = {}
         self._expects: dict[str, int] = {}
+        self._checked: dict[str, None] = {}
         self.events: list[Event] = []
         self.afterwards: list[Callable[[], None]] = []
         self._claimed: set[int] = set()
@@ -57,6 +58,14 @@ class Draft:
             # `get` would read a key that does not exist once more.
             self._expects[key] = 0
             return None
+        return await self.get(key)
+
+    async def check(self, key: str) -> Any:
+        """Return what `get` returns; the commit fails if it has changed since, written or not.
+
+        A plan that relies on a value in memory needs this: it saves the read of `fresh`.
+        """
+        self._checked[key] = None
         return await self.get(key)
 
     def peek(self, key: str) -> Any:
@@ -118,6 +127,7 @@ class Draft:
         self._writes.update(draft._writes)
         for key, expect in draft._expects.items():
             self._expects.setdefault(key, expect)
+        self._checked |= draft._checked
         for event in draft.events:
             self.emit(event)
         self.afterwards += draft.afterwards
@@ -125,7 +135,7 @@ class Draft:
 
     def operations(self) -> list[Operation]:
         """Return the operations of the transaction."""
-        operations: list[Operation] = []
+        operations: list[Operation] = [Check(key, self._expects[key]) for key in self._only_read()]
         encoded, data = None, b""
         for key, value in self._writes.items():
             expect = self._expects.get(key, ANY)
@@ -139,8 +149,11 @@ class Draft:
         return operations
 
     def expected(self) -> list[str]:
-        """Return the keys that this draft writes and that it has read or takes to be absent."""
-        return [key for key in self._writes if key in self._expects]
+        """Return the keys whose versions the commit checks: they were read, or taken as absent."""
+        return [*self._only_read(), *(key for key in self._writes if key in self._expects)]
+
+    def _only_read(self) -> list[str]:
+        return [key for key in self._checked if key not in self._writes]
 
     def install(self, versions: dict[str, int]) -> None:
         """Put what was committed into the view."""

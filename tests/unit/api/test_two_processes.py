@@ -3,116 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_api import wiring
 from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store.records import Event, EventKind
-from picloud_driver.blob.directory import DirectoryBlobs
-from picloud_driver.bucket.directory import DirectoryBuckets
-from picloud_driver.gateway.process import GatewayProcess
-from picloud_driver.image.venv import VenvImages
-from picloud_driver.queue.sqlite import SqliteQueues
-from picloud_driver.secret.file import FileSecrets
-from picloud_driver.state import Conflict
-from picloud_driver.webhook.direct import DirectWebhooks
-from picloud_driver.webhook.network_policy import NetworkPolicy
 from picloud_model import wire
 
-from tests.unit.api.api_harness import ACCOUNT, ApiHarness, RecordingScheduler, report_of
-from tests.unit.api.recording_state import SharedRecordingState
+from tests.unit.api.api_harness import ACCOUNT, report_of
+from tests.unit.api.process_pair import Pair
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from picloud_driver.state import Operation, StateEntry
 
 CALLS = 20
-
-
-class CountingState(SharedRecordingState):
-    """A store that several processes write to, and that counts their requests by kind."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.requests: Counter[str] = Counter()
-
-    async def get(self, keys: Sequence[str]) -> dict[str, StateEntry]:
-        self.requests["read"] += 1
-        return await super().get(keys)
-
-    async def scan(self, prefix: str, after: str = "", limit: int = 1000) -> list[StateEntry]:
-        self.requests[f"scan {prefix}"] += 1
-        return await super().scan(prefix, after, limit)
-
-    async def commit(self, operations: Sequence[Operation]) -> dict[str, int]:
-        self.requests["transaction"] += 1
-        # Let the other process run, as it would while a request travels.
-        await asyncio.sleep(0)
-        try:
-            return await super().commit(operations)
-        except Conflict:
-            self.requests["conflict"] += 1
-            raise
-
-
-class Process(ApiHarness):
-    """One of two API processes, which share all but memory; only a test notifies it of events."""
-
-    def __init__(self, root: Path, state: CountingState, scheduler: RecordingScheduler) -> None:
-        super().__init__(root)
-        self.scheduler = scheduler
-        self._state = state
-
-    def ports(self) -> wiring.Ports:
-        return wiring.Ports(
-            state=self._state,
-            blobs=DirectoryBlobs(self.root / "blobs"),
-            buckets=DirectoryBuckets(self.root / "buckets"),
-            queues=SqliteQueues(self.root / f"{uuid.uuid4().hex}.sqlite", self.clock),
-            secrets=FileSecrets(self.root / "secrets"),
-            scheduler=self.scheduler,
-            images=VenvImages(self.root / "environments", {}),
-            gateway=GatewayProcess("127.0.0.1"),
-            webhooks=DirectWebhooks(NetworkPolicy()),
-        )
-
-    async def receive(self, *events: Event) -> None:
-        """Receive events of the other process."""
-        await self.server.background.events.on_remote_events(events)
-
-
-class Pair:
-    """Both processes, and their state store."""
-
-    def __init__(self, root: Path) -> None:
-        self.state = CountingState(root / "state.sqlite")
-        scheduler = RecordingScheduler()
-        self.one, self.two = (Process(root, self.state, scheduler) for _ in range(2))
-
-    def take_requests(self) -> Counter[str]:
-        """Return the number of requests to the store since the last call, by kind."""
-        requests, self.state.requests = self.state.requests, Counter()
-        return requests
 
 
 @pytest.fixture
 async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
     """Two processes, each of which has submitted a batch and has common records in its cache."""
     made = Pair(tmp_path)
-    for process in (made.one, made.two):
-        await process.start()
-        await process.submit(1)
-    made.take_requests()
+    await made.start()
     yield made
-    for process in (made.one, made.two):
-        await process.server.background.stop()
-        await process.use_cases.jobs.kill.stop()
-    await made.state.close()
+    await made.stop()
 
 
 def event(kind: EventKind, batch: str) -> Event:

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 from msgspec.structs import replace
 from picloud_model import pack, wire
-from picloud_model.wire.rest import FORM, OriginalCall, Parameter, PublishRequest
+from picloud_model.wire.application import APPLICATION
+from picloud_model.wire.rest import FORM, OriginalCall, OutEncoding, Parameter, PublishRequest
 
 from tests.polling import eventually
 from tests.unit.api.api_harness import ACCOUNT, report_of
 from tests.unit.api.http_api import HttpApi
+from tests.unit.api.process_pair import Pair
 from tests.unit.api.recording_state import RecordingState, SharedRecordingState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     import falcon.testing
 
@@ -33,6 +36,15 @@ ROUNDS: Final = 3
 BETWEEN: Final = 2 * CALLERS
 """Calls that are answered between two switches, at least: some of them began after the first."""
 TEXT: Final = "text/plain; charset=utf-8"
+
+
+@pytest.fixture
+async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
+    """Two processes over one state store."""
+    made = Pair(tmp_path)
+    await made.start()
+    yield made
+    await made.stop()
 
 
 class Answered(NamedTuple):
@@ -47,17 +59,21 @@ class Endpoint:
 
     Version 1, 3, ... take a number, and their results are JSON; version 2, 4, ... take a text, and
     their results are text. The name of the function is that of its version.
+
+    Args:
+        api: The process that its callers use.
+        publisher: The one that its owner uses, if it is another one.
     """
 
-    def __init__(self, api: ApiHarness) -> None:
+    def __init__(self, api: ApiHarness, publisher: ApiHarness | None = None) -> None:
         self._api = api
         self._http = HttpApi(api)
-        self._endpoints = api.use_cases.rest.endpoints
+        self._endpoints = (publisher or api).use_cases.rest.endpoints
         self._history: list[int] = []
         self._settled = 0
         self.published = 0
 
-    async def publish(self) -> None:
+    async def publish(self, out_encoding: OutEncoding | None = None) -> None:
         """Publish the next version."""
         number = self.published = self.published + 1
         job = self._api.request(1, function=f"f{number}", label=f"version {number}")
@@ -65,7 +81,7 @@ class Endpoint:
             label="e",
             parameters=[Parameter(name="x", kind="int" if number % 2 else "str")],
             job=replace(job, kind="call", submit_id=uuid.uuid4().hex),
-            out_encoding="json" if number % 2 else "raw",
+            out_encoding=out_encoding or ("json" if number % 2 else "raw"),
         )
         with self._switched(number):
             assert (await self._endpoints.publish(ACCOUNT, request)).version == number
@@ -81,13 +97,17 @@ class Endpoint:
         yield
         self._settled = len(self._history) - 1
 
-    async def call(self) -> Answered:
+    async def remove(self) -> None:
+        """Remove it."""
+        await self._endpoints.remove(ACCOUNT, "e")
+
+    async def call(self, arguments: bytes = b"x=5") -> Answered:
         """Call it, and wait for the result."""
         name, secret = self._api.server.key.removeprefix("pk_").split("_", 1)
         login = base64.b64encode(f"{name}:{secret}".encode()).decode()
         headers = {"Authorization": f"Basic {login}", "Content-Type": FORM, "Prefer": "wait=60"}
         begun = self._settled
-        result = await self._http.send("POST", f"/r/{ACCOUNT}/e", b"x=5", "", **headers)
+        result = await self._http.send("POST", f"/r/{ACCOUNT}/e", arguments, "", **headers)
         return Answered(result, self._history[begun:])
 
 
@@ -102,6 +122,8 @@ async def run_jobs(api: ApiHarness) -> None:
 
 def _report(lease: wire.Lease) -> wire.Report:
     report = report_of(lease)
+    if lease.function_name == "f":
+        return report  # of a job that is no call
     jobs = []
     for leased, job in zip(lease.jobs, report.ended, strict=True):
         _, given = pickle.loads(pack.unseal(leased.arguments))
@@ -134,7 +156,77 @@ async def test_each_call_is_answered_by_one_version(
     api = await start_api(state_type)
     # Other tasks run while a request to the state store is under way.
     api.state.before_read = api.state.before_commit = lambda: asyncio.sleep(0)
-    endpoint, answered, ended = Endpoint(api), [], False
+
+    await check_switches(api, Endpoint(api))
+
+
+async def test_a_version_that_another_process_made_current_is_called_at_once(
+    pair: Pair,
+) -> None:
+    """The same holds if the process that is called has an earlier version in memory."""
+    pair.state.before_read = pair.state.before_commit = lambda: asyncio.sleep(0)
+
+    await check_switches(pair.one, Endpoint(pair.one, pair.two))
+
+
+async def test_a_call_reads_its_endpoint_only_if_it_has_changed(pair: Pair) -> None:
+    """The transaction that makes its job checks that it has not."""
+    endpoint = Endpoint(pair.one, pair.two)
+    await endpoint.publish()
+    slot = asyncio.create_task(run_jobs(pair.one))
+    await endpoint.call()
+    pair.take_requests()
+
+    for _ in range(3):
+        assert version_of((await endpoint.call()).result) == 1
+    unchanged = pair.take_requests()
+    await endpoint.publish()
+    pair.take_requests()
+    assert version_of((await endpoint.call()).result) == 2
+    changed = pair.take_requests()
+    slot.cancel()
+
+    assert (unchanged["read"], unchanged["conflict"]) == (0, 0)
+    # What has changed is read after the conflict, and then the endpoint.
+    assert (changed["read"], changed["conflict"]) == (2, 1)
+
+
+async def test_arguments_that_only_the_new_version_takes_are_not_refused(pair: Pair) -> None:
+    """What the version in memory does not take, the current one may."""
+    endpoint = Endpoint(pair.one, pair.two)
+    await endpoint.publish()
+    slot = asyncio.create_task(run_jobs(pair.one))
+    refused = (await endpoint.call(b"x=word")).result
+    await endpoint.publish()
+
+    taken = (await endpoint.call(b"x=word")).result
+    slot.cancel()
+
+    assert (refused.status_code, taken.status_code) == (400, 200)
+    assert taken.text == "f2 version 2: {'x': 'word'}"
+
+
+async def test_what_another_process_has_removed_is_not_called(pair: Pair) -> None:
+    """If an application has replaced a function during a call, the client tries again."""
+    endpoint = Endpoint(pair.one, pair.two)
+    await endpoint.publish()
+    slot = asyncio.create_task(run_jobs(pair.one))
+    assert version_of((await endpoint.call()).result) == 1
+
+    await endpoint.publish(APPLICATION)
+    replaced = (await endpoint.call()).result
+    await endpoint.rollback(1)
+    assert version_of((await endpoint.call()).result) == 1
+    await endpoint.remove()
+    removed = (await endpoint.call()).result
+    slot.cancel()
+
+    assert (replaced.status_code, removed.status_code) == (503, 404)
+
+
+async def check_switches(api: ApiHarness, endpoint: Endpoint) -> None:
+    """Publish and roll back while calls run; check what answered each call."""
+    answered, ended = [], False
     await endpoint.publish()
 
     async def call_until_the_end() -> None:

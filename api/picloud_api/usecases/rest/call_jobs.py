@@ -15,15 +15,21 @@ from picloud_model.wire import Content, PackPart, encode
 from picloud_model.wire.rest import MAX_CALL_BYTES
 
 from picloud_api.engine.process.gathering import Gathering
+from picloud_api.store.rest_record import endpoint_key
 from picloud_api.usecases.rest.arguments.call_arguments import packed
+from picloud_api.usecases.rest.found_endpoint import EndpointChanged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from picloud_model.wire import SubmitRequest
     from picloud_model.wire.rest import InvokeRequest
 
+    from picloud_api.store.commits import Answer, Commits
+    from picloud_api.store.draft import Draft
+    from picloud_api.store.rest_record import EndpointRecord
     from picloud_api.usecases.jobs.submit import SubmitJobs
+    from picloud_api.usecases.rest.found_endpoint import FoundEndpoint
     from picloud_api.usecases.storage.blob import Blobs
 
 _MOST_TOGETHER: Final = 100
@@ -40,7 +46,8 @@ class CallJobs:
     stores their results. A call that is alone is submitted at once.
     """
 
-    def __init__(self, submit: SubmitJobs, blobs: Blobs) -> None:
+    def __init__(self, commits: Commits, submit: SubmitJobs, blobs: Blobs) -> None:
+        self._commits = commits
         self._submit = submit
         self._blobs = blobs
         self._waited: Counter[str] = Counter()
@@ -62,7 +69,7 @@ class CallJobs:
         self,
         account: str,
         request: InvokeRequest,
-        job: SubmitRequest,
+        found: FoundEndpoint,
         calls: Sequence[Mapping[str, Any]],
     ) -> int:
         """Submit the jobs of calls; return the first jid.
@@ -70,28 +77,33 @@ class CallJobs:
         Args:
             account: The account of the endpoint.
             request: What asks for them; without a submit id it is one call, and is not repeated.
-            job: What the endpoint submits.
+            found: The endpoint.
             calls: The arguments of each call, as its function takes them.
 
         Raises:
             PiCloudError: As for `SubmitJobs.submit`.
+            EndpointChanged: When the endpoint was only known from memory, and has changed.
         """
+        job = found.record.job
         if request.submit_id:
-            return (await self._submitted(account, request, job, calls)).start
+            return (await self._submitted(account, request, found, calls)).start
         endpoint = f"{account}/{request.label}"
-        submit = partial(self._submitted, account, request, job)
+        submit = partial(self._submitted, account, request, found)
         if endpoint not in self._waited or _is_apart(job, calls[0]):
             return (await submit(calls)).start
-        return await self._gathering.add((endpoint, job.submit_id), calls[0], submit)
+        # A call whose endpoint must be checked never joins those whose endpoint was read before.
+        kind = endpoint, job.submit_id, found.is_remembered
+        return await self._gathering.add(kind, calls[0], submit)
 
     async def _submitted(
         self,
         account: str,
         request: InvokeRequest,
-        job: SubmitRequest,
+        found: FoundEndpoint,
         calls: Sequence[Mapping[str, Any]],
     ) -> range:
         """Submit calls as one batch; return their jids."""
+        job = found.record.job
         options = job.options
         job = replace(
             job,
@@ -103,8 +115,26 @@ class CallJobs:
         )
         fingerprint = blake2b(encode(job), digest_size=16).digest()
         parent = f"rest {request.label}"
-        submitted = await self._submit.submit(account, job, fingerprint, parent=parent)
+        commit = None
+        if found.is_remembered:
+            key = endpoint_key(account, request.label)
+            commit = partial(self._commit_if_current, key, found.record)
+        submitted = await self._submit.submit(
+            account, job, fingerprint, parent=parent, commit=commit
+        )
         return range(submitted.first, submitted.first + submitted.count)
+
+    async def _commit_if_current(
+        self, key: str, record: EndpointRecord, submit: Callable[[Draft], Awaitable[Answer]]
+    ) -> Answer:
+        """Commit the change that submits calls, unless the record of their endpoint has changed."""
+
+        async def plan(draft: Draft) -> Answer:
+            if await draft.check(key) is not record:
+                raise EndpointChanged
+            return await submit(draft)
+
+        return await self._commits.run(plan)
 
     async def _part(self, account: str, calls: Sequence[Mapping[str, Any]]) -> PackPart:
         """Return the arguments of calls; with large files they are stored as a blob."""

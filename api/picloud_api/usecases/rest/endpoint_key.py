@@ -19,7 +19,7 @@ from picloud_model.wire.rest import (
 
 from picloud_api.engine.process.removal import is_repeated
 from picloud_api.store.rest_record import EndpointAccess, EndpointKey, EndpointRecord, endpoint_key
-from picloud_api.usecases.rest.rest import existing
+from picloud_api.usecases.rest.found_endpoint import existing
 
 if TYPE_CHECKING:
     from picloud_model.wire.rest import EndpointKeyRequest, RevokeEndpointKeyRequest

@@ -7,16 +7,12 @@ which the SDK stores when it publishes the function.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import asdict, replace
-from picloud_model.errors import (
-    EndpointNotFound,
-    RequestRefused,
-    Unavailable,
-    nearest_name,
-)
+from picloud_model.errors import EndpointNotFound, PiCloudError, RequestRefused, Unavailable
 from picloud_model.wire import MSGPACK, encode
 from picloud_model.wire.application import APPLICATION
 from picloud_model.wire.rest import (
@@ -41,6 +37,12 @@ from picloud_api.usecases.rest.arguments.call_arguments import read_arguments, r
 from picloud_api.usecases.rest.call_address import Call, CallAddresses
 from picloud_api.usecases.rest.call_jobs import CallJobs
 from picloud_api.usecases.rest.call_rate import CallRates
+from picloud_api.usecases.rest.found_endpoint import (
+    EndpointChanged,
+    FoundEndpoint,
+    existing,
+    not_published,
+)
 from picloud_api.usecases.rest.warm_slots import put_warm
 
 if TYPE_CHECKING:
@@ -51,7 +53,6 @@ if TYPE_CHECKING:
     from picloud_api.engine.jobs.outcomes import Held
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
-    from picloud_api.store.view import View
     from picloud_api.usecases.jobs.submit import SubmitJobs
     from picloud_api.usecases.rest.application import AppResponse
     from picloud_api.usecases.rest.arguments.call_arguments import Texts
@@ -61,18 +62,6 @@ if TYPE_CHECKING:
 
 _JOB_BYTES: Final = 128 * 1024
 """The largest description of the job of an endpoint; what is larger is a blob."""
-
-
-class FoundEndpoint(NamedTuple):
-    """Who may call an endpoint, and a version of it."""
-
-    access: EndpointAccess
-    record: EndpointRecord
-
-    @property
-    def is_app(self) -> bool:
-        """Whether it is an application, not a function."""
-        return self.record.out_encoding == APPLICATION
 
 
 class Endpoints:
@@ -96,7 +85,7 @@ class Endpoints:
         self._warm_changed = context.warm_slots.changed
         self._submit = submit
         self._results = results
-        self._calls = CallJobs(submit, blobs)
+        self._calls = CallJobs(context.commits, submit, blobs)
         self._rates = CallRates(context.commits, context.clock)
 
     async def publish(self, account: str, request: PublishRequest) -> EndpointInfo:
@@ -227,16 +216,42 @@ class Endpoints:
             AccountBusy: When the account would have too many unfinished jobs.
             TooManyCalls: When the endpoint was called as often as its rate limit allows.
         """
-        access, record = found or await self._named(account, request.label, request.version)
+        found = found or await self._named(account, request.label, request.version)
         if is_limited:
-            await self._rates.take(account, request.label, access.calls_per_minute)
+            await self._rates.take(account, request.label, found.access.calls_per_minute)
+        record = found.record
         common = read_texts(record.parameters, texts or {})
         calls = [
             read_arguments(record.parameters, {**common, **given}, takes_any=record.takes_any)
             for given in request.calls
         ]
-        first = await self._calls.submit(account, request, record.job, calls)
+        first = await self._calls.submit(account, request, found, calls)
         return Invoked(first=first, count=len(calls), version=record.version)
+
+    async def call(
+        self, account: str, request: InvokeRequest, texts: Texts, found: FoundEndpoint
+    ) -> tuple[FoundEndpoint, Invoked]:
+        """Submit the job of a call, which counts for the rate limit; return also what it called.
+
+        If the endpoint was only known from memory and has changed, it is read, and called as it is.
+
+        Raises:
+            Unavailable: When it has become an application, which takes requests as they are.
+        """
+        invoke = partial(self.invoke, account, request, texts, is_limited=True)
+        try:
+            return found, await invoke(found=found)
+        except EndpointChanged:
+            current = await self.find(account, request.label)
+        except PiCloudError as error:
+            if not found.is_remembered or isinstance(error, Unavailable):
+                raise
+            current = await self.find(account, request.label)
+            if current.record is found.record:
+                raise
+        if current.is_app:
+            raise Unavailable("An application was published in place of the function; try again.")
+        return current, await invoke(found=current)
 
     async def result(
         self,
@@ -256,7 +271,7 @@ class Endpoints:
             InvokedJobFailed: When the job failed, or its result cannot be encoded as the function
                 was published.
         """
-        _, record = found or await self.find(account, label, call.version)
+        record = (found or await self.find(account, label, call.version)).record
         with self._calls.waits(account, label), suppress(Unavailable):
             return await self._results.result(account, call.jid, record, hold, wait_s)
         return None
@@ -286,6 +301,15 @@ class Endpoints:
         return EndpointsListed(
             endpoints=[endpoint_info(account, label, records[prefix + label]) for label in labels]
         )
+
+    def remembered(self, account: str, label: str) -> FoundEndpoint | None:
+        """Return a function without a rate limit as it is in memory, which may be old, if it is."""
+        view = self._commits.view
+        record: EndpointRecord | None = view.peek(endpoint_key(account, label))
+        if record is None or not view.state.shared or record.access.calls_per_minute:
+            return None
+        found = FoundEndpoint(record.access, record, is_remembered=True)
+        return None if found.is_app else found
 
     async def find(self, account: str, label: str, version: int = 0) -> FoundEndpoint:
         """Return who may call an endpoint, and a version of it; 0 is the current one.
@@ -360,30 +384,6 @@ def _no_version(record: EndpointRecord, label: str, version: int) -> EndpointNot
     kept = ", ".join(map(str, sorted([record.version, *record.others])))
     message = f"{label!r:.80} has no version {version}: those that are kept are {kept}."
     return EndpointNotFound(message, field="version")
-
-
-async def existing(
-    view: View, account: str, record: EndpointRecord | None, label: str
-) -> EndpointRecord:
-    """Return the record of an endpoint that its own account has named.
-
-    Raises:
-        EndpointNotFound: When there is none; it proposes a label of the account that is similar.
-    """
-    if record is None:
-        raise not_published(label, nearest_name(label, await view.names(endpoint_key(account))))
-    return record
-
-
-def not_published(label: str, near: str | None = None) -> EndpointNotFound:
-    """Return the error about a label under which an account has no endpoint.
-
-    >>> not_published("aera", "area").message
-    "No function is published as 'aera' in your account; did you mean 'area'?"
-    """
-    end = f"; did you mean {near!r}?" if near else "."
-    message = f"No function is published as {label!r:.80} in your account{end}"
-    return EndpointNotFound(message, field="label")
 
 
 def call_id(account: str, label: str, key: str) -> str:

@@ -10,7 +10,7 @@ from picloud_api.store.draft import Draft
 from picloud_api.store.layout import PageId
 from picloud_api.store.records import Event, EventKind
 from picloud_api.store.view import View
-from picloud_driver.state import ANY, Delete, Put
+from picloud_driver.state import ANY, Check, Delete, Put
 from picloud_model.job import State
 from picloud_model.page import Page
 
@@ -60,6 +60,28 @@ async def test_a_key_that_does_not_exist_is_read_once(tmp_path: Path) -> None:
 
     assert state.reads == [[KEY]]
     assert draft.operations() == [Put(KEY, layout.encode(1), 0)]
+
+
+async def test_what_is_only_checked_is_an_operation_of_its_own(view: View) -> None:
+    """Unless the same transaction writes it: then the write checks it."""
+    whole, missing = Draft(view), layout.next_jid("a2")
+    first, second = Draft(view, whole), Draft(view, whole)
+    assert (await first.check(KEY), await first.check(missing)) == (7, None)
+    whole.adopt(first)
+    checks, expected = whole.operations(), whole.expected()
+    await second.get(KEY)
+    second.put(KEY, 8)
+    whole.adopt(second)
+    third = Draft(view, whole)
+
+    assert await third.check(KEY) == 8
+    whole.adopt(third)
+    cell = await view.cell(KEY)
+    assert cell is not None
+    assert checks == [Check(KEY, cell.version), Check(missing, 0)]
+    assert expected == [KEY, missing]
+    assert whole.operations() == [Check(missing, 0), Put(KEY, layout.encode(8), cell.version)]
+    assert whole.expected() == [missing, KEY]
 
 
 async def test_a_draft_reads_its_own_writes(view: View) -> None:
