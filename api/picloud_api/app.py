@@ -133,6 +133,7 @@ class Lifetime:
                 await wiring.stop_slots(ports.scheduler)
             _log.info("server.stopped", url=self._url, pid=os.getpid())
         for port in (
+            ports.traces,
             ports.gateway,
             ports.images,
             ports.scheduler,

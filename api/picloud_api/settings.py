@@ -10,6 +10,7 @@ import re
 import socket
 import sys
 import tomllib
+from importlib.util import find_spec
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -64,7 +65,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     `servers` are those of the hashicorp stack, None for the embedded stack. Finished jobs are
     deleted after `keep_days`, and what nothing refers to after `sweep_hours`; 0 for never. Webhooks
     may be sent to `webhook_networks` besides the public Internet. `prices` are None to leave
-    them as they are.
+    them as they are. Spans of calls are posted to `traces_url`; "" for nowhere.
     """
 
     data: Path
@@ -89,6 +90,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     public_host: PublicHost = PublicHost()
     webhook_networks: tuple[IPNetwork, ...] = ()
     nomad: NomadSlots = NomadSlots(sys.executable, "")
+    traces_url: str = ""
 
 
 def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSettings:
@@ -134,6 +136,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
             environment.get("PICLOUD_SLOT_USER", "" if os.geteuid() else "root"),
             _slot_url(environment.get("PICLOUD_SLOT_URL", "")),
         ),
+        traces_url=_traces_url(environment.get("PICLOUD_TRACES_URL", "")),
     )
 
 
@@ -279,6 +282,18 @@ def _slot_url(url: str) -> str:
     if url and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]_-]{1,255}/?", url):
         sys.exit(f"PICLOUD_SLOT_URL is {url!r:.80}; give a URL such as http://picloud-api:8787.")
     return url.rstrip("/")
+
+
+def _traces_url(url: str) -> str:
+    """Check the URL to which spans are posted: "" for nowhere."""
+    if url and not re.fullmatch(r"https?://[!\"$-~]{1,1000}", url):
+        sys.exit(
+            f"PICLOUD_TRACES_URL is {url!r:.80}; give the URL of a collector, such as "
+            "http://127.0.0.1:4318/v1/traces."
+        )
+    if url and find_spec("opentelemetry") is None:
+        sys.exit("PICLOUD_TRACES_URL needs OpenTelemetry: pip install 'picloud[otel]'.")
+    return url
 
 
 def _servers(environment: Mapping[str, str]) -> Addresses:

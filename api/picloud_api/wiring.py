@@ -18,6 +18,7 @@ from picloud_driver.queue import QueuePort
 from picloud_driver.scheduler import SchedulerPort
 from picloud_driver.secret import SecretPort
 from picloud_driver.state import StatePort
+from picloud_driver.trace import NoTraces, TracePort
 from picloud_driver.webhook import WebhookPort
 from picloud_driver.webhook.direct import DirectWebhooks
 from picloud_driver.webhook.network_policy import NetworkPolicy
@@ -68,6 +69,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     images: ImagePort
     gateway: GatewayPort
     webhooks: WebhookPort
+    traces: TracePort = NoTraces()
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,11 +126,20 @@ async def embedded(settings: ServerSettings, url: str) -> Ports:
         images=images,
         gateway=GatewayProcess(settings.host),
         webhooks=_webhooks(settings),
+        traces=_traces(settings),
     )
 
 
 def _webhooks(settings: ServerSettings) -> WebhookPort:
     return DirectWebhooks(NetworkPolicy(settings.webhook_networks))
+
+
+def _traces(settings: ServerSettings) -> TracePort:
+    if not settings.traces_url:
+        return NoTraces()
+    from picloud_driver.trace.otlp import OtlpTraces  # noqa: PLC0415 - an extra package, if it is on
+
+    return OtlpTraces(settings.traces_url, version("picloud"))
 
 
 def _venvs(settings: ServerSettings) -> VenvImages:
@@ -184,6 +195,7 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
         images=slots.images,
         gateway=gateway,
         webhooks=_webhooks(settings),
+        traces=_traces(settings),
     )
 
 
@@ -282,9 +294,9 @@ async def end_slots(settings: ServerSettings, url: str) -> None:
 
 def health_check(ports: Ports) -> HealthCheck:
     """Return the health check of a server over its ports."""
-    # Buckets are where blobs are, most jobs need no images, a gateway starts when it is needed, and
-    # webhooks need nothing.
-    unpinged = ("buckets", "images", "gateway", "webhooks")
+    # Buckets are where blobs are, most jobs need no images, a gateway starts when it is needed,
+    # webhooks need nothing, and jobs run without traces.
+    unpinged = ("buckets", "images", "gateway", "webhooks", "traces")
     names = (name for name in ports.__struct_fields__ if name not in unpinged)
     pinged = {name: getattr(ports, name) for name in names}
     return HealthCheck(pinged, version("picloud"))
@@ -354,7 +366,8 @@ async def build(
 async def _context(ports: Ports, clock: Callable[[], float]) -> Context:
     await check_format(ports.state)
     archive = Archive(ports.blobs, await _signing_key(ports.secrets, "archive"))
-    return Context(Commits(View(ports.state, archive), entropy.token_hex(4)), archive, clock)
+    commits = Commits(View(ports.state, archive), entropy.token_hex(4))
+    return Context(commits, archive, clock, traces=ports.traces)
 
 
 async def _signing_key(secrets: SecretPort, name: str) -> bytes:

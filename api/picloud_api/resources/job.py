@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from picloud_model import wire
+from picloud_model.wire.trace import HEADER
 
 from picloud_api.resources.body import (
     authenticate,
@@ -34,6 +35,7 @@ class JobResource:
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
         self._jobs = use_cases.jobs
+        self._traces = use_cases.traces
 
     async def _account(self, request: Request) -> str:
         return set_account(request, await authenticate(request, self._accounts.authenticate))
@@ -45,8 +47,12 @@ class JobResource:
         data = await read_bytes(request)
         body = await decode_body(request, data, wire.SubmitRequest)
         fingerprint = blake2b(data, digest_size=16).digest()
-        submitted = await self._jobs.submit.submit(
-            caller.account, body, fingerprint, parent=caller.jid
+        submitted = await self._traces.submit(
+            body,
+            request.get_header(HEADER),
+            lambda batch: self._jobs.submit.submit(
+                caller.account, batch, fingerprint, parent=caller.jid
+            ),
         )
         await write_body(request, response, submitted)
 

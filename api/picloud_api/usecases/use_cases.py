@@ -15,6 +15,7 @@ from picloud_driver.webhook import WebhookPort
 from picloud_api.engine.jobs.live_query import LiveQueries
 from picloud_api.engine.process.context import Context
 from picloud_api.engine.scheduling.leasing import LeasePlanner
+from picloud_api.engine.tracing.trace import JobTraces
 from picloud_api.store.small_blobs import SmallBlobs
 from picloud_api.usecases.accounts.account import Accounts
 from picloud_api.usecases.accounts.budget import Budgets
@@ -295,3 +296,4 @@ class UseCases:
         self.operation = OperationRoom(base, self.accounts)
         self.health = base.health
         self.turns = base.context.turns
+        self.traces = JobTraces(base.context)

@@ -53,9 +53,9 @@ They keep the value that a script sets. The first one that is set causes a warni
 
 _SWITCHES: Final = (
     *("use_simulator", "progress", "stream_output", "full_tracebacks", "serialize_logging"),
-    "raise_original",
+    *("raise_original", "tracing"),
 )
-_MAY_BE_NONE: Final = ("environment", "patience_s", "stream_output", "raise_original")
+_MAY_BE_NONE: Final = ("environment", "patience_s", "stream_output", "raise_original", "tracing")
 _NAMES: Final = {"environment": "an environment", "serialize_logging_path": "a directory"}
 _TEXTS: Final = ("api_key", "api_secretkey", "url")
 
@@ -90,6 +90,9 @@ class Config:
     whose cause that is; None, the default, is True for the methods of `Job`, `await` and
     `cloud.Executor`, and False for `result`, `join` and `iresult`.
     `environment` is the `_env` of jobs that name none; None, the default, is the server's base.
+    With `tracing` calls, maps and results are spans of OpenTelemetry, as the program has configured
+    it, and so are their jobs if the server sends spans; None, the default, is True if
+    `PICLOUD_TRACING` is set in the environment.
     With `full_tracebacks` errors show the frames of this library, too.
     `api_key` (the id), `api_secretkey` and `url` have the effect of `cloud.setkey` when `commit` is
     called.
@@ -110,6 +113,7 @@ class Config:
     full_tracebacks: bool
     raise_original: bool | None
     environment: str | None
+    tracing: bool | None
     serialize_logging: bool
     serialize_logging_path: str
     api_key: str | None
@@ -130,6 +134,7 @@ class Config:
         self.full_tracebacks = False
         self.raise_original = None
         self.environment = None
+        self.tracing = None
         self.serialize_logging = False
         self.serialize_logging_path = "datalogs/"
         self.api_key = None

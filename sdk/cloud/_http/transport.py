@@ -17,6 +17,7 @@ import msgspec
 from picloud_model import wire
 from picloud_model.errors import PathNotFound, RequestRefused
 
+from cloud._http import tracing
 from cloud._http.exchange import (
     Exchange,
     HttpReply,
@@ -166,8 +167,9 @@ class Transport:
     def send(self, path: str, body: bytes, kind: type[Body]) -> Body:
         """Send a body that is encoded already, so that a repetition has the same bytes."""
         timeout_s = self._config.network_timeout
+        headers = {**self._headers, **tracing.headers(self._config)}
         request = HttpRequest(
-            method="POST", url=path, headers=self._headers, body=body, timeout_s=timeout_s
+            method="POST", url=path, headers=headers, body=body, timeout_s=timeout_s
         )
         return _decode(self._send(request), kind)
 

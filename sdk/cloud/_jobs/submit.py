@@ -19,6 +19,7 @@ from cloud._arguments.iterables import check_ends, most_items, too_many
 from cloud._arguments.jids import read_jids
 from cloud._config.border import warn
 from cloud._http.patience import Patience
+from cloud._http.tracing import traced
 from cloud._http.transport import send_hint
 from cloud._jobs.pack_parts import pack_parts
 from cloud._packing import size_report
@@ -99,6 +100,7 @@ class Submitter:
         self._auto = ""
         self._silent_until = 0.0
 
+    @traced("cloud.call")
     def call(
         self,
         func: Callable[..., Any],
@@ -131,6 +133,7 @@ class Submitter:
         self._blobs.ensure(batch.sources(bundle), anew=True)
         return batch.request(self._packer.envelope, bundle, self._dependencies(batch))
 
+    @traced("cloud.map")
     def map(
         self,
         func: Callable[..., Any],

@@ -17,6 +17,7 @@ from picloud_model.wire import Outcome
 from cloud._arguments.jids import portions, unfinished_jids
 from cloud._arguments.statuses import check_reachable
 from cloud._http.patience import Patience
+from cloud._http.tracing import traced
 from cloud._jobs.interrupt import interrupted, unreached
 from cloud._jobs.outcome_table import OutcomeTable
 from cloud._packing.errors import PackingError
@@ -107,6 +108,7 @@ class Waiter:
         self._clock = clock
         self.supervisor = supervisor
 
+    @traced("cloud.result")
     def until_ended(self, order: Sequence[int], options: WaitOptions) -> list[Any]:
         """Wait until all jobs have ended, or one has failed and all before it have ended.
 

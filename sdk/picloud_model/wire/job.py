@@ -54,6 +54,8 @@ class Options(
     `ports` says which of their TCP ports are public; a private one is reached with a key only.
     `secrets` names secrets of the account, whose values are set while it runs.
     The end of the last job of a batch is posted to the URL `on_done`.
+    `traceparent` is the span of a client below which those of the jobs are; a server that sends
+    spans sets it, from the header of that name.
     """
 
     core_type: str = DEFAULT_CORE_TYPE
@@ -75,6 +77,7 @@ class Options(
         list[Annotated[str, Meta(max_length=100)]], Meta(max_length=MAX_JOB_SECRETS)
     ] = []
     on_done: Annotated[str, Meta(max_length=MAX_URL)] | None = None
+    traceparent: Annotated[str, Meta(max_length=55)] | None = None
 
     @property
     def needs_own_process(self) -> bool:

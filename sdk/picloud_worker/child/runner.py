@@ -130,6 +130,14 @@ class Runner:
     def _result(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
         job_variables.JID.set(lease.first + job.index)
         self._check(lease.envelope)
+        if lease.options.traceparent:
+            from picloud_worker.trace import traced  # noqa: PLC0415 - few jobs are traced
+
+            with traced(lease, job) as where, variables(where):
+                return self._mounted(lease, job, files)
+        return self._mounted(lease, job, files)
+
+    def _mounted(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
         if lease.options.vols:
             from picloud_worker.child.volumes import mounted  # noqa: PLC0415 - few jobs have some
 

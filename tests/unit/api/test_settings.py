@@ -174,3 +174,13 @@ def test_a_list_of_prices_that_is_missing_is_named(tmp_path: Path) -> None:
         read(["--data", "/tmp/d", "--prices", str(tmp_path / "none.toml")], {})
 
     assert "No such file" in str(ended.value)
+
+
+def test_spans_are_posted_to_a_url() -> None:
+    """By default nowhere."""
+    url = "http://127.0.0.1:4318/v1/traces"
+
+    assert read(["--data", "/d"], {}).traces_url == ""
+    assert read(["--data", "/d"], {"PICLOUD_TRACES_URL": url}).traces_url == url
+    with pytest.raises(SystemExit, match="PICLOUD_TRACES_URL is 'localhost:4318'"):
+        read(["--data", "/d"], {"PICLOUD_TRACES_URL": "localhost:4318"})

@@ -48,6 +48,7 @@ async def test_the_embedded_stack_is_the_data_directory(tmp_path: Path) -> None:
         "venv",
         "process",
         "direct",
+        "off",
     ]
     await close(ports)
 
@@ -68,8 +69,21 @@ async def test_the_hashicorp_stack_is_the_servers_of_the_environment(tmp_path: P
         "venv",
         "process",
         "direct",
+        "off",
     ]
     await close(ports)
+
+
+def test_spans_are_sent_if_there_is_a_url_for_them(tmp_path: Path) -> None:
+    """Nothing connects before the first one."""
+    url = "http://127.0.0.1:1/v1/traces"
+    environment = {**SERVERS.environment(), "PICLOUD_TRACES_URL": url}
+    settings = read(["--data", str(tmp_path), "--stack", "hashicorp"], environment)
+    assert settings.servers is not None
+
+    ports = wiring.hashicorp(settings, settings.servers, URL)
+
+    assert ports.traces.adapter == "otlp"
 
 
 def test_a_process_that_replaces_another_one_imports_nothing_of_vendors(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import msgspec
+from picloud_driver.trace import NoTraces, TracePort
 
 from picloud_api.engine.process.account_changes import AccountChanges
 from picloud_api.engine.process.batch_watch import BatchWatchers
@@ -37,3 +38,4 @@ class Context(msgspec.Struct, frozen=True):
     webhooks_changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     budgets_changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     """Set when a budget was set or removed, likewise."""
+    traces: TracePort = NoTraces()

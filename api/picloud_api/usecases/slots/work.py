@@ -25,6 +25,7 @@ from picloud_api.engine.process.slot_sessions import Blocked
 from picloud_api.engine.scheduling.leasing import most_batches
 from picloud_api.engine.scheduling.nested_candidates import NestedCandidates
 from picloud_api.engine.scheduling.slot_leases import leases_of, requeue
+from picloud_api.engine.tracing.trace import JobTraces
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind, Slot
 
@@ -54,6 +55,7 @@ _ENDINGS: Final = (State.DONE, State.ERROR, State.KILLED)
 class _Stored(NamedTuple):
     """Jobs of a batch whose results are stored."""
 
+    batch: str
     header: Header
     jobs: Sequence[JobReport]
 
@@ -71,6 +73,7 @@ class SlotWork:
         self._clock = context.clock
         self._leasing = leasing
         self._nested = NestedCandidates(context)
+        self._traces = JobTraces(context)
         self._batches = most_batches(context)
 
     async def work(self, session: SlotSession, request: WorkRequest) -> WorkAnswer:
@@ -201,13 +204,14 @@ class SlotWork:
                     held = [job for job in held if job not in retried]
                 endings = [_ending(job, job.index % PAGE_JOBS) for job in held]
                 await finish(draft, page_id, endings, report.envelope)
-                stored.append(_Stored(header, held))
+                stored.append(_Stored(report.batch, header, held))
         return touched, stored
 
     def _count(self, account: str, stored: Sequence[_Stored]) -> None:
-        """Count what jobs have taken, for the metrics, after their results were stored."""
+        """Count what jobs have taken, for metrics and traces, after their results were stored."""
         now = self._clock()
-        for header, jobs in stored:
+        for batch, header, jobs in stored:
+            self._traces.ended(batch, header, jobs, now)
             options = header.options
             ran_ms = 0
             for job in jobs:

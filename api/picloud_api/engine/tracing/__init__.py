@@ -1,0 +1,1 @@
+"""Tracing: the spans of submits and jobs, if the server sends any."""
