@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
-from picloud_api.engine.tracing.trace import JobTraces
+from picloud_api.engine.tracing.trace import MOST_JOBS, JobTraces
+from picloud_api.store import layout
 from picloud_driver.trace import NoTraces, TracePort, TraceSpan
 from picloud_model import wire
 from picloud_model.errors import RequestRefused
 from picloud_model.job import Cause, State
 from picloud_model.wire.trace import HEADER, TraceParent
 
-from tests.unit.api.api_harness import ApiHarness, report_of
+from tests.unit.api.api_harness import ACCOUNT, ApiHarness, report_of
 from tests.unit.api.http_api import HttpApi
 
 if TYPE_CHECKING:
@@ -103,6 +104,20 @@ async def test_a_job_has_three_spans_below_that_of_the_client(traced: TracedApi)
     }
     assert [len(traced.traces.of(name)) for name in ("wait", "report")] == [2, 2]
     assert len({span.span_id for span in traced.traces.spans}) == 7
+
+
+async def test_of_many_jobs_that_end_together_some_have_spans(traced: TracedApi) -> None:
+    """A report of a thousand short jobs does not delay the requests after it."""
+    traces = JobTraces(traced.server.context)
+    slot = await traced.slot()
+    await submit(traced, traced.request(1), TEXT)
+    (lease,) = (await traced.work(slot)).leases
+    header = await traced.server.context.commits.view.get(layout.header(ACCOUNT, lease.batch))
+    (ended,) = report_of(lease).ended
+
+    traces.ended(lease.batch, header, [ended] * 1000, 1000.0)
+
+    assert len(traced.traces.of("run")) == MOST_JOBS
 
 
 async def test_a_failed_job_fails_its_span(traced: TracedApi) -> None:
