@@ -80,7 +80,7 @@ class InfoKey(StrEnum):
     SWAP_PEAK = "swap.max_usage"
     """Peak swap of a job that ran for at least a second, in bytes."""
     DISK_USAGE = "disk.usage"
-    """While processing: disk in bytes; None if the system does not measure it."""
+    """Disk in bytes at its end, or now; None where slots have no file system of their own."""
     PORTS = "ports"
     """While processing: the ports it listens on, by protocol, and where public ones are reached."""
     WEBHOOK = "webhook"
@@ -106,6 +106,7 @@ LIVE: Final = frozenset(
         InfoKey.MEMORY_FAILURES,
         InfoKey.SWAP_USAGE,
         InfoKey.SWAP_PEAK,
+        InfoKey.DISK_USAGE,
         InfoKey.PORTS,
         InfoKey.PROGRESS,
         InfoKey.SAMPLES,

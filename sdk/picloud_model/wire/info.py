@@ -194,6 +194,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     progress: Progress | None = None
     memory_failures: int | None = None
     peak_swap_bytes: int | None = None
+    disk_bytes: int | None = None
 
 
 def pack_info(info: Info) -> bytes:

@@ -7,6 +7,7 @@ import os
 import selectors
 import signal
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from picloud_worker.ipc.claims import Claims
@@ -14,7 +15,7 @@ from picloud_worker.ipc.frames import LARGEST, Assignment, BrokenFrameError, Fra
 from picloud_worker.ipc.job_socket import JobSocket
 from picloud_worker.supervisor.info import JobMonitor
 from picloud_worker.supervisor.output import Output
-from picloud_worker.system import memory, procfs
+from picloud_worker.system import disk, memory, procfs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +61,8 @@ class ChildProcess:
         self._frames = Frames(JobDone, _largest_frame(memory.limit_bytes()))
         self._unsent = bytearray()
         self._outputs = (Output(directory), Output(directory), Output(directory))
-        self.monitor = JobMonitor(self.pid, self._outputs, clock)
+        on_disk = partial(disk.used_bytes, directory / "home")
+        self.monitor = JobMonitor(self.pid, self._outputs, clock, disk=on_disk)
         self.bundle: str | None = None
         self.generation = 0
         self.on_close: list[Callable[[], None]] = []

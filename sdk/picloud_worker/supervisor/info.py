@@ -49,6 +49,7 @@ class JobMonitor:
         outputs: Its stdout, stderr and log.
         clock: Monotonic seconds.
         failures: Returns how often the slot lacked memory until now, None if that is unknown.
+        disk: Returns how many bytes the slot has on its disk now, None if that is unknown.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class JobMonitor:
         outputs: Sequence[Output],
         clock: Callable[[], float],
         failures: Callable[[], int | None] = memory.failures,
+        *,
+        disk: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._pid = pid
         self._outputs = dict(zip(_STREAMS, outputs, strict=True))
@@ -70,6 +73,7 @@ class JobMonitor:
         self._peak_swap = 0
         self._progress: Progress | None = None
         self._failures = failures
+        self._disk = disk
         self._failed = failures()
         self._failed_at = clock()
 
@@ -132,6 +136,7 @@ class JobMonitor:
                 progress=self._progress if is_seen else None,
                 memory_failures=self._lacked() if was_measured else None,
                 peak_swap_bytes=self._peak_swap if was_measured else None,
+                disk_bytes=self._disk() if was_measured else None,
             )
         )
         return EndInfo(content, printed=bool(streams))
@@ -164,6 +169,7 @@ class JobMonitor:
                 progress=self._progress,
                 memory_failures=lacked,
                 peak_swap_bytes=self._peak_swap,
+                disk_bytes=self._disk(),
             )
         )
 
@@ -195,6 +201,7 @@ class JobMonitor:
             samples=self._samples,
             memory_failures=self._lacked(),
             peak_swap_bytes=self._peak_swap,
+            disk_bytes=self._disk(),
         )
 
 

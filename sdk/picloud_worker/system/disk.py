@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import PiCloudError, RequestRefused, Unavailable
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MB: Final = 1_000_000
@@ -29,6 +31,32 @@ def is_full(error: OSError) -> bool:
 def total_bytes(directory: Path) -> int:
     """Return the size of the file system of a directory."""
     return shutil.disk_usage(directory).total
+
+
+def used_bytes(home: Path, others: Iterable[Path] = (Path("/tmp"),)) -> int | None:  # noqa: S108
+    """Return how much a slot has written, if its home is a file system of its own, else None.
+
+    So it is in containers, and takes two system calls there. A directory of a larger file system
+    would have to be read file by file.
+
+    Args:
+        home: The directory in which jobs begin.
+        others: Directories that count as well, where they are file systems of their own.
+    """
+    if not _is_apart(home):
+        return None
+    used = 0
+    for each in (home, *(other for other in others if _is_apart(other))):
+        system = os.statvfs(each)
+        used += (system.f_blocks - system.f_bfree) * system.f_frsize
+    return used
+
+
+def _is_apart(directory: Path) -> bool:
+    try:
+        return directory.stat().st_dev != directory.parent.stat().st_dev
+    except OSError:
+        return False
 
 
 def no_room(directory: Path, needed_bytes: int) -> PiCloudError:

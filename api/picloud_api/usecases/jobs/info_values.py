@@ -135,6 +135,7 @@ OF_INFO: Final[dict[InfoKey, Callable[[Info], Any]]] = {
     InfoKey.MEMORY_FAILURES: lambda info: info.memory_failures,
     InfoKey.SWAP_USAGE: lambda info: info.swap_bytes,
     InfoKey.SWAP_PEAK: lambda info: info.peak_swap_bytes,
+    InfoKey.DISK_USAGE: lambda info: info.disk_bytes,
     InfoKey.PROGRESS: lambda info: info.progress,
     InfoKey.SAMPLES: lambda info: [msgspec.structs.astuple(each) for each in info.samples],
 }
@@ -154,6 +155,5 @@ OF_BATCH: Final[dict[InfoKey, Callable[[JobView], Any]]] = {
     InfoKey.ATTRIBUTES: _attributes,
     # Not measured yet.
     InfoKey.SYSLOG: lambda _: None,
-    InfoKey.DISK_USAGE: lambda _: None,
 }
 """How each value that the server records itself is shown."""

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -20,10 +21,10 @@ from picloud_worker.supervisor.info import JobMonitor
 from picloud_worker.supervisor.output import Output
 
 from tests.unit.worker.jobs import appears
+from tests.unit.worker.worker import Worker
 
 if TYPE_CHECKING:
     from tests.unit.worker.fake_api import FakeApi
-    from tests.unit.worker.worker import Worker
 
 
 def texts(api: FakeApi, batch: str, index: int = 0) -> dict[str, str]:
@@ -341,6 +342,61 @@ def test_a_job_has_the_failures_of_its_own_time(tmp_path: Path) -> None:
     assert [each.peak_swap_bytes is not None for each in found] == [True, False, False]
     for output in outputs:
         output.close()
+
+
+def test_the_disk_is_looked_at_when_a_job_ends_or_a_user_asks(tmp_path: Path) -> None:
+    """Not for quick jobs, of which there are thousands in a second."""
+    now, used = [0.0], [100]
+    outputs = [Output(tmp_path) for _ in range(3)]
+    monitor = JobMonitor(
+        os.getpid, outputs, lambda: now[0], lambda: None, disk=lambda: used.append(1) or len(used)
+    )
+    stats = JobStats(ends=(0, 0, 0), user_s=0.0, system_s=0.0, peak_bytes=0)
+    first, second = (StartedJob(generation=1, position=each, started_at=0.0) for each in (0, 1))
+
+    monitor.sample(first)
+    now[0] = 1.5
+    monitor.sample(first)
+    running = monitor.live(first, {})
+    following = monitor.live(first, {"stdout": 0})
+    long = monitor.ended(1, 0, stats)
+    monitor.sample(second)
+    short = monitor.ended(1, 1, stats)
+
+    contents = [each.content for each in (long, short) if each.content is not None]
+    ended = [wire.unpack_info(each.data or b"").disk_bytes for each in contents]
+    assert (running.disk_bytes, following.disk_bytes, ended) == (2, None, [3, None])
+    for output in outputs:
+        output.close()
+
+
+def test_the_disk_of_a_slot_with_a_file_system_of_its_own(api: FakeApi, tmp_path: Path) -> None:
+    """What a job has written into the directory in which it began, as in containers."""
+
+    def work(release: str) -> None:
+        Path("large").write_bytes(b"x" * 32_000_000)
+        Path(f"{release}-wrote").touch()
+        while not Path(release).exists():
+            time.sleep(0.01)
+
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as home:
+        (tmp_path / "home").symlink_to(home)
+        worker = Worker(api, tmp_path)
+        try:
+            api.submit(work, [(str(tmp_path / "release"),)])
+            appears(tmp_path / "release-wrote")
+            api.until(lambda: [beat for beat in api.seen("/v1/heartbeat") if beat.running])
+            (job,) = api.seen("/v1/heartbeat")[-1].running
+            with api.changed:
+                api.live = [wire.LiveQuery(7, job)]
+                api.changed.notify_all()
+            beat = api.until(lambda: [beat for beat in api.seen("/v1/heartbeat") if beat.live])[0]
+        finally:
+            worker.end()
+
+    used = wire.unpack_info(beat.live[0].info).disk_bytes
+    assert used is not None
+    assert used >= 32_000_000
 
 
 def test_failures_are_not_read_for_each_quick_job(tmp_path: Path) -> None:

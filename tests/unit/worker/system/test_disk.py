@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from pathlib import Path
 
 from picloud_model.errors import RequestRefused, Unavailable
@@ -28,3 +29,19 @@ def test_a_log_on_a_full_disk_loses_its_line() -> None:
 
     with contextlib.suppress(OSError):
         full.close()
+
+
+def test_what_a_slot_has_on_its_disk_is_that_of_its_own_file_systems(tmp_path: Path) -> None:
+    """A directory of a larger one is not measured."""
+    file_system = Path("/dev/shm")  # in memory, as those of containers are
+    before = disk.used_bytes(file_system, [])
+    with tempfile.NamedTemporaryFile(dir=file_system) as file:
+        file.write(b"x" * 32_000_000)
+        file.flush()
+        after = disk.used_bytes(file_system, [tmp_path, tmp_path / "missing"])
+
+    assert before is not None
+    assert after is not None
+    assert after - before > 16_000_000  # others use it, too
+    assert disk.used_bytes(tmp_path, [file_system]) is None
+    assert disk.used_bytes(tmp_path / "missing") is None
