@@ -152,10 +152,18 @@ class JobMonitor:
                 streams[name] = stream
         return streams
 
-    def crashed(self, started: StartedJob | None) -> Content | None:
-        """Return the info of a job whose child has exited."""
+    def crashed(self, started: StartedJob | None, *, lacked_memory: bool = False) -> Content | None:
+        """Return the info of a job whose child has exited.
+
+        Args:
+            started: The job.
+            lacked_memory: Whether the kernel ended the child for want of memory: that counts, also
+                where it happened before the job was noticed.
+        """
         streams = self._take_streams((None, None, None))
         usage, lacked = self._usage, self._lacked()
+        if lacked is not None and lacked_memory:
+            lacked = max(lacked, 1)
         if usage is None or started is None:
             info = Info(streams=streams, memory_failures=lacked)
             return _content(info) if streams or lacked else None

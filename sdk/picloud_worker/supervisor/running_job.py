@@ -179,7 +179,7 @@ class RunningJob:
             self.entry.job,
             failure,
             started_at=started.started_at if started else 0.0,
-            info=self.child.monitor.crashed(started),
+            info=self.child.monitor.crashed(started, lacked_memory=failure.cause == Cause.MEMORY),
             retry=status == signal.SIGKILL and failure.cause == Cause.SIGNAL,
         )
 

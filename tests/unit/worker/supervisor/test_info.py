@@ -344,6 +344,24 @@ def test_a_job_has_the_failures_of_its_own_time(tmp_path: Path) -> None:
         output.close()
 
 
+@pytest.mark.parametrize(("limited", "expected"), [(True, 1), (False, None)])
+def test_a_job_that_the_kernel_ended_lacked_memory(
+    tmp_path: Path, *, limited: bool, expected: int | None
+) -> None:
+    """Also if that was counted before the job was noticed; without a limit nothing is known."""
+    outputs = [Output(tmp_path) for _ in range(3)]
+    monitor = JobMonitor(os.getpid, outputs, lambda: 0.0, lambda: 7 if limited else None)
+    job = StartedJob(generation=1, position=0, started_at=0.0)
+    monitor.sample(job)
+
+    crashed = monitor.crashed(job, lacked_memory=True)
+
+    found = wire.unpack_info(crashed.data or b"") if crashed else None
+    assert (found.memory_failures if found else None) == expected
+    for output in outputs:
+        output.close()
+
+
 def test_the_disk_is_looked_at_when_a_job_ends_or_a_user_asks(tmp_path: Path) -> None:
     """Not for quick jobs, of which there are thousands in a second."""
     now, used = [0.0], [100]
