@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import subprocess
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -58,6 +60,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Log nothing."""
+
+
+@pytest.fixture(autouse=True)
+def forget() -> Iterator[None]:
+    """Let go of all processors of spans.
+
+    As long as one lives, each forked process starts a thread before anything else, so that it
+    cannot enter namespaces, which other tests do.
+    """
+    before = {*threading.enumerate()}
+    yield
+    for thread in {*threading.enumerate()} - before:
+        thread.join(30)  # one posts to a collector that is away
+    gc.collect()
 
 
 @pytest.fixture

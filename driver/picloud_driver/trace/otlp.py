@@ -60,9 +60,10 @@ class OtlpTraces(TracePort):
 
     async def close(self) -> None:
         """Post what is in the queue, and end the thread."""
-        if self._processor is not None:
+        processor, self._processor = self._processor, None
+        if processor is not None:
             # It tries again for as long as a post may take, for each portion.
-            ending = Thread(target=self._processor.shutdown, daemon=True)
+            ending = Thread(target=processor.shutdown, daemon=True)
             ending.start()
             await asyncio.to_thread(ending.join, CLOSE_S)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cloud._config.configuration import Config
@@ -21,12 +22,34 @@ if TYPE_CHECKING:
 EXPORTER = InMemorySpanExporter()
 
 
+class Chosen(trace.TracerProvider):
+    """What a program has configured, once for a process; it can be forgotten."""
+
+    def __init__(self) -> None:
+        self.provider: trace.TracerProvider = trace.NoOpTracerProvider()
+
+    def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
+        """See `TracerProvider`."""
+        return self.provider.get_tracer(*args, **kwargs)
+
+
 @pytest.fixture(scope="module", autouse=True)
-def provider() -> None:
-    """What a program configures; it can do so once only."""
+def provider() -> Iterator[None]:
+    """What a program configures.
+
+    As long as it lives, each forked process starts threads before anything else, so that it cannot
+    enter namespaces, which other tests do.
+    """
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(EXPORTER))
-    trace.set_tracer_provider(provider)
+    chosen = Chosen()
+    chosen.provider = provider
+    trace.set_tracer_provider(chosen)
+    yield
+    provider.shutdown()
+    chosen.provider = trace.NoOpTracerProvider()
+    del provider
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)
