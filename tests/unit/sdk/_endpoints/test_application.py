@@ -198,7 +198,8 @@ def test_an_application_of_asgi_is_started_up_once(server_of: Callable[[Any], An
     for _ in range(2):
         head, body = answered(server, root="/r/a1/x", path="/y")
         assert (head.status, head.headers, body) == (201, [("a", "b")], b"12")
-    assert begun == [threading.active_count()]  # no thread outlives a request
+    (threads,) = begun
+    assert threading.active_count() <= threads  # no thread outlives a request
 
 
 @pytest.mark.parametrize("kind", ["lifespan.startup.failed", "raises"])
