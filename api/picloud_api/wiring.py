@@ -24,6 +24,7 @@ from picloud_driver.webhook.direct import DirectWebhooks
 from picloud_driver.webhook.network_policy import NetworkPolicy
 from picloud_jobspecs.render import Driver, SlotSite
 from picloud_model.errors import PiCloudError
+from picloud_model.pack import PYTHON
 
 from picloud_api.background.loops import Background
 from picloud_api.engine.jobs.live_query import LiveQueries
@@ -238,9 +239,8 @@ def _on_machines(settings: ServerSettings, url: str) -> _NomadSlots:
     site = SlotSite(url=settings.nomad.url or url, worker=worker, user=settings.nomad.user)
     if not settings.nomad.is_own_user:
         from picloud_driver.image.base_only import BaseOnlyImages  # noqa: PLC0415 - see `embedded`
-        from picloud_driver.image.worker_packages import HERE  # noqa: PLC0415 - as above
 
-        return _NomadSlots(site, BaseOnlyImages("machine", HERE, _OF_OTHERS))
+        return _NomadSlots(site, BaseOnlyImages("machine", PYTHON, _OF_OTHERS))
     images = _venvs(settings)
 
     def in_image(site: SlotSite, image: str) -> SlotSite:

@@ -11,8 +11,8 @@ import pytest
 from picloud_driver.image import ImagePort, ImageState
 from picloud_driver.image.base_only import BaseOnlyImages
 from picloud_driver.image.venv import VenvImages
-from picloud_driver.image.worker_packages import HERE
 from picloud_model.errors import RequestConflict, RequestRefused, Unavailable
+from picloud_model.pack import PYTHON
 from picloud_model.wire.environment import Recipe
 
 from tests.contract.gadget import GADGET, make_wheel
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from picloud_driver.image import Image
 
 MACHINE = "sha256:" + "7" * 64
-BASE = f"base/python{HERE}"
+BASE = f"base/python{PYTHON}"
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def open_images(root: Path) -> VenvImages:
 
 def digest(recipe: Recipe) -> str:
     """Return the digest of a recipe on this Python."""
-    return recipe.digest(HERE)
+    return recipe.digest(PYTHON)
 
 
 async def built(images: ImagePort, recipe: Recipe) -> Image:
@@ -290,7 +290,7 @@ async def test_bases_are_the_pythons_of_the_machine(images: VenvImages) -> None:
     """That of the server first; another one is refused with those there are."""
     bases = await images.bases()
 
-    assert (bases[0].name, bases[0].python) == (BASE, HERE)
+    assert (bases[0].name, bases[0].python) == (BASE, PYTHON)
     with pytest.raises(RequestRefused, match=f"no base 'base/x' on this server; there are {BASE}"):
         await images.start(digest(GADGET), GADGET, "base/x")
 

@@ -78,7 +78,7 @@ def run(names: Mapping[str, str], keys: Path, rules: Rules) -> None:
         _change(sizes)
         while True:
             time.sleep(rules.every_s)
-            # What cannot be used now is needed again soon: whoever started this is not there.
+            # A server that is away now is asked again: nobody watches a command that runs for days.
             try:
                 with stack_errors():
                     _change(sizes)

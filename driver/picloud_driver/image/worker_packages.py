@@ -9,22 +9,21 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import re
-import sys
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
+from picloud_model.pack import PYTHON
+
 _OWN: Final = ("cloud", "picloud_http", "picloud_model", "picloud_pickle", "picloud_worker")
 _PURE: Final = ("cloudpickle", "platformdirs", "tblib")
 _COMPILED: Final = ("msgspec",)
-HERE: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
-"""The minor version of this Python."""
 
 
 def link(folder: Path, python: str) -> None:
     """Make or renew the links for interpreters of a minor version."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = [*_OWN, *_PURE, *(_COMPILED if python == HERE else ())]
+    names = [*_OWN, *_PURE, *(_COMPILED if python == PYTHON else ())]
     for name in names:
         target, entry = _directory(name), folder / name
         if entry.is_symlink() and entry.readlink() == target:
@@ -37,7 +36,7 @@ def link(folder: Path, python: str) -> None:
 
 def missing(folder: Path, python: str) -> list[str]:
     """Return the requirements that have to be installed into the directory of another Python."""
-    if python == HERE:
+    if python == PYTHON:
         return []
     return [
         f"{name}=={importlib.metadata.version(name)}"

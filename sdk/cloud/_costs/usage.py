@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from picloud_model.wire.price import PricesListed, PricesRequest
-from picloud_model.wire.statement import first_day, month_of, statements
+from picloud_model.wire.statement import day_of, known_since, month_of, statements
 from picloud_model.wire.usage import (
     SHOWN_GROUPS,
     USAGE_GROUPS,
@@ -163,10 +163,9 @@ def _of_month(row: GroupUsage) -> dict[str, str]:
 def read_months(transport: Transport, since_at: float | None) -> UsageTable:
     """Return the usage of months from that of a moment on, and what is left of grants."""
     listed = GrantClient(transport).list()
-    first = "" if since_at is None else datetime.fromtimestamp(since_at, UTC).strftime("%Y-%m")
+    first = "" if since_at is None else month_of(day_of(since_at))
     if first:
-        begin = datetime.fromisoformat(first_day(first, listed.grants)).replace(tzinfo=UTC)
-        since_at = begin.timestamp()
+        since_at = known_since(first, listed.grants)
     rows = list(_rows(transport, JobUsageRequest(by="day", since_at=since_at)))
     found = statements(rows, listed.grants, listed.free)
     months: defaultdict[str, list[JobUsageRow]] = defaultdict(list)

@@ -5,6 +5,7 @@ Clients add them up from the usage of days, and so does the server for its pages
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
@@ -57,6 +58,15 @@ class Statements(msgspec.Struct, frozen=True):
     grants: list[GrantBalance]
 
 
+def day_of(moment: float) -> str:
+    """Return the day in UTC of a moment, in seconds since 1970.
+
+    >>> day_of(0.0)
+    '1970-01-01'
+    """
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d")
+
+
 def month_of(day: str) -> str:
     """Return the month of a day.
 
@@ -80,6 +90,15 @@ def first_day(month: str, grants: Iterable[Grant]) -> str:
         begun = [grant.since for grant in grants if grant.until >= day]
         found = f"{month_of(min([day, *begun]))}-01"
     return day
+
+
+def known_since(month: str, grants: Iterable[Grant]) -> float:
+    """Return the moment at which the day of `first_day` begins, in seconds since 1970.
+
+    >>> known_since("1970-02", [])
+    2678400.0
+    """
+    return datetime.fromisoformat(first_day(month, grants)).replace(tzinfo=UTC).timestamp()
 
 
 def free_in(month: str, core_type: str, free: Sequence[FreeHours]) -> float:

@@ -21,7 +21,6 @@ from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_driver.bucket.directory import DirectoryBuckets
 from picloud_driver.gateway.process import GatewayProcess
 from picloud_driver.image.venv import VenvImages
-from picloud_driver.image.worker_packages import HERE
 from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_driver.scheduler import Burst, Placement, SchedulerPort, SlotEnd, SlotPresence
 from picloud_driver.secret.file import FileSecrets
@@ -30,6 +29,7 @@ from picloud_driver.webhook.network_policy import NetworkPolicy
 from picloud_model import pack, wire
 from picloud_model.errors import PiCloudError, RequestRefused, SlotRefused
 from picloud_model.job import State
+from picloud_model.pack import PYTHON
 
 from tests.polling import eventually
 from tests.unit.api.recording_state import RecordingState
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from picloud_api.usecases.use_cases import UseCases
     from picloud_driver.scheduler import Pool
 
-ENVELOPE = pack.Envelope(HERE, "3.1.0")
+ENVELOPE = pack.Envelope(PYTHON, "3.1.0")
 ACCOUNT = "a0000001"
 
 

@@ -6,12 +6,12 @@ Nothing is written for it while jobs run, and pages stay when jobs are deleted.
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from picloud_model.ranges import format_jids
 from picloud_model.wire.realtime import RESERVED
+from picloud_model.wire.statement import day_of
 from picloud_model.wire.usage import JobUsage, JobUsageRequest, JobUsageRow
 
 from picloud_api.engine.jobs.recent_pages import RecentPages
@@ -113,7 +113,7 @@ class _Tally:
         price = self._prices.price(record.core_type, where, started_at)
         match self._by:
             case "day":
-                group = _day(started_at)
+                group = day_of(started_at)
             case "type":
                 group = record.core_type
             case None:
@@ -138,10 +138,6 @@ class _Tally:
         return JobUsage(rows=rows, more=more)
 
 
-def _day(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d")
-
-
 def _group(by: UsageGroup | None, header: Header) -> str:
     match by:
         case "label":
@@ -149,7 +145,7 @@ def _group(by: UsageGroup | None, header: Header) -> str:
         case "function":
             return header.function_name
         case "day":
-            return _day(header.created_at)
+            return day_of(header.created_at)
         case "type":
             return header.options.core_type
         case "map":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,7 +19,7 @@ from picloud_driver.stack.bootstrap.change import (
     require_own,
     require_version,
 )
-from picloud_driver.stack.bootstrap.gossip import new_gossip_key, remove_others
+from picloud_driver.stack.bootstrap.gossip import replacement
 from picloud_driver.stack.faults import StackFault
 from picloud_driver.stack.servers.consul import Consul, access
 
@@ -105,18 +106,8 @@ def gossip(server: VendorServer, keys: KeyFile) -> Replacement:
     """Return how the key of Consul's gossip is replaced."""
     token = server.token or keys.now.consul_management
     managed = access(msgspec.structs.replace(server, token=token))
-
-    def make() -> None:
-        # It is stored first: a key that is in use and not known could not be given to a machine.
-        keys.store(consul_gossip=new_gossip_key())
-        with ConsulAdministrator(managed) as consul:
-            consul.use_gossip_key(keys.now.consul_gossip)
-
-    def revoke() -> int:
-        with ConsulAdministrator(managed) as consul:
-            return remove_others(consul, keys.now.consul_gossip, f"Consul at {server.address}")
-
-    return Replacement(make, revoke)
+    opened = partial(ConsulAdministrator, managed)
+    return replacement(opened, keys, "consul_gossip", f"Consul at {server.address}")
 
 
 def _require_closed(server: VendorServer, where: str) -> None:

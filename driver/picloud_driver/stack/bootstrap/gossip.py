@@ -6,16 +6,23 @@ import base64
 import secrets
 from typing import TYPE_CHECKING, Final, Protocol
 
+from picloud_driver.stack.bootstrap.change import Replacement
 from picloud_driver.stack.faults import StackFault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from picloud_driver.stack.bootstrap.keys import KeyFile
 
 _BYTES: Final = 32
 
 
 class Keyring(Protocol):
     """The gossip keys of a server, as its administrator sees them."""
+
+    def use_gossip_key(self, key: str) -> None:
+        """Accept a key, and encrypt with it from now on."""
 
     def gossip_keys(self) -> Sequence[str]:
         """Return the keys that are accepted."""
@@ -55,3 +62,30 @@ def remove_others(keyring: Keyring, kept: str, where: str) -> int:
     for key in others:
         keyring.remove_gossip_key(key)
     return len(others)
+
+
+def replacement(
+    opened: Callable[[], AbstractContextManager[Keyring]], keys: KeyFile, name: str, where: str
+) -> Replacement:
+    """Return how the gossip key of a server is replaced.
+
+    Args:
+        opened: Opens an administrator of the server.
+        keys: The keys of the cluster.
+        name: The name of the gossip key among them.
+        where: The server, for messages.
+    """
+
+    def make() -> None:
+        # It is stored first: a key that is in use and not known could not be given to a machine.
+        key = new_gossip_key()
+        keys.store(**{name: key})
+        with opened() as keyring:
+            keyring.use_gossip_key(key)
+
+    def revoke() -> int:
+        kept: str = getattr(keys.now, name)
+        with opened() as keyring:
+            return remove_others(keyring, kept, where)
+
+    return Replacement(make, revoke)

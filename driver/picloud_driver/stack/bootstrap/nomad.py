@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,7 +19,7 @@ from picloud_driver.stack.bootstrap.change import (
     require_own,
     require_version,
 )
-from picloud_driver.stack.bootstrap.gossip import new_gossip_key, remove_others
+from picloud_driver.stack.bootstrap.gossip import replacement
 from picloud_driver.stack.servers.nomad import Nomad, access
 
 if TYPE_CHECKING:
@@ -89,15 +90,5 @@ def gossip(server: VendorServer, keys: KeyFile) -> Replacement:
     """Return how the key of Nomad's gossip is replaced."""
     token = server.token or keys.now.nomad_management
     managed = access(msgspec.structs.replace(server, token=token))
-
-    def make() -> None:
-        # It is stored first: a key that is in use and not known could not be given to a machine.
-        keys.store(nomad_gossip=new_gossip_key())
-        with NomadAdministrator(managed) as nomad:
-            nomad.use_gossip_key(keys.now.nomad_gossip)
-
-    def revoke() -> int:
-        with NomadAdministrator(managed) as nomad:
-            return remove_others(nomad, keys.now.nomad_gossip, f"Nomad at {server.address}")
-
-    return Replacement(make, revoke)
+    opened = partial(NomadAdministrator, managed)
+    return replacement(opened, keys, "nomad_gossip", f"Nomad at {server.address}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
-from picloud_model.core import CORE_TYPES
 from picloud_model.errors import GrantNotFound, NotFound, RequestConflict, RequestRefused
 from picloud_model.wire.grant import MAX_GRANTS, FreeHours, Grant, GrantsListed
+from picloud_model.wire.statement import day_of
 
+from picloud_api.engine.scheduling.pool import existing_core
 from picloud_api.store import layout
 from picloud_api.store.records import NamedRecord
 from picloud_api.usecases.accounts.account import check_administrator
@@ -122,7 +123,7 @@ class Grants:
         """Return all grants of an account, and what is free each month."""
         record: GrantsRecord | None = await self._commits.view.fresh(_key(account))
         changes = (await self._prices.history()).changes
-        free = [FreeHours(_day(change.since_at), change.free) for change in changes]
+        free = [FreeHours(day_of(change.since_at), change.free) for change in changes]
         return GrantsListed(grants=[*record.grants] if record else [], free=free)
 
     async def _check_account(self, holder: Holder, account: str) -> None:
@@ -134,15 +135,11 @@ class Grants:
             )
 
     def _today(self) -> str:
-        return _day(self._clock())
+        return day_of(self._clock())
 
 
 def _key(account: str) -> str:
     return f"{GrantsRecord.prefix}{account}"
-
-
-def _day(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d")
 
 
 def _check(request: GrantRequest, today: str) -> None:
@@ -150,11 +147,8 @@ def _check(request: GrantRequest, today: str) -> None:
         raise RequestRefused("A grant is either dollars or core hours.", field="dollars")
     if request.core_type is not None and request.core_hours is None:
         raise RequestRefused("A grant of dollars is for every core type.", field="core_type")
-    if request.core_type is not None and request.core_type not in CORE_TYPES:
-        raise RequestRefused(
-            f"There is no core type {request.core_type!r}; there are {', '.join(CORE_TYPES)}.",
-            field="core_type",
-        )
+    if request.core_type is not None:
+        existing_core(request.core_type, "core_type")
     try:
         date.fromisoformat(request.until)
     except ValueError:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from picloud_model.wire.statement import first_day, statements
+from picloud_model.wire.statement import day_of, known_since, month_of, statements
 from picloud_model.wire.usage import JobUsageRequest
 
 if TYPE_CHECKING:
@@ -27,9 +26,7 @@ class AccountStatements:
     async def latest(self, account: str) -> Statements | None:
         """Return the statements up to now; None if that takes more than one request may read."""
         listed = await self._grants.list(account)
-        month = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m")
-        first = first_day(month, listed.grants)
-        since_at = datetime.fromisoformat(first).replace(tzinfo=UTC).timestamp()
+        since_at = known_since(month_of(day_of(self._clock())), listed.grants)
         used = await self._usages.read(account, JobUsageRequest(by="day", since_at=since_at))
         if used.more is not None:
             return None

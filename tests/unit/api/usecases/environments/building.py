@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from picloud_driver.image.worker_packages import HERE
+from picloud_model.pack import PYTHON
 from picloud_model.wire import environment as wire
 
 from tests.polling import eventually
@@ -36,4 +36,4 @@ async def ended(api: ApiHarness, name: str) -> wire.Environment:
 
 async def image_of(api: ApiHarness, name: str | None, account: str = ACCOUNT) -> str:
     """Return the image that jobs of an account would run in."""
-    return await api.use_cases.environments.choice.image_of(account, name, HERE)
+    return await api.use_cases.environments.choice.image_of(account, name, PYTHON)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from picloud_api.usecases.environments.environment_choice import EnvironmentChoice, base_named
 from picloud_driver.image.base_only import BaseOnlyImages
-from picloud_driver.image.worker_packages import HERE
 from picloud_model.errors import RequestRefused
+from picloud_model.pack import PYTHON
 from picloud_model.wire.environment import EnvironmentBase
 
 from tests.unit.api.api_harness import ACCOUNT
@@ -24,7 +24,7 @@ class TwoBases(BaseOnlyImages):
     """A server with this Python and an old one."""
 
     def __init__(self) -> None:
-        super().__init__(f"python{HERE}", HERE, "")
+        super().__init__(f"python{PYTHON}", PYTHON, "")
 
     async def bases(self) -> Sequence[EnvironmentBase]:
         return [self.default_base, EnvironmentBase(name="base/python3.1", python="3.1")]
@@ -39,7 +39,7 @@ async def test_a_name_that_does_not_exist_is_refused_with_a_similar_one(api: Api
     assert error.value.field == "options.env"
     with pytest.raises(RequestRefused, match="no base 'base/lenny' on this server; there are"):
         await image_of(api, "base/lenny")
-    assert await image_of(api, f"base/python{HERE}") == await image_of(api, None) == ""
+    assert await image_of(api, f"base/python{PYTHON}") == await image_of(api, None) == ""
 
 
 async def test_an_environment_with_another_python_is_refused_with_the_base_that_fits(
@@ -52,7 +52,7 @@ async def test_an_environment_with_another_python_is_refused_with_the_base_that_
     with pytest.raises(RequestRefused, match=refused):
         await choice.image_of(ACCOUNT, "science", "3.1")
     with pytest.raises(RequestRefused, match=r"base/python3\.1 has that version: name that one\.$"):
-        await choice.image_of(ACCOUNT, f"base/python{HERE}", "3.1")
+        await choice.image_of(ACCOUNT, f"base/python{PYTHON}", "3.1")
 
     with pytest.raises(RequestRefused, match=r"no base of this server has that version; .*3\.1\)"):
         await choice.image_of(ACCOUNT, "science", "3.2")
@@ -67,7 +67,7 @@ async def test_the_bases_of_old_scripts_stand_for_the_default_one(
 
     made = await build(api, "science", base=name, a="1")
 
-    assert [each.base for each in made.versions] == [f"base/python{HERE}"]
+    assert [each.base for each in made.versions] == [f"base/python{PYTHON}"]
 
 
 async def test_a_python_names_the_base_that_has_it_whatever_its_name_is() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from picloud_driver.image import ImageState
-from picloud_driver.image.worker_packages import HERE
+from picloud_model.pack import PYTHON
 from picloud_model.wire.environment import Recipe
 
 from tests.unit.api.api_harness import ACCOUNT
@@ -42,5 +42,5 @@ async def test_an_image_is_removed_a_day_after_nothing_needs_it(api: ApiHarness)
     await api.server.background.blob_sweeper.sweep()
     api.now += DAY_S
     await api.server.background.blob_sweeper.sweep()
-    assert needed | {Recipe().digest(HERE)} == {*await images.names()}
+    assert needed | {Recipe().digest(PYTHON)} == {*await images.names()}
     assert current in needed
