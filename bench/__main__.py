@@ -136,6 +136,8 @@ class Measuring:
             return False
         if MEASURES[key].queues and not CONTENDERS[name].has_queues:
             return False
+        if MEASURES[key].calls and not CONTENDERS[name].has_calls:
+            return False
         if MEASURES[key].services and not CONTENDERS[name].has_services:
             return False
         if key in (lacks := CONTENDERS[name].lacks):

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench import clients, queues, services
+from bench import clients, queues, services, work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,25 +24,27 @@ if TYPE_CHECKING:
 class Row(NamedTuple):
     """A row of the table: `better` says which direction is good, `goals` has one for each stack.
 
-    `ahead` is how many times better than the best peer each stack has to be, if that is a goal.
+    `ahead` has how many times better than a peer each stack has to be, by stack, then by peer;
+    "best" stands for the best of them.
     """
 
     name: str
     unit: str
     better: str
     goals: Mapping[str, float]
-    ahead: float = 0.0
+    ahead: Mapping[str, Mapping[str, float]] = {}
 
 
 class Measure(NamedTuple):
     """What fills some rows; `ours` if peers have no equivalent.
 
-    `queues` and `services` if contenders need them.
+    `calls`, `queues` and `services` if contenders need them.
     """
 
     rows: Sequence[str]
     run: Run
     ours: bool = False
+    calls: bool = False
     queues: bool = False
     services: bool = False
 
@@ -165,8 +167,18 @@ def _goals(embedded: float, hashicorp: float) -> dict[str, float]:
     return {"embedded": embedded, "hashicorp": hashicorp}
 
 
+def _ahead(**by_peer: tuple[float, float]) -> dict[str, dict[str, float]]:
+    """Return how far ahead of peers each stack has to be, from pairs: embedded, HashiCorp."""
+    return {
+        stack: {peer: goals[at] for peer, goals in by_peer.items() if goals[at]}
+        for at, stack in enumerate(("embedded", "hashicorp"))
+    }
+
+
 ROWS: dict[str, Row] = {
-    "call": Row("one no-op call, warm, p50", "ms", "lower", _goals(1.5, 5)),
+    "call": Row(
+        "one no-op call, warm, p50", "ms", "lower", _goals(1.5, 5), _ahead(ray=(1 / 0.75, 0))
+    ),
     "call_p99": Row("one no-op call, warm, p99", "ms", "lower", {}),
     "map10k": Row("no-op map of 10,000", "jobs/s", "higher", _goals(10_000, 7_500)),
     "map100k": Row("no-op map of 100,000", "jobs/s", "higher", _goals(10_000, 7_500)),
@@ -185,13 +197,30 @@ ROWS: dict[str, Row] = {
     "readers": Row("4 readers of a 50 ms handler", "x", "higher", _goals(3.8, 3.8)),
     "waiting": Row("API memory, 1M messages", "MB", "lower", _goals(50, 50)),
     "count": Row("count with 1M messages", "ms", "lower", _goals(20, 20)),
+    "loop": Row("3,000 calls in a loop", "calls/s", "higher", {}, _ahead(ray=(2, 0.8))),
+    "threads": Row("calls of 8 threads", "calls/s", "higher", {}, _ahead(ray=(1.5, 0))),
+    "step": Row("a step of a chain of 200", "ms", "lower", {}, _ahead(ray=(1, 0))),
+    "arguments": Row(
+        "64 arguments of 4 MiB", "MB/s", "higher", {}, _ahead(ray=(1, 0.7), loky=(1.5, 0))
+    ),
+    "results": Row(
+        "64 results of 4 MiB", "MB/s", "higher", {}, _ahead(ray=(1, 0.7), loky=(1.5, 0))
+    ),
+    "functions": Row("a function not seen before", "ms", "lower", {}, _ahead(ray=(2, 1))),
+    "sleeps": Row("1,000 jobs of 10 ms, of the ideal", "x", "higher", {}),
+    "nested": Row("64 jobs that each map 16", "s", "lower", {}, _ahead(ray=(2, 1))),
+    "commands": Row("shell commands", "1/s", "higher", {}),
+    "commands_xargs": Row("the same, times xargs -P2", "x", "higher", _goals(2, 1)),
+    "fresh": Row("a program with one call, whole", "s", "lower", _goals(0.15, 0.2)),
     "stream": Row("values of a stream", "1/s", "higher", _goals(50_000, 50_000)),
     "stream_value": Row("one value, yielded to read", "ms", "lower", _goals(5, 5)),
     "executor": Row("Executor, submit to result, in calls", "x", "lower", _goals(1.1, 1.1)),
     "bar": Row("client of a map that shows its bar", "x", "lower", _goals(1.02, 1.02)),
     "invoke": Row("warm call of a published no-op, p50", "ms", "lower", {}),
     "invoke_calls": Row("the same, in plain calls", "x", "lower", _goals(1.3, 1.3)),
-    "requests": Row("8 connections to a published no-op", "1/s", "higher", {}, ahead=1.5),
+    "requests": Row(
+        "8 connections to a published no-op", "1/s", "higher", {}, _ahead(best=(1.5, 1.5))
+    ),
     "cron_share": Row("1,000 idle cron jobs, of a core", "%", "lower", _goals(2, 2)),
     "cron_late": Row("1,000 cron jobs due at once, p99", "s", "lower", _goals(1, 1)),
     "map1m": Row("no-op map of 1,000,000", "jobs/s", "higher", {}),
@@ -212,6 +241,15 @@ MEASURES: dict[str, Measure] = {
     "pushes": Measure(("pushes", "tickets"), queues.pushes, ours=True),
     "handlers": Measure(("queue_cold", "readers"), queues.handlers, ours=True),
     "waiting": Measure(("waiting", "count"), queues.waiting, ours=True),
+    "loop": Measure(("loop",), work.loop, calls=True),
+    "threads": Measure(("threads",), work.threads, calls=True),
+    "chain": Measure(("step",), work.chain, calls=True),
+    "large": Measure(("arguments", "results"), work.large, calls=True),
+    "functions": Measure(("functions",), work.functions, calls=True),
+    "sleeps": Measure(("sleeps",), work.sleeps, calls=True),
+    "nested": Measure(("nested",), work.nested, calls=True),
+    "commands": Measure(("commands", "commands_xargs"), work.commands, ours=True),
+    "fresh": Measure(("fresh",), work.fresh, ours=True),
     "streams": Measure(("stream", "stream_value"), clients.streams, ours=True),
     "executor": Measure(("executor",), clients.executor, ours=True),
     "bar": Measure(("bar",), clients.bar, ours=True),

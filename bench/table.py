@@ -44,7 +44,7 @@ class Report(NamedTuple):
                     "name": ROWS[row].name,
                     "unit": ROWS[row].unit,
                     "goals": dict(ROWS[row].goals),
-                    "goal_ahead": ROWS[row].ahead,
+                    "goals_ahead": ROWS[row].ahead,
                     "medians": {name: _finite(self.median(row, name)) for name in self.contenders},
                     "ahead": {
                         ours: {peer: _finite(ratio) for peer, ratio in ratios.items()}
@@ -99,11 +99,16 @@ class Report(NamedTuple):
         for row in self.results:
             ratios = self.ahead(row, ours)
             if ratios:
-                cells = [f"{ratios[peer]:.2f}" if peer in ratios else "-" for peer in peers]
-                goal = ROWS[row].ahead
-                reached = _goal(ratios["best"], goal, lower=False) if goal else ""
-                lines.append([ROWS[row].name, f"{ratios['best']:.2f}{reached}", *cells])
+                goals = ROWS[row].ahead.get(ours, {})
+                cells = [_ratio(ratios.get(each), goals.get(each)) for each in ("best", *peers)]
+                lines.append([ROWS[row].name, *cells])
         return f"\n{_aligned(lines)}" if len(lines) > 1 else ""
+
+
+def _ratio(ratio: float | None, goal: float | None) -> str:
+    if ratio is None:
+        return "-"
+    return f"{ratio:.2f}" + (_goal(ratio, goal, lower=False) if goal else "")
 
 
 def _goal(value: float, goal: float, *, lower: bool) -> str:

@@ -28,6 +28,8 @@ class Contender(ABC):
     lacks: ClassVar[dict[str, str]] = {}
     has_queues: ClassVar[bool] = False
     """Whether it has queues of messages that handlers wait for."""
+    has_calls: ClassVar[bool] = False
+    """Whether it runs any function, and a call can be waited for later."""
     has_services: ClassVar[bool] = False
     """Whether it gives functions a URL."""
 
@@ -35,13 +37,32 @@ class Contender(ABC):
     def start(self) -> None:
         """Get it ready to take work; slots may still be cold."""
 
-    @abstractmethod
+    def submit(self, function: Callable[..., Any], argument: Any) -> Any:
+        """Begin one call; return what stands for its result."""
+        raise NotImplementedError
+
+    def gather(self, submitted: Sequence[Any]) -> list[Any]:
+        """Wait for the results of calls, in order."""
+        raise NotImplementedError
+
     def call(self, function: Callable[..., Any], argument: Any) -> Any:
         """Run one call and wait for its result."""
+        return self.gather([self.submit(function, argument)])[0]
 
-    @abstractmethod
     def map(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
         """Run one call for each argument and wait for all results, in order."""
+        return self.gather([self.submit(function, argument) for argument in arguments])
+
+    def chain(self, function: Callable[..., Any], steps: int) -> Any:
+        """Run calls of which each has the result of the one before as argument, the first has 0."""
+        result: Any = 0
+        for _ in range(steps):
+            result = self.submit(function, result)
+        return self.gather([result])[0]
+
+    def nest(self, outer: int, inner: int) -> int:
+        """Run jobs that each map a few and wait for them; return how many were mapped."""
+        raise NotImplementedError
 
     def share(self, function: Callable[..., Any], argument: Any, jobs: int) -> list[Any]:
         """Run that many calls with the same large argument, by special means if there are any."""

@@ -10,10 +10,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
+def spread(count: int) -> int:
+    """Map a few small jobs from within a job."""
+    from distributed import worker_client
+
+    from bench.work import increased
+
+    with worker_client() as client:
+        return len(client.gather(client.map(increased, range(count), pure=False)))
+
+
 class Dask(Contender):
     """A local cluster."""
 
     lacks: ClassVar[dict[str, str]] = {"cold": "workers start with the cluster"}
+    has_calls = True
 
     def start(self) -> None:
         from distributed import Client, LocalCluster
@@ -23,13 +34,18 @@ class Dask(Contender):
         )
         self._client = Client(self._cluster)
 
-    def call(self, function: Callable[..., Any], argument: Any) -> Any:
-        return self._client.submit(function, argument, pure=False).result()
+    def submit(self, function: Callable[..., Any], argument: Any) -> Any:
+        return self._client.submit(function, argument, pure=False)
+
+    def gather(self, submitted: Sequence[Any]) -> list[Any]:
+        results: list[Any] = self._client.gather(list(submitted))
+        return results
+
+    def nest(self, outer: int, inner: int) -> int:
+        return sum(self.map(spread, [inner] * outer))
 
     def map(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
-        futures = self._client.map(function, arguments, pure=False)
-        results: list[Any] = self._client.gather(futures)
-        return results
+        return self.gather(self._client.map(function, arguments, pure=False))
 
     def share(self, function: Callable[..., Any], argument: Any, jobs: int) -> list[Any]:
         kept = self._client.scatter(argument, hash=False)

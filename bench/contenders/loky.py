@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.contenders.contender import Contender
 
@@ -13,17 +13,22 @@ if TYPE_CHECKING:
 class Loky(Contender):
     """Two worker processes, started by the first call."""
 
+    lacks: ClassVar[dict[str, str]] = {
+        "chain": "a call cannot wait for another",
+        "nested": "a job cannot use the executor that runs it",
+    }
+    has_calls = True
+
     def start(self) -> None:
         from loky import get_reusable_executor
 
         self._executor = get_reusable_executor(max_workers=2)
 
-    def call(self, function: Callable[..., Any], argument: Any) -> Any:
-        return self._executor.submit(function, argument).result()
+    def submit(self, function: Callable[..., Any], argument: Any) -> Any:
+        return self._executor.submit(function, argument)
 
-    def map(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
-        futures = [self._executor.submit(function, argument) for argument in arguments]
-        return [future.result() for future in futures]
+    def gather(self, submitted: Sequence[Any]) -> list[Any]:
+        return [future.result() for future in submitted]
 
     def stop(self) -> None:
         self._executor.shutdown(wait=True)

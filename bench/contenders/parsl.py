@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 class Parsl(Contender):
     """Two workers on loopback."""
 
-    lacks: ClassVar[dict[str, str]] = {"cold": "workers start with the executor"}
+    lacks: ClassVar[dict[str, str]] = {
+        "cold": "workers start with the executor",
+        "nested": "its jobs cannot submit jobs",
+    }
+    has_calls = True
 
     def start(self) -> None:
         import parsl
@@ -35,13 +39,11 @@ class Parsl(Contender):
         )
         parsl.load(Config(executors=[executor], strategy="none", run_dir=self._home))
 
-    def call(self, function: Callable[..., Any], argument: Any) -> Any:
-        return self._of(function)(argument).result()
+    def submit(self, function: Callable[..., Any], argument: Any) -> Any:
+        return self._of(function)(argument)
 
-    def map(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
-        app = self._of(function)
-        futures = [app(argument) for argument in arguments]
-        return [future.result() for future in futures]
+    def gather(self, submitted: Sequence[Any]) -> list[Any]:
+        return [future.result() for future in submitted]
 
     def stop(self) -> None:
         self._parsl.dfk().cleanup()

@@ -20,6 +20,15 @@ _LARGE = 16_000_000
 """The largest argument in bytes: the shared one has 8 MiB."""
 
 
+def spread(count: int) -> int:
+    """Map a few small jobs from within a job."""
+    import cloud
+
+    from bench.work import increased
+
+    return len(cloud.result(cloud.map(increased, range(count))))
+
+
 class PiCloud(Contender):
     """A server of its own in a directory of its own, reached as any user's program reaches it.
 
@@ -28,6 +37,7 @@ class PiCloud(Contender):
     """
 
     has_queues = True
+    has_calls = True
     has_services = True
     stack: ClassVar[str]
 
@@ -49,8 +59,24 @@ class PiCloud(Contender):
     def _serve(self) -> None:
         """Start the server, and set its address in the environment or a profile."""
 
+    def submit(self, function: Callable[..., Any], argument: Any) -> Any:
+        return self.cloud.call(function, argument)
+
+    def gather(self, submitted: Sequence[Any]) -> list[Any]:
+        results: list[Any] = self.cloud.result(submitted)
+        return results
+
     def call(self, function: Callable[..., Any], argument: Any) -> Any:
         return self.cloud.result(self.cloud.call(function, argument))
+
+    def chain(self, function: Callable[..., Any], steps: int) -> Any:
+        job = self.cloud.call(function, 0)
+        for _ in range(steps - 1):
+            job = self.cloud.call(function, job.value)
+        return self.cloud.result(job)
+
+    def nest(self, outer: int, inner: int) -> int:
+        return sum(self.map(spread, [inner] * outer))
 
     def map(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
         results: list[Any] = self.cloud.result(self.cloud.map(function, arguments))

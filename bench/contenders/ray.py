@@ -15,10 +15,21 @@ _PORT: Final = 18_473
 """Where Ray Serve listens."""
 
 
+def spread(count: int) -> int:
+    """Map a few small jobs from within a job."""
+    import ray
+
+    from bench.work import increased
+
+    remote = ray.remote(increased)
+    return len(ray.get([remote.remote(number) for number in range(count)]))
+
+
 class Ray(Contender):
     """A head with two CPUs, on loopback."""
 
     lacks: ClassVar[dict[str, str]] = {"cold": "workers start with the head"}
+    has_calls = True
     has_services = True
 
     def start(self) -> None:
@@ -37,13 +48,15 @@ class Ray(Contender):
             _node_ip_address="127.0.0.1",
         )
 
-    def call(self, function: Callable[..., Any], argument: Any) -> Any:
-        return self._ray.get(self._of(function).remote(argument))
+    def submit(self, function: Callable[..., Any], argument: Any) -> Any:
+        return self._of(function).remote(argument)
 
-    def map(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
-        remote = self._of(function)
-        results: list[Any] = self._ray.get([remote.remote(argument) for argument in arguments])
+    def gather(self, submitted: Sequence[Any]) -> list[Any]:
+        results: list[Any] = self._ray.get(submitted)
         return results
+
+    def nest(self, outer: int, inner: int) -> int:
+        return sum(self.map(spread, [inner] * outer))
 
     def share(self, function: Callable[..., Any], argument: Any, jobs: int) -> list[Any]:
         kept = self._ray.put(argument)

@@ -20,6 +20,18 @@ def test_a_row_may_have_a_goal_that_a_peer_sets(rate: float, shown: str) -> None
     assert shown in line
 
 
+def test_goals_may_differ_by_stack_and_peer() -> None:
+    """A loop of calls is to be twice as fast as Ray's on one stack, and 0.8 times on the other."""
+    rates = {"embedded": [300.0], "hashicorp": [150.0], "ray": [200.0], "loky": [400.0]}
+
+    text = Report("a machine", tuple(rates), {"loop": rates}, {}).text()
+
+    embedded, hashicorp = [line for line in text.splitlines() if line.startswith("3,000")][1:]
+    assert "1.50 (>= 2 MISSED)" in embedded
+    assert "0.75 (>= 0.8 MISSED)" in hashicorp
+    assert embedded.endswith("0.75")
+
+
 def test_a_median_is_shown_with_its_goal() -> None:
     """That of the contender; the ratio to plain calls may be 1.3 at most."""
     ratios = {"embedded": [1.5, 1.4, 1.2], "hashicorp": [1.1]}
