@@ -47,6 +47,9 @@ Result = TypeVar("Result")
 _LOOK_S: Final = 1.0
 """How long a take waits in the queue port before it looks whether the server stops."""
 
+_RECENT_S: Final = 0.1
+"""For how long a handler may be given messages that another process has replaced or paused."""
+
 
 class Queues:
     """Creates the queues of accounts; pushes, takes and removes their messages."""
@@ -63,6 +66,8 @@ class Queues:
         self._stopping = False
         self.pushed = PushedQueues()
         self.rates = QueueRateCounter(context.clock)
+        self._read_at: dict[str, float] = {}
+        """When the records of queues with handlers were last read, by key."""
 
     async def create(self, account: str, name: str) -> QueueInfo:
         """Make a queue, unless there is one; return it.
@@ -141,6 +146,7 @@ class Queues:
 
         await self._commits.run(plan)
         self.rates.forget(account, name)
+        self._read_at.pop(key, None)
 
     async def purge(self, account: str, name: str) -> None:
         """Remove all messages of a queue."""
@@ -282,8 +288,7 @@ class Queues:
 
         Its handler may have been replaced or paused while it waited.
         """
-        key = queue_key(account, request.name)
-        record: QueueRecord | None = await self._commits.view.fresh(key)
+        record = await self._recent(queue_key(account, request.name))
         if record is None:
             return taken
         ends = record.attachment != request.attachment or request.jid in record.ending
@@ -294,6 +299,18 @@ class Queues:
         if ends:
             raise HandlerReplaced(field="attachment")
         return ()
+
+    async def _recent(self, key: str) -> QueueRecord | None:
+        """Return the record of a queue; what another process has just written may be missing.
+
+        A read of the state store takes as long as the rest of a take.
+        """
+        view, now = self._commits.view, self._clock()
+        is_recent = 0 <= now - self._read_at.get(key, 0.0) < _RECENT_S  # clocks may be set back
+        record: QueueRecord | None = await (view.get(key) if is_recent else view.fresh(key))
+        if not is_recent:
+            self._read_at[key] = now
+        return record
 
     async def _make_room(self, account: str, record: QueueRecord) -> None:
         """End a job of a handler that has no messages, if other jobs wait for a slot."""

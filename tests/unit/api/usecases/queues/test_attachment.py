@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
-from picloud_api.store.queue_record import HandlerJob, attachment_key
+from picloud_api.store.commits import Commits
+from picloud_api.store.queue_record import HandlerJob, attachment_key, queue_key
+from picloud_api.store.view import View
 from picloud_model.errors import (
     AttachmentNotFound,
     BlobMissing,
@@ -25,13 +27,16 @@ from picloud_model.wire.attachment import (
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
 from tests.unit.api.queue_handler import attach, handled, job, push, take
+from tests.unit.api.recording_state import SharedRecordingState
 
 if TYPE_CHECKING:
     from picloud_api.engine.process.slot_sessions import SlotSession
+    from picloud_api.store.draft import Draft
     from picloud_model import wire
     from picloud_model.wire.attachment import AttachmentInfo
 
     from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
 
 
 async def start(api: ApiHarness, *, grow: bool = True) -> list[int]:
@@ -183,6 +188,32 @@ async def test_a_handler_that_is_paused_while_it_waits_receives_nothing(
     assert (await api.use_cases.queues.queues.info(ACCOUNT, "in")).ready == 1
     await api.use_cases.queues.attachments.detach(ACCOUNT, "in")
     assert not (await attach(api)).paused
+
+
+async def test_what_another_process_pauses_is_paused_a_moment_later(start_api: StartApi) -> None:
+    """The record is read once for all messages that a handler receives within that moment."""
+    api = await start_api(SharedRecordingState)
+    for name in ("in", "out"):
+        await api.use_cases.queues.queues.create(ACCOUNT, name)
+    attachment = (await attach(api)).id
+    await push(api, 4)
+    key = queue_key(ACCOUNT, "in")
+    await take(api, attachment=attachment, max_count=1)
+    api.state.reads.clear()
+
+    for _ in range(2):
+        assert len(await take(api, attachment=attachment, max_count=1)) == 1
+    assert [key] not in api.state.reads
+
+    elsewhere = Commits(View(api.state), "two")
+
+    async def pause(draft: Draft) -> None:
+        draft.put(key, replace(await draft.fresh(key), paused=True))
+
+    await elsewhere.run(pause)
+    api.now += 0.1
+    assert await take(api, attachment=attachment) == []
+    assert [key] in api.state.reads
 
 
 async def test_fewer_jobs_are_allowed_while_several_run(
