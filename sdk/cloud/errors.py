@@ -171,6 +171,7 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.PathNotFound.code: CloudException,
     model.VolumeNotFound.code: CloudException,
     model.SecretNotFound.code: CloudException,
+    model.SecretSourceNotFound.code: CloudException,
     model.Unavailable.code: CloudConnectionError,
     model.AccountBusy.code: CloudConnectionError,
     model.TooManyCalls.code: CloudConnectionError,

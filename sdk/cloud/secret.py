@@ -73,11 +73,12 @@ def set(  # noqa: A001 - users write cloud.secret.set
 
 @of_users
 def list() -> builtins.list[dict[str, Any]]:  # noqa: A001 - users write cloud.secret.list
-    """Return your secrets by name, without their values.
+    """Return the secrets that your jobs may name, without their values.
 
     Returns:
-        For each secret a dict with its `name`, its `variables`, whether it is `as_file`, and when
-        it was `set` last.
+        For each secret a dict with its `name`, its `variables`, whether it is `as_file`, when it
+        was `set` last, and whether it is `minted`: made anew for each job, by a source that the
+        operator of the server has defined.
 
     >>> cloud.secret.set("api", {"API_TOKEN": "t0ken"})
     >>> [each["variables"] for each in cloud.secret.list() if each["name"] == "api"]
@@ -89,6 +90,7 @@ def list() -> builtins.list[dict[str, Any]]:  # noqa: A001 - users write cloud.s
             "variables": each.variables,
             "as_file": each.as_file,
             "set": datetime.fromtimestamp(each.set_at).astimezone(),
+            "minted": each.minted,
         }
         for each in _client().list()
     ]

@@ -33,7 +33,8 @@
     │   ├── EnvironmentNotFound
     │   ├── PathNotFound
     │   ├── VolumeNotFound
-    │   └── SecretNotFound
+    │   ├── SecretNotFound
+    │   └── SecretSourceNotFound
     ├── Unavailable               try again later; nothing was lost
     │   ├── AccountBusy
     │   └── TooManyCalls
@@ -266,6 +267,12 @@ class SecretNotFound(NotFound):
     """There is no such secret in your account; `picloud secret list` shows them."""
 
     code = "secret.not_found"
+
+
+class SecretSourceNotFound(NotFound):
+    """There is no such secret source; `picloud admin secret-sources` shows them."""
+
+    code = "secret_source.not_found"
 
 
 class Unavailable(PiCloudError):

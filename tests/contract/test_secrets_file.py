@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from picloud_driver.secret import SecretRole
 from picloud_driver.secret.file import FileSecrets
-from picloud_model.errors import Unavailable
+from picloud_model.errors import RequestRefused, Unavailable
 
 from tests.contract.full_disk import file_size_limit
 from tests.contract.secret_adapters import VALUE
@@ -129,3 +130,14 @@ async def test_a_failed_write_keeps_the_old_secrets(tmp_path: Path) -> None:
 
     assert (await secrets.get("a"), await secrets.get("b")) == (VALUE, None)
     assert sorted(modes(tmp_path)) == sorted([tmp_path.name, "lock", "master.key", "secrets"])
+
+
+async def test_nothing_is_minted(tmp_path: Path) -> None:
+    """A sentence says that this needs Vault; nothing was minted, so that nothing is revoked."""
+    secrets = FileSecrets(tmp_path)
+
+    with pytest.raises(RequestRefused, match="with Vault only, which this server does not have"):
+        await secrets.mint(SecretRole("database/creds", "reports"))
+    with pytest.raises(RequestRefused, match="with Vault only"):
+        await secrets.renew("database/creds/reports/1")
+    await secrets.revoke("database/creds/reports/1")

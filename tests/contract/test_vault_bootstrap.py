@@ -58,14 +58,14 @@ async def test_the_mounts(root: VaultAccess) -> None:
 
 
 async def test_the_token(root: VaultAccess) -> None:
-    """It is periodic, has the one policy, and does not end with the administrator's."""
+    """It is periodic, has its policies alone, and does not end with the administrator's."""
     made = vault_client(root, 1).auth.token.create(policies=["root"], ttl="1h")["auth"]
     token = bootstrap(dataclasses.replace(root, token=made["client_token"]))
 
     vault_client(root, 1).auth.token.revoke_accessor(made["accessor"])
 
     told = vault_client(dataclasses.replace(root, token=token), 1).auth.token.lookup_self()["data"]
-    assert told["policies"] == [f"{root.mount}-api"]
+    assert told["policies"] == [f"{root.mount}-api", f"{root.mount}-sources"]
     assert (told["period"], told["renewable"], told["orphan"]) == (32 * 24 * 3600, True, True)
 
 
@@ -83,6 +83,8 @@ async def test_the_token(root: VaultAccess) -> None:
         ("get", "sys/raw/core"),
         ("get", "sys/policies/acl/{mount}-api"),
         ("put", "sys/seal"),
+        ("list", "sys/leases/lookup/"),
+        ("put", "sys/leases/revoke-prefix/pki"),
         ("put", "auth/token/create"),
         ("put", "auth/token/create-orphan"),
         ("get", "cubbyhole/a"),

@@ -37,6 +37,7 @@ from cloud._resources.queue import QueueClient
 from cloud._resources.realtime import RealtimeClient
 from cloud._resources.rest import EndpointClient
 from cloud._resources.secret import SecretClient
+from cloud._resources.secret_source import SecretSourceClient
 from cloud._resources.setup_machine import SetupMachineClient
 from cloud._resources.sign_in import SignInClient
 from cloud._resources.stream import StreamClient
@@ -64,6 +65,7 @@ from picloud_model.wire.lock import HeldLock
 from picloud_model.wire.price import PricesListed, PricesRequest
 from picloud_model.wire.realtime import ReserveCoresRequest
 from picloud_model.wire.rest import Parameter, PublishRequest
+from picloud_model.wire.secret_source import PutSecretSourceRequest
 from picloud_model.wire.snapshot import FILE, FOLDER, SnapshotEntry
 from picloud_model.wire.usage import JobUsageRequest
 from picloud_model.wire.webhook import (
@@ -238,7 +240,7 @@ def use(client: Client) -> None:
     use_queue(QueueClient(transport), client)
     use_volume(VolumeClient(transport))
     use_environment(EnvironmentClient(transport), SetupMachineClient(transport))
-    use_secret(SecretClient(transport))
+    use_secret(SecretClient(transport), SecretSourceClient(transport))
     use_shared(client)
     use_notebook(NotebookClient(transport), client)
     use_cron(CronClient(transport), client)
@@ -380,11 +382,19 @@ def use_environment(environments: EnvironmentClient, machines: SetupMachineClien
         environments.delete(name)
 
 
-def use_secret(secrets: SecretClient) -> None:
-    """Use everything that a client can request of its secrets."""
+def use_secret(secrets: SecretClient, sources: SecretSourceClient) -> None:
+    """Use everything that a client can request of secrets and of their sources."""
     secrets.set("s", {"TOKEN": "x"}, as_file=False)
     assert "s" in [each.name for each in secrets.list()]
     secrets.remove("s")
+    request = PutSecretSourceRequest(
+        name="s", path="nothing/creds", role="none", variables={"A": "b"}
+    )
+    with pytest.raises(CloudException):
+        sources.put(request)
+    assert sources.list() == []
+    with pytest.raises(CloudException, match="no secret source 's'"):
+        sources.remove("s")
 
 
 def use_notebook(notebooks: NotebookClient, client: Client) -> None:

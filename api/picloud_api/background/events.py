@@ -43,6 +43,7 @@ class EventDispatcher:
             EventKind.CRON: context.crons_changed,
             EventKind.ENDED: context.webhooks_changed,
             EventKind.BUDGET: context.budgets_changed,
+            EventKind.MINTED: context.minted_changed,
         }
         self._tasks: set[asyncio.Task[None]] = set()
         context.commits.listen(self.on_event)

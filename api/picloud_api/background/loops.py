@@ -21,6 +21,7 @@ from picloud_api.background.recovery import Recovery
 from picloud_api.background.sealer import Sealer
 from picloud_api.background.sweepers.blob_sweeper import BlobSweeper
 from picloud_api.background.sweepers.retention import Retention
+from picloud_api.background.sweepers.secret_revoker import SecretRevoker
 from picloud_api.background.sweepers.stage_sweeper import StageSweeper
 from picloud_api.background.sweepers.stream_sweeper import StreamSweeper
 from picloud_api.background.webhook_sender import WebhookSender
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
     from picloud_api.engine.jobs.live_query import LiveQueries
     from picloud_api.engine.process.context import Context
-    from picloud_api.usecases.accounts.budget import Budgets
-    from picloud_api.usecases.accounts.webhook_secret import WebhookSecrets
     from picloud_api.usecases.crons.cron import Crons
     from picloud_api.usecases.environments.image_sweep import ImageSweep
     from picloud_api.usecases.jobs.delete import DeleteJobs
@@ -49,10 +48,11 @@ if TYPE_CHECKING:
     from picloud_api.usecases.slots.realtime import RealtimeCores
     from picloud_api.usecases.slots.slot import Slots
     from picloud_api.usecases.storage.blob_sweep import BlobSweep
+    from picloud_api.usecases.use_cases import AccountsRoom
 
 TICK_S: Final = 1.0
-"""How often deadlocks, missing slots and what budgets stop are looked for; also the pause after a
-failure."""
+"""How often deadlocks, missing slots, what budgets stop and secrets to revoke are looked for; also
+the pause after a failure."""
 RESYNC_EVERY_S: Final = 10.0
 """How often everything is read and compared, whatever the events were."""
 WEBHOOK_EVERY_S: Final = 0.25
@@ -102,9 +102,8 @@ class Background:
         warm: WarmPools,
         realtime: RealtimeCores,
         statuses: JobStatuses,
-        webhook_secrets: WebhookSecrets,
         webhooks: WebhookPort,
-        budgets: Budgets,
+        accounts: AccountsRoom,
         kill: KillJobs,
         keep_days: float,
         sweep_hours: float,
@@ -129,9 +128,14 @@ class Background:
         self.handler_starter = HandlerStarter(attachments, pushed, self.leader)
         self.warm_slots = WarmSlotKeeper(context, warm.counts, realtime, autoscaler)
         self.webhook_sender = WebhookSender(
-            context, self.leader, statuses=statuses, secrets=webhook_secrets, port=webhooks
+            context,
+            self.leader,
+            statuses=statuses,
+            secrets=accounts.webhook_secrets,
+            port=webhooks,
         )
-        self.budget_keeper = BudgetKeeper(context, self.leader, budgets, kill, realtime)
+        self.budget_keeper = BudgetKeeper(context, self.leader, accounts.budgets, kill, realtime)
+        self.secret_revoker = SecretRevoker(context, self.leader, accounts.minted_secrets)
         self._tasks: list[asyncio.Task[None]] = []
 
     def loops(self) -> list[Loop]:
@@ -149,6 +153,7 @@ class Background:
             Loop(run=self.cron_starter.start_if_leader, every_s=CRON_EVERY_S),
             Loop(run=self.webhook_sender.send_if_leader, every_s=WEBHOOK_EVERY_S),
             Loop(run=self.budget_keeper.keep, every_s=TICK_S),
+            Loop(run=self.secret_revoker.revoke_if_leader, every_s=TICK_S),
             Loop(run=self.handler_starter.start_for_pushed),
             Loop(run=self.handler_starter.start_if_leader, every_s=TICK_S),
             Loop(run=self.warm_slots.keep),

@@ -24,6 +24,8 @@ slots/<slot>                         Slot
 unreferenced/<account>/<digit>       Unreferenced
 volumes/<account>/<name>             VolumeRecord
 secrets/<account>/<name>             SecretRecord
+secret_sources/<name>                SecretSourceRecord
+minted_secrets/<account>/<jid>/<attempt>/<id>  MintedRecord, until it is revoked
 environments/<account>/<name>        EnvironmentRecord
 queues/<account>/<name>              QueueRecord
 attachments/<account>/<queue>        AttachmentRecord

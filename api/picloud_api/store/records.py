@@ -279,6 +279,8 @@ class EventKind(IntEnum):
     """What is stored under a key has changed, and requests may watch it; `batch` is the key."""
     BUDGET = 12
     """A budget of an account was set or removed."""
+    MINTED = 13
+    """A secret was minted for a job, or is to be revoked before the job ends."""
 
     @classmethod
     def _missing_(cls, value: object) -> EventKind:

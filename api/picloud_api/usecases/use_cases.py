@@ -26,7 +26,9 @@ from picloud_api.usecases.accounts.job_usage import JobUsages
 from picloud_api.usecases.accounts.key import Keys
 from picloud_api.usecases.accounts.price import Prices
 from picloud_api.usecases.accounts.quota import AccountQuota, Quotas
-from picloud_api.usecases.accounts.secret import Secrets
+from picloud_api.usecases.accounts.secrets.minted_secret import MintedSecrets
+from picloud_api.usecases.accounts.secrets.secret import Secrets
+from picloud_api.usecases.accounts.secrets.secret_source import SecretSources
 from picloud_api.usecases.accounts.slot_token import SlotTokens
 from picloud_api.usecases.accounts.web_session import WebSessions
 from picloud_api.usecases.accounts.webhook_secret import WebhookSecrets
@@ -121,7 +123,9 @@ class AccountsRoom:
         # On the embedded stack the keys are in a file of the user, who has no need to see them.
         takes_keys = commits.view.state.shared
         self.sessions = WebSessions(self.accounts, base.keys.session, takes_keys=takes_keys)
-        self.secrets = Secrets(base.context, base.secrets)
+        self.minted_secrets = MintedSecrets(base.context, base.secrets, self.job_tokens)
+        self.secrets = Secrets(base.context, base.secrets, self.minted_secrets)
+        self.secret_sources = SecretSources(base.context, base.secrets)
         self.webhook_secrets = WebhookSecrets(base.context, base.keys.ticket)
         self.prices = Prices(base.context, base.scheduler)
         self.job_usage = JobUsages(base.context, self.prices)

@@ -101,7 +101,9 @@ def set_secret(
 
 @app.command("list")
 def list_secrets(*, json: AsJson = False) -> None:
-    """Print your secrets by name, without their values.
+    """Print the secrets that your jobs may name, without their values.
+
+    Those that are minted are made anew for each job, as the operator of the server has defined.
 
     \b
     Examples:
@@ -118,7 +120,7 @@ def list_secrets(*, json: AsJson = False) -> None:
         (
             each["name"],
             ", ".join(each["variables"]),
-            "files" if each["as_file"] else "variables",
+            ("minted " if each["minted"] else "") + ("files" if each["as_file"] else "variables"),
             units.moment(each["set"].timestamp(), now),
         )
         for each in found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
-from picloud_model.errors import Unavailable
+from picloud_model.errors import RequestRefused, Unavailable
 
 from picloud_driver import disk
 from picloud_driver.secret import ssh_certificate
@@ -27,8 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from picloud_driver.secret.port import MintedSecret, SecretRole
+
 _OWN_FILE_PARTS: Final = 3
 """A name of so many parts or more has a file of its own."""
+_NO_SOURCES: Final = (
+    "Secrets can be minted for jobs with Vault only, which this server does not have: use the "
+    "hashicorp stack, or store a value with `picloud secret set`."
+)
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -138,6 +144,19 @@ class FileSecrets(SecretPort):
             return os.urandom(ssh_certificate.SEED_BYTES)
 
         return await self.get_or_create("signing/ssh", make)
+
+    async def mint(self, role: SecretRole) -> MintedSecret:
+        """See `SecretPort.mint`; nothing is minted here."""
+        del role
+        raise RequestRefused(_NO_SOURCES)
+
+    async def renew(self, lease: str) -> float:
+        """See `SecretPort.renew`; nothing was minted here."""
+        del lease
+        raise RequestRefused(_NO_SOURCES)
+
+    async def revoke(self, lease: str) -> None:
+        """See `SecretPort.revoke`; nothing was minted here."""
 
     async def ping(self) -> None:
         """See `SecretPort.ping`."""

@@ -3,10 +3,42 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class SecretRole(msgspec.Struct, frozen=True):
+    """What mints secrets: a role of an engine of the store, and the parameters for it.
+
+    Args:
+        path: The engine, and its kind of credentials: `database/creds`.
+        name: The name of the role.
+        parameters: The body of the request; without any, the role is read.
+    """
+
+    path: str
+    name: str
+    parameters: Mapping[str, str] = {}
+
+
+class MintedSecret(msgspec.Struct, frozen=True):
+    """A secret that was made for one job: its fields, and the lease by which it is revoked.
+
+    It is valid for `valid_s` seconds, and longer if it is `renewable` and renewed before.
+    """
+
+    fields: dict[str, str]
+    lease: str
+    valid_s: float
+    renewable: bool = False
+
+    def __repr__(self) -> str:
+        return f"MintedSecret({', '.join(self.fields)})"
 
 
 class SecretPort(ABC):
@@ -64,6 +96,27 @@ class SecretPort(ABC):
         Raises:
             Unavailable: Also when the store has no such authority.
         """
+
+    @abstractmethod
+    async def mint(self, role: SecretRole) -> MintedSecret:
+        """Return a secret that is made now, and is valid until its lease is revoked or ends.
+
+        Raises:
+            RequestRefused: When the store mints nothing, has no such role, does not let the server
+                use it, or refuses the parameters; also when what it mints has no lease.
+        """
+
+    @abstractmethod
+    async def renew(self, lease: str) -> float:
+        """Let a minted secret stay valid; return for how many seconds from now.
+
+        Raises:
+            RequestRefused: When the lease has ended, or cannot be renewed.
+        """
+
+    @abstractmethod
+    async def revoke(self, lease: str) -> None:
+        """End a minted secret; one that has ended is not an error."""
 
     @abstractmethod
     async def ping(self) -> None:

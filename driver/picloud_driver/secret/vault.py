@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 from picloud_model.errors import Unavailable
 
 from picloud_driver.secret.name import checked_name, checked_value
-from picloud_driver.secret.port import SecretPort
+from picloud_driver.secret.port import MintedSecret, SecretPort
 from picloud_driver.vault.gateway import VaultGateway
+from picloud_driver.vault.leases import VaultLeases
 from picloud_driver.vault.renewal import Renewal, require_renewable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from picloud_driver.secret.port import SecretRole
     from picloud_driver.vault.client import VaultAccess
 
 _T = TypeVar("_T")
@@ -39,6 +41,7 @@ class VaultSecrets(SecretPort):
 
     def __init__(self, access: VaultAccess, *, threads: int = 4) -> None:
         self._gateway = VaultGateway(access, connections=threads + 1)
+        self._leases = VaultLeases(access, connections=threads)
         self._renewal = Renewal(self._gateway)
         self._threads = ThreadPoolExecutor(threads, "vault")
 
@@ -87,6 +90,20 @@ class VaultSecrets(SecretPort):
         """See `SecretPort.sign_ssh`; Vault signs, and its key never leaves it."""
         return await self._ask(self._gateway.sign_ssh, public_key, principal, valid_s)
 
+    async def mint(self, role: SecretRole) -> MintedSecret:
+        """See `SecretPort.mint`; Vault ends what this process could not record by its lease."""
+        path = f"{role.path}/{role.name}"
+        made = await self._ask(self._leases.mint, path, role.parameters)
+        return MintedSecret(made.fields, made.id, made.valid_s, made.renewable)
+
+    async def renew(self, lease: str) -> float:
+        """See `SecretPort.renew`."""
+        return await self._ask(self._leases.renew, lease)
+
+    async def revoke(self, lease: str) -> None:
+        """See `SecretPort.revoke`."""
+        await self._ask(self._leases.revoke, lease)
+
     async def ping(self) -> None:
         """See `SecretPort.ping`."""
         await self._ask(self._gateway.look)
@@ -96,6 +113,7 @@ class VaultSecrets(SecretPort):
         self._renewal.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._gateway.close()
+        self._leases.close()
 
     async def _ask(self, question: Callable[..., _T], *arguments: object) -> _T:
         self._renewal.start()

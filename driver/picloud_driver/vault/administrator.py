@@ -16,7 +16,7 @@ from picloud_driver.vault import faults
 from picloud_driver.vault.client import SSH_ROLE, vault_client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from picloud_driver.vault.client import VaultAccess
 
@@ -121,17 +121,20 @@ class VaultAdministrator(contextlib.AbstractContextManager["VaultAdministrator"]
         with self._explained():
             self._client.sys.create_or_update_policy(name, rules)
 
-    def create_token(self, policy: str) -> str:
-        """Return a new periodic token with one policy."""
+    def create_token(self, policies: Sequence[str]) -> str:
+        """Return a new periodic token with these policies, which need not exist yet."""
         with self._explained():
             # An orphan: the server's token does not end with the administrator's.
             made = self._client.auth.token.create_orphan(
-                policies=[policy], no_default_policy=True, period=_PERIOD, display_name=policy
+                policies=[*policies],
+                no_default_policy=True,
+                period=_PERIOD,
+                display_name=policies[0],
             )
         return str(made["auth"]["client_token"])
 
-    def is_token_of(self, token: str, policy: str) -> bool:
-        """Whether a token is valid and has this policy and no other."""
+    def is_token_of(self, token: str, policies: Sequence[str]) -> bool:
+        """Whether a token is valid and has these policies and no other."""
         client = vault_client(dataclasses.replace(self._access, token=token), 1)
         try:
             with self._explained():
@@ -142,14 +145,17 @@ class VaultAdministrator(contextlib.AbstractContextManager["VaultAdministrator"]
             raise
         finally:
             client.adapter.close()
-        return bool(found["policies"] == [policy])
+        return bool(sorted(found["policies"]) == sorted(policies))
 
-    def revoke_tokens(self, policy: str, kept: str) -> int:
-        """Revoke the tokens that have one policy and no other, except for one; return how many.
+    def revoke_tokens(self, policies: Sequence[str], kept: str) -> int:
+        """Revoke the tokens that have the first of some policies, and no others than these.
 
         Args:
-            policy: The name of the policy.
+            policies: Their names.
             kept: The token that stays.
+
+        Returns:
+            How many there were.
         """
         tokens = self._client.auth.token
         count = 0
@@ -160,7 +166,8 @@ class VaultAdministrator(contextlib.AbstractContextManager["VaultAdministrator"]
                     found = tokens.lookup_accessor(accessor)["data"]
                 except (Forbidden, InvalidPath):
                     continue  # it has expired meanwhile
-                if found["policies"] == [policy] and accessor != own:
+                names = set(found["policies"])
+                if policies[0] in names <= set(policies) and accessor != own:
                     tokens.revoke_accessor(accessor)
                     count += 1
         return count

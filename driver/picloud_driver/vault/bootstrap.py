@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_driver.policies import policy
 from picloud_driver.vault.administrator import VaultAdministrator
-from picloud_driver.vault.client import SSH_PERMITTED, ssh_mount
+from picloud_driver.vault.client import SSH_PERMITTED, sources_policy, ssh_mount
 
 if TYPE_CHECKING:
     from picloud_driver.vault.client import VaultAccess
@@ -38,6 +38,11 @@ def policy_name(mount: str) -> str:
     return f"{mount}-api"
 
 
+def token_policies(mount: str) -> tuple[str, str]:
+    """Return the policies of the API's token: its own, and the one that the operator writes."""
+    return policy_name(mount), sources_policy(mount)
+
+
 def rules(mount: str) -> str:
     """Return the rules of the API's policy.
 
@@ -51,14 +56,15 @@ def bootstrap(administrator: VaultAccess) -> str:
     """Make the mounts and the policy that the server needs, if missing, and a token.
 
     The secrets engines are KV version 2 at the mount, `picloud`, transit at `picloud-transit`, and
-    SSH at `picloud-ssh`, with an authority that signs for jobs; the policy is `picloud-api`. Each
-    call makes a new token; earlier ones stay valid. It blocks.
+    SSH at `picloud-ssh`, with an authority that signs for jobs; the policy is `picloud-api`. The
+    token has the policy `picloud-sources`, too, which is the operator's to write. Each call makes a
+    new token; earlier ones stay valid. It blocks.
 
     Args:
         administrator: Vault's address and a token that may do all this; it is not stored.
 
     Returns:
-        A periodic token with the policy and no other.
+        A periodic token with these policies and no other.
 
     Raises:
         Unavailable: When the mount has another purpose, or Vault does not answer.
@@ -69,4 +75,4 @@ def bootstrap(administrator: VaultAccess) -> str:
             vault.mount(f"{mount}{suffix}", engine, options)
         vault.make_ssh_authority(ssh_mount(mount), SIGNING)
         vault.set_policy(policy_name(mount), rules(mount))
-        return vault.create_token(policy_name(mount))
+        return vault.create_token(token_policies(mount))

@@ -29,6 +29,17 @@ def ssh_mount(mount: str) -> str:
     return f"{mount}-ssh"
 
 
+def sources_policy(mount: str) -> str:
+    """Return the name of the policy that says from which roles secrets are minted for jobs.
+
+    The operator of Vault writes it; the server's token has it in any case.
+
+    >>> sources_policy("picloud")
+    'picloud-sources'
+    """
+    return f"{mount}-sources"
+
+
 @dataclasses.dataclass(frozen=True)
 class VaultAccess:
     """The address of Vault and the credentials for it.

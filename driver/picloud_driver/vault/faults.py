@@ -28,6 +28,8 @@ OLD_VERSION: Final = "check-and-set parameter did not match"
 IN_USE: Final = "path is already in use"
 CONFIGURED: Final = "already configured"
 """Said of the key of an SSH engine."""
+NO_LEASE: Final = "lease not found"
+"""Said of a lease that has ended."""
 UPGRADING: Final = "Upgrading from non-versioned"
 """Said for a moment after the mount was made."""
 

@@ -39,10 +39,11 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class TokenLife(msgspec.Struct, frozen=True):
-    """The remaining life of the token in seconds, None for unlimited."""
+    """The remaining life of the token in seconds, None for unlimited; and its policies."""
 
     remaining_s: int | None
     renewable: bool
+    policies: tuple[str, ...] = ()
 
 
 class VaultGateway:
@@ -137,9 +138,10 @@ class VaultGateway:
         """Return the remaining life of the token."""
         with self._explained():
             token = self._section(self._client.auth.token.lookup_self(), "data")
+        policies = tuple(token["policies"])
         if token["expire_time"] is None:
-            return TokenLife(None, renewable=False)
-        return TokenLife(token["ttl"], bool(token.get("renewable")))
+            return TokenLife(None, renewable=False, policies=policies)
+        return TokenLife(token["ttl"], bool(token.get("renewable")), policies)
 
     def renew(self) -> TokenLife:
         """Renew the token for as long as Vault grants."""

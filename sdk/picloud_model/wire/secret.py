@@ -44,12 +44,16 @@ class SecretsRequest(Request, frozen=True):
 
 
 class ListedSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """A secret as lists show it: the names of its variables, and when it was set last."""
+    """A secret as lists show it: the names of its variables, and when it was set last.
+
+    One that is `minted` comes from a source of the server's operator, anew for each job.
+    """
 
     name: str
     variables: list[str]
     as_file: bool
     set_at: float
+    minted: bool = False
 
 
 class SecretsListed(Answer, frozen=True):

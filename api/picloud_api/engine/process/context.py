@@ -38,4 +38,6 @@ class Context(msgspec.Struct, frozen=True):
     webhooks_changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     budgets_changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     """Set when a budget was set or removed, likewise."""
+    minted_changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    """Set when a secret was minted for a job, likewise."""
     traces: TracePort = NoTraces()

@@ -16,7 +16,7 @@ from picloud_model.wire import MAX_DEPENDENCIES, MAX_VARIABLES_BYTES, Content
 from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
 from picloud_api.engine.scheduling.pool import check_core_type
 from picloud_api.store.records import Waiting
-from picloud_api.usecases.accounts.secret import check_secrets
+from picloud_api.usecases.accounts.secrets.secret import check_secrets
 from picloud_api.usecases.storage.volume_record import check_volumes
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from picloud_driver.stack.bootstrap.change import (
 from picloud_driver.stack.faults import StackFault
 from picloud_driver.stack.servers.vault import Vault, access
 from picloud_driver.vault.administrator import VaultAdministrator, is_mounted
-from picloud_driver.vault.bootstrap import ENGINES, SIGNING, policy_name, rules
+from picloud_driver.vault.bootstrap import ENGINES, SIGNING, policy_name, rules, token_policies
 from picloud_driver.vault.client import ssh_mount
 
 if TYPE_CHECKING:
@@ -43,15 +43,15 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
 
 def tokens(server: VendorServer, keys: KeyFile) -> Replacement:
     """Return how the API's token in Vault is replaced."""
-    name = policy_name(access(server).mount)
+    policies = token_policies(access(server).mount)
 
     def make() -> None:
         with VaultAdministrator(access(server)) as vault:
-            keys.store(vault=vault.create_token(name))
+            keys.store(vault=vault.create_token(policies))
 
     def revoke() -> int:
         with VaultAdministrator(access(server)) as vault:
-            return vault.revoke_tokens(name, keys.now.vault)
+            return vault.revoke_tokens(policies, keys.now.vault)
 
     return Replacement(make, revoke)
 
@@ -86,7 +86,7 @@ def _engines(server: VendorServer, keys: KeyFile, vault: VaultAdministrator) -> 
 
 def _access(server: VendorServer, keys: KeyFile, vault: VaultAdministrator) -> Iterator[Change]:
     mount = access(server).mount
-    name, wanted = policy_name(mount), rules(mount)
+    name, wanted, policies = policy_name(mount), rules(mount), token_policies(mount)
 
     def set_policy() -> None:
         with VaultAdministrator(access(server)) as administrator:
@@ -94,9 +94,9 @@ def _access(server: VendorServer, keys: KeyFile, vault: VaultAdministrator) -> I
 
     def make_token() -> None:
         with VaultAdministrator(access(server)) as administrator:
-            keys.store(vault=administrator.create_token(name))
+            keys.store(vault=administrator.create_token(policies))
 
     if vault.policy(name) != wanted:
         yield Change(f"the policy {name}, which allows the API its work only", set_policy)
-    if not keys.now.vault or not vault.is_token_of(keys.now.vault, name):
+    if not keys.now.vault or not vault.is_token_of(keys.now.vault, policies):
         yield Change("a token of the API, with this policy", make_token)

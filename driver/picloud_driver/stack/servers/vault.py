@@ -23,7 +23,7 @@ from picloud_driver.stack.servers.program import Program
 from picloud_driver.stack.servers.stack_server import Launch, StackServer
 from picloud_driver.vault import faults
 from picloud_driver.vault.bootstrap import bootstrap
-from picloud_driver.vault.client import VaultAccess, vault_client
+from picloud_driver.vault.client import VaultAccess, sources_policy, vault_client
 from picloud_driver.vault.gateway import VaultGateway
 from picloud_driver.vault.renewal import require_renewable
 
@@ -163,18 +163,20 @@ class Vault(StackServer[VendorServer]):
             server = msgspec.structs.replace(administrator, token=stored.token)
             with contextlib.suppress(Unavailable):
                 self.check(server)
-                _check_ssh(server)
+                _check_rights(server)
                 return server
         token = bootstrap(access(administrator))
         records.write(file, Token(administrator.address, token))
         return msgspec.structs.replace(administrator, token=token)
 
 
-def _check_ssh(server: VendorServer) -> None:
-    """Raise `Unavailable` when a token may not use the authority for SSH, being an old one."""
+def _check_rights(server: VendorServer) -> None:
+    """Raise `Unavailable` when a token lacks rights that new ones have, being an old one."""
     gateway = VaultGateway(access(server), connections=1)
     try:
         gateway.ssh_authority()
+        if sources_policy(access(server).mount) not in gateway.token().policies:
+            raise Unavailable(f"{gateway.where}: our token cannot mint secrets for jobs.")
     finally:
         gateway.close()
 

@@ -1,7 +1,8 @@
 """Secrets: values that the jobs of an account need and that no client can read back.
 
-The values are in the secret store alone. The state store knows which variables a secret has, so
-that a submit is checked without a request to the secret store.
+A name that an account has not set may be one of the sources that the operator has defined. The
+values are in the secret store alone. The state store knows which variables a secret has, so that a
+submit is checked without a request to the secret store.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from picloud_model.errors import (
     missing_name,
 )
 from picloud_model.page import PAGE_JOBS
+from picloud_model.token import JobToken
 from picloud_model.wire.secret import (
     MAX_SECRET_BYTES,
     MAX_SECRETS,
@@ -30,6 +32,8 @@ from picloud_model.wire.secret import (
 from picloud_api.engine.jobs.fence import holds_attempt, page_for_slot
 from picloud_api.store import layout
 from picloud_api.store.records import NamedRecord
+from picloud_api.usecases.accounts.secrets.secret_source import source_for, sources_for
+from picloud_api.usecases.accounts.secrets.variable import check_variable
 
 if TYPE_CHECKING:
     from picloud_driver.secret import SecretPort
@@ -41,9 +45,10 @@ if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Header
     from picloud_api.store.view import View
+    from picloud_api.usecases.accounts.secrets.minted_secret import MintedSecrets
+    from picloud_api.usecases.accounts.secrets.secret_source import SecretSourceRecord
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
 class SecretRecord(NamedRecord, frozen=True):
@@ -62,10 +67,12 @@ class Secrets:
     Args:
         context: Where the names of secrets are recorded.
         values: Where their values are.
+        minted: Those that sources mint.
     """
 
-    def __init__(self, context: Context, values: SecretPort) -> None:
+    def __init__(self, context: Context, values: SecretPort, minted: MintedSecrets) -> None:
         self._commits = context.commits
+        self._minted = minted
         self._clock = context.clock
         self._values = values
 
@@ -95,20 +102,28 @@ class Secrets:
         await self._commits.run(plan)
 
     async def list(self, account: str) -> SecretsListed:
-        """Return the secrets of an account by name, without their values."""
+        """Return the secrets that jobs of an account may name, by name and without their values."""
         prefix = secret_key(account)
         found: dict[str, SecretRecord] = await self._commits.view.scan(prefix)
-        return SecretsListed(
-            secrets=[
-                ListedSecret(
-                    name=key.removeprefix(prefix),
-                    variables=found[key].variables,
-                    as_file=found[key].as_file,
-                    set_at=found[key].set_at,
-                )
-                for key in sorted(found)
-            ]
-        )
+        listed = {
+            name: ListedSecret(
+                name=name,
+                variables=sorted(source.variables),
+                as_file=source.as_file,
+                set_at=source.defined_at,
+                minted=True,
+            )
+            for name, source in (await sources_for(self._commits.view, account)).items()
+        }
+        for key, record in found.items():
+            name = key.removeprefix(prefix)
+            listed[name] = ListedSecret(
+                name=name,
+                variables=record.variables,
+                as_file=record.as_file,
+                set_at=record.set_at,
+            )
+        return SecretsListed(secrets=[listed[name] for name in sorted(listed)])
 
     async def remove(self, account: str, name: str) -> None:
         """Remove a secret, with every earlier value that the store has kept.
@@ -130,8 +145,12 @@ class Secrets:
     async def of_job(self, session: SlotSession, job: AttemptRef) -> JobSecrets:
         """Return the secrets that a job names, to the slot that holds it and to no other.
 
+        Those of sources are minted now.
+
         Raises:
-            RequestRefused: When the slot does not hold the job, or a secret was removed.
+            RequestRefused: When the slot does not hold the job, a secret was removed, or a source
+                mints nothing for it.
+            Unavailable: When the secret store cannot answer now.
         """
         account, view = session.pool.account, self._commits.view
         number, index = divmod(job.index, PAGE_JOBS)
@@ -141,17 +160,27 @@ class Secrets:
         is_held = page is not None and holds_attempt(page, index, job.attempt, session.number)
         if header is None or not is_held:
             raise RequestRefused("This slot does not hold the job.", field="job")
+        found: dict[str, JobSecret] = {}
+        sources: dict[str, SecretSourceRecord] = {}
         names = dict.fromkeys(header.options.secrets)
-        return JobSecrets(secrets=[await self._value(account, name) for name in names])
+        for name in names:
+            value, source = await self._value(account, name), None
+            if value is not None:
+                found[name] = value
+            elif (source := await source_for(view, account, name)) is not None:
+                sources[name] = source
+            else:
+                raise RequestRefused(await _missing(view, account, name, ": set it first."))
+        if sources:
+            holder = JobToken(account, session.number, header.first + job.index, job.attempt)
+            found |= await self._minted.mint(holder, sources)
+        return JobSecrets(secrets=[found[name] for name in names])
 
-    async def _value(self, account: str, name: str) -> JobSecret:
-        view = self._commits.view
-        value = None
-        if await view.fresh(secret_key(account, name)) is not None:
-            value = await self._values.get(_place(account, name))
-        if value is None:
-            raise RequestRefused(await _missing(view, account, name, ": set it first."))
-        return msgspec.msgpack.decode(value, type=JobSecret)
+    async def _value(self, account: str, name: str) -> JobSecret | None:
+        if await self._commits.view.fresh(secret_key(account, name)) is None:
+            return None
+        value = await self._values.get(_place(account, name))
+        return None if value is None else msgspec.msgpack.decode(value, type=JobSecret)
 
 
 async def check_secrets(view: View, account: str, options: Options) -> None:
@@ -162,9 +191,10 @@ async def check_secrets(view: View, account: str, options: Options) -> None:
     """
     setters = dict.fromkeys(options.os_env_vars, "The environment variables")
     for name in dict.fromkeys(options.secrets):
-        record: SecretRecord | None = None
+        record: SecretRecord | SecretSourceRecord | None = None
         if _NAME.fullmatch(name):
             record = await view.fresh(secret_key(account, name))
+            record = record or await source_for(view, account, name)
         if record is None:
             missing = await _missing(view, account, name, ": set it first.")
             raise RequestRefused(missing, field="options.secrets")
@@ -190,12 +220,7 @@ def _check(request: SetSecretRequest) -> None:
     if not request.values:
         raise RequestRefused("A secret needs at least one variable with its value.", field="values")
     for name, value in request.values.items():
-        if _VARIABLE.fullmatch(name) is None:
-            message = (
-                f"{name[:40]!r} cannot name a variable: use letters, digits and underscores, and "
-                "do not begin with a digit."
-            )
-            raise RequestRefused(message, field="values")
+        check_variable(name, "values")
         if "\0" in value and not request.as_file:
             message = f"The value of {name} has a NUL character, which only a file can hold."
             raise RequestRefused(message, field="values")
@@ -209,4 +234,5 @@ def _check(request: SetSecretRequest) -> None:
 
 
 async def _missing(view: View, account: str, name: str, cure: str = ".") -> str:
-    return missing_name("secret", name, await view.names(secret_key(account)), cure)
+    known = {*await view.names(secret_key(account)), *await sources_for(view, account)}
+    return missing_name("secret", name, known, cure)

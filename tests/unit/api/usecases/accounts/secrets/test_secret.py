@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
-from picloud_api.usecases.accounts.secret import SecretRecord, secret_key
+from picloud_api.usecases.accounts.secrets.secret import SecretRecord, secret_key
 from picloud_model.errors import RequestConflict, RequestRefused, SecretNotFound, TooLarge
 from picloud_model.wire import AttemptRef
 from picloud_model.wire.secret import MAX_SECRETS, JobSecret, SetSecretRequest
