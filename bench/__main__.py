@@ -134,11 +134,7 @@ class Measuring:
     def _takes_part(self, name: str, key: str) -> bool:
         if name in self._absent or (MEASURES[key].ours and name not in OURS):
             return False
-        if MEASURES[key].queues and not CONTENDERS[name].has_queues:
-            return False
-        if MEASURES[key].calls and not CONTENDERS[name].has_calls:
-            return False
-        if MEASURES[key].services and not CONTENDERS[name].has_services:
+        if (needed := MEASURES[key].needs) and needed not in CONTENDERS[name].has:
             return False
         if key in (lacks := CONTENDERS[name].lacks):
             self._absent[f"{name}, {key}"] = lacks[key]

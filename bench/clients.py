@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _VALUES: Final = 300_000
 _MOMENTS: Final = 100
+_STREAMS: Final = 20
 _REST_S: Final = 0.02
 _CALLS: Final = 300
 _MAPPED: Final = 200_000
@@ -33,14 +34,22 @@ def moments(count: int) -> Iterator[float]:
 
 
 def streams(contender: Any) -> dict[str, float]:
-    """Small values of a generator job, by rate, and how long one takes that comes after a rest."""
+    """Small values of a generator job, by rate, and how long it takes until one is read.
+
+    That is one that comes after a rest, and the first one of a stream.
+    """
     stream = contender.cloud.stream
     _count(stream(numbers, 1000), 1000)
     start = time.perf_counter()
     _count(stream(numbers, _VALUES), _VALUES)
     rate = _VALUES / (time.perf_counter() - start)
     took = [time.time() - yielded for yielded in stream(moments, _MOMENTS)]
-    return {"stream": rate, "stream_value": statistics.median(took) * 1000}
+    first = [time.time() - next(stream(moments, 1)) for _ in range(_STREAMS)]
+    return {
+        "stream": rate,
+        "stream_value": statistics.median(took) * 1000,
+        "stream_first": statistics.median(first) * 1000,
+    }
 
 
 def executor(contender: Any) -> dict[str, float]:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench import clients, queues, services, work
+from bench import clients, executors, queues, services, work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,15 +38,13 @@ class Row(NamedTuple):
 class Measure(NamedTuple):
     """What fills some rows; `ours` if peers have no equivalent.
 
-    `calls`, `queues` and `services` if contenders need them.
+    `needs` names what contenders have to have: one of `Contender.has`.
     """
 
     rows: Sequence[str]
     run: Run
     ours: bool = False
-    calls: bool = False
-    queues: bool = False
-    services: bool = False
+    needs: str = ""
 
 
 def identity(argument: Any) -> Any:
@@ -214,7 +212,14 @@ ROWS: dict[str, Row] = {
     "fresh": Row("a program with one call, whole", "s", "lower", _goals(0.15, 0.2)),
     "stream": Row("values of a stream", "1/s", "higher", _goals(50_000, 50_000)),
     "stream_value": Row("one value, yielded to read", "ms", "lower", _goals(5, 5)),
+    "stream_first": Row("the first one of a stream", "ms", "lower", _goals(5, 5)),
     "executor": Row("Executor, submit to result, in calls", "x", "lower", _goals(1.1, 1.1)),
+    "executor_map": Row("Executor.map of 10,000", "jobs/s", "higher", {}, _ahead(best=(10, 10))),
+    "executor_chunks": Row("the same, chunksize 100", "items/s", "higher", {}),
+    "search": Row("GridSearchCV, 200 short fits", "s", "lower", {}, _ahead(best=(1, 1))),
+    "completed": Row("as_completed over 100,000", "jobs/s", "higher", {}),
+    "completed_share": Row("time a job, in that of 10,000", "x", "lower", _goals(1.5, 1.5)),
+    "handles": Row("100,000 jobs in the client", "MB", "lower", _goals(20, 20)),
     "bar": Row("client of a map that shows its bar", "x", "lower", _goals(1.02, 1.02)),
     "invoke": Row("warm call of a published no-op, p50", "ms", "lower", {}),
     "invoke_calls": Row("the same, in plain calls", "x", "lower", _goals(1.3, 1.3)),
@@ -237,24 +242,29 @@ MEASURES: dict[str, Measure] = {
     "shared": Measure(("shared", "put"), shared),
     "cold": Measure(("cold",), cold),
     "queued": Measure(("queued",), queued, ours=True),
-    "messages": Measure(("messages", "message"), queues.messages, queues=True),
+    "messages": Measure(("messages", "message"), queues.messages, needs="queues"),
     "pushes": Measure(("pushes", "tickets"), queues.pushes, ours=True),
     "handlers": Measure(("queue_cold", "readers"), queues.handlers, ours=True),
     "waiting": Measure(("waiting", "count"), queues.waiting, ours=True),
-    "loop": Measure(("loop",), work.loop, calls=True),
-    "threads": Measure(("threads",), work.threads, calls=True),
-    "chain": Measure(("step",), work.chain, calls=True),
-    "large": Measure(("arguments", "results"), work.large, calls=True),
-    "functions": Measure(("functions",), work.functions, calls=True),
-    "sleeps": Measure(("sleeps",), work.sleeps, calls=True),
-    "nested": Measure(("nested",), work.nested, calls=True),
+    "loop": Measure(("loop",), work.loop, needs="calls"),
+    "threads": Measure(("threads",), work.threads, needs="calls"),
+    "chain": Measure(("step",), work.chain, needs="calls"),
+    "large": Measure(("arguments", "results"), work.large, needs="calls"),
+    "functions": Measure(("functions",), work.functions, needs="calls"),
+    "sleeps": Measure(("sleeps",), work.sleeps, needs="calls"),
+    "nested": Measure(("nested",), work.nested, needs="calls"),
     "commands": Measure(("commands", "commands_xargs"), work.commands, ours=True),
     "fresh": Measure(("fresh",), work.fresh, ours=True),
-    "streams": Measure(("stream", "stream_value"), clients.streams, ours=True),
+    "streams": Measure(("stream", "stream_value", "stream_first"), clients.streams, ours=True),
     "executor": Measure(("executor",), clients.executor, ours=True),
+    "maps": Measure(("executor_map", "executor_chunks"), executors.maps, needs="executor"),
+    "search": Measure(("search",), executors.search, needs="joblib"),
+    "completed": Measure(
+        ("completed", "completed_share", "handles"), executors.completed, ours=True
+    ),
     "bar": Measure(("bar",), clients.bar, ours=True),
     "invoke": Measure(("invoke", "invoke_calls"), services.invoke, ours=True),
-    "requests": Measure(("requests",), services.requests, services=True),
+    "requests": Measure(("requests",), services.requests, needs="services"),
     "crons": Measure(("cron_share", "cron_late"), services.crons, ours=True),
     "map1m": Measure(("map1m", "client1m", "server1m"), map1m, ours=True),
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
 
 class Service(NamedTuple):
@@ -23,15 +24,13 @@ class Contender(ABC):
 
     Attributes:
         lacks: Rows that mean nothing here, each with the reason.
+        has: "calls" of any function, which can be waited for later; "queues" of messages that
+            handlers wait for; "services", if it gives functions a URL; an "executor", whose `map`
+            has a chunksize; "joblib", if it has a backend for that.
     """
 
     lacks: ClassVar[dict[str, str]] = {}
-    has_queues: ClassVar[bool] = False
-    """Whether it has queues of messages that handlers wait for."""
-    has_calls: ClassVar[bool] = False
-    """Whether it runs any function, and a call can be waited for later."""
-    has_services: ClassVar[bool] = False
-    """Whether it gives functions a URL."""
+    has: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def start(self) -> None:
@@ -76,6 +75,14 @@ class Contender(ABC):
 
     def publish(self, function: Callable[[], Any]) -> Service:
         """Give a function a URL, with slots or replicas that are warm."""
+        raise NotImplementedError
+
+    def executor(self) -> AbstractContextManager[Any]:
+        """Return what has `map(function, items, chunksize=...)`."""
+        raise NotImplementedError
+
+    def joblib_backend(self) -> AbstractContextManager[Any]:
+        """Have joblib run its tasks here."""
         raise NotImplementedError
 
     @abstractmethod

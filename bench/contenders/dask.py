@@ -24,7 +24,7 @@ class Dask(Contender):
     """A local cluster."""
 
     lacks: ClassVar[dict[str, str]] = {"cold": "workers start with the cluster"}
-    has_calls = True
+    has: ClassVar[frozenset[str]] = frozenset({"calls"})
 
     def start(self) -> None:
         from distributed import Client, LocalCluster

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.contenders.contender import Contender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
 
 class Loky(Contender):
@@ -17,7 +19,7 @@ class Loky(Contender):
         "chain": "a call cannot wait for another",
         "nested": "a job cannot use the executor that runs it",
     }
-    has_calls = True
+    has: ClassVar[frozenset[str]] = frozenset({"calls", "executor", "joblib"})
 
     def start(self) -> None:
         from loky import get_reusable_executor
@@ -29,6 +31,15 @@ class Loky(Contender):
 
     def gather(self, submitted: Sequence[Any]) -> list[Any]:
         return [future.result() for future in submitted]
+
+    def executor(self) -> AbstractContextManager[Any]:
+        return nullcontext(self._executor)
+
+    def joblib_backend(self) -> AbstractContextManager[Any]:
+        import joblib
+
+        backend: AbstractContextManager[Any] = joblib.parallel_config("loky", n_jobs=2)
+        return backend
 
     def stop(self) -> None:
         self._executor.shutdown(wait=True)

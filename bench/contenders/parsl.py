@@ -19,7 +19,7 @@ class Parsl(Contender):
         "cold": "workers start with the executor",
         "nested": "its jobs cannot submit jobs",
     }
-    has_calls = True
+    has: ClassVar[frozenset[str]] = frozenset({"calls"})
 
     def start(self) -> None:
         import parsl

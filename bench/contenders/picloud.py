@@ -15,6 +15,7 @@ from bench.contenders.contender import Contender, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
 _LARGE = 16_000_000
 """The largest argument in bytes: the shared one has 8 MiB."""
@@ -36,9 +37,7 @@ class PiCloud(Contender):
         slots: Jobs at once.
     """
 
-    has_queues = True
-    has_calls = True
-    has_services = True
+    has: ClassVar[frozenset[str]] = frozenset({"calls", "executor", "joblib", "queues", "services"})
     stack: ClassVar[str]
 
     def __init__(self, slots: int = 2) -> None:
@@ -95,6 +94,17 @@ class PiCloud(Contender):
         while len(arrived) < len(messages):
             arrived += target.pop(1000, timeout=60)
         return arrived
+
+    def executor(self) -> AbstractContextManager[Any]:
+        executor: AbstractContextManager[Any] = self.cloud.Executor()
+        return executor
+
+    def joblib_backend(self) -> AbstractContextManager[Any]:
+        import joblib
+
+        self.cloud.register_joblib()
+        backend: AbstractContextManager[Any] = joblib.parallel_config("picloud")
+        return backend
 
     def publish(self, function: Callable[[], Any]) -> Service:
         url = self.cloud.rest.publish(function, "nothing", warm=self.slots)

@@ -9,6 +9,7 @@ from bench.contenders.contender import Contender, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
 
 _PORT: Final = 18_473
@@ -29,8 +30,7 @@ class Ray(Contender):
     """A head with two CPUs, on loopback."""
 
     lacks: ClassVar[dict[str, str]] = {"cold": "workers start with the head"}
-    has_calls = True
-    has_services = True
+    has: ClassVar[frozenset[str]] = frozenset({"calls", "executor", "services"})
 
     def start(self) -> None:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -61,6 +61,12 @@ class Ray(Contender):
     def share(self, function: Callable[..., Any], argument: Any, jobs: int) -> list[Any]:
         kept = self._ray.put(argument)
         return self.map(function, [kept] * jobs)
+
+    def executor(self) -> AbstractContextManager[Any]:
+        from ray.util.multiprocessing import Pool
+
+        pool: AbstractContextManager[Any] = Pool(2)
+        return pool
 
     def publish(self, function: Callable[[], Any]) -> Service:
         from ray import serve

@@ -23,7 +23,7 @@ START_S = 30.0
 class RedisPeer(Contender):
     """A queue of tasks with a broker in memory and workers of its own."""
 
-    has_queues = True
+    has: ClassVar[frozenset[str]] = frozenset({"queues"})
     lacks: ClassVar[dict[str, str]] = {"cold": "workers start by hand"}
     worker: ClassVar[tuple[str, ...]]
     """Arguments of Python that start the workers, two slots."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from picloud_model import ranges
@@ -186,21 +188,29 @@ def unfinished_jids(open_: Sequence[Range]) -> range | list[int]:
 def without(spans: Sequence[Range], jids: Iterable[int]) -> list[Range]:
     """Return ascending ranges without some jids.
 
+    It takes a search for each run of these jids; other ranges are copied, however many there are.
+
     >>> without([(1, 5), (9, 9)], [3, 9])
     [(1, 2), (4, 5)]
     """
-    holes = iter(ranges.collapse(jids))
-    hole = next(holes, None)
     remaining: list[Range] = []
-    for first, last in spans:
-        start = first
-        while hole is not None and hole[0] <= last:
-            if hole[0] > start:
-                remaining.append((start, hole[0] - 1))
-            start = max(start, hole[1] + 1)
-            if hole[1] > last:
-                break
-            hole = next(holes, None)
-        if start <= last:
-            remaining.append((start, last))
-    return remaining
+    at, rest = 0, None
+    for first, last in ranges.collapse(jids):
+        if rest is not None:
+            remaining.append((rest[0], min(rest[1], first - 1)))
+            if last < rest[1]:
+                rest = (last + 1, rest[1])
+                continue
+            rest = None
+        begin = bisect_left(spans, first, at, key=itemgetter(1))
+        remaining += spans[at:begin]
+        at = bisect_right(spans, last, begin, key=itemgetter(0))
+        if begin < at:
+            start, end = spans[begin][0], spans[at - 1][1]
+            if start < first:
+                remaining.append((start, first - 1))
+            if last < end:
+                rest = (last + 1, end)
+    if rest is not None:
+        remaining.append(rest)
+    return [*remaining, *spans[at:]]

@@ -31,6 +31,16 @@ class ReuseFinder(Protocol):
         """Return which earlier batch is the same as one with these modules and options."""
 
 
+class ArraySharing(Protocol):
+    """Has arrays travel once that the arguments of several jobs of one function have."""
+
+    def reduced(self, array: Any) -> Any:
+        """Return how an array is pickled in arguments; NotImplemented for with its data."""
+
+    def packed(self, pack: Callable[[Callable[..., Any]], Any]) -> Any:
+        """Return the function with the arrays, packed; None if there are no such arrays."""
+
+
 class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options of a call or a map.
 
@@ -38,8 +48,9 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     ends, this process calls the functions in `callback` with its jid if it is done, and those in
     `callback_on_error` if it ended in any other way. Lists show `name` instead of the function's.
     With `jobs_as_values` jobs in the arguments arrive as their results. `reuse` finds out which
-    earlier jobs may be returned in place of new ones. With `large_arguments` the limit of arguments
-    is the server's, whatever `cloud.config.max_transmit_data` is.
+    earlier jobs may be returned in place of new ones. With `arrays` those that several jobs have
+    are sent once, and the limit of arguments is the server's, whatever
+    `cloud.config.max_transmit_data` is.
     """
 
     options: Options = Options()
@@ -50,7 +61,7 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     jobs_as_values: bool = False
     reuse: ReuseFinder | None = None
-    large_arguments: bool = False
+    arrays: ArraySharing | None = None
 
     @property
     def needs_submitter(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future
 from traceback import format_tb
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,14 +18,15 @@ from msgspec.structs import replace
 
 from cloud._client.current import client
 from cloud._config.border import frames_below, of_users
-from cloud._futures.executor import Executor
+from cloud._futures.executor import Executor, JobFuture
+from cloud._futures.shared_arrays import SharedArrays
 from cloud.errors import CloudTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cloud._futures.executor import JobFuture
-    from cloud._jobs.job import Job
+    Task = Callable[[], Any]
+    Callback = Callable[[Future[Any]], object]
 
 NAME: Final = "picloud"
 WORKERS: Final = 32
@@ -48,8 +51,7 @@ class JoblibBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._executor: Executor | None = None
-        self._jobs: list[Job] = []
+        self._executor: _BatchExecutor | None = None
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """Return for how many workers joblib makes tasks."""
@@ -68,20 +70,22 @@ class JoblibBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         self._begin()
         return workers
 
-    def submit(
-        self, func: Callable[[], Any], callback: Callable[[Any], object] | None = None
-    ) -> JobFuture:
-        """Run a batch of tasks as a job; return its future."""
-        executor = self._executor or self._begin()
-        future = executor.submit(_run, func)
-        self._jobs.append(future.job)
-        if callback is not None:
-            future.add_done_callback(callback)
-        return future
+    def submit(self, func: Task, callback: Callback | None = None) -> Future[JobFuture]:
+        """Run a batch of tasks as a job, which another thread sends.
 
-    def retrieve_result_callback(self, future: JobFuture) -> Any:
+        Args:
+            func: The batch.
+            callback: Is called with the future of the job when that has ended, or with the one that
+                this returns, if the job cannot be sent.
+
+        Returns:
+            What has the future of the job once that was sent.
+        """
+        return (self._executor or self._begin()).add(func, callback)
+
+    def retrieve_result_callback(self, future: Future[Any]) -> Any:
         """Return the results of a batch that has ended; raise what a task raised."""
-        error = future.exception()
+        error = future.exception() if isinstance(future, JobFuture) else None
         if error is not None and (trace := frames_below(error.__traceback__)) is not None:
             # joblib raises it without its traceback.
             error.add_note("In the job:\n" + "".join(format_tb(trace)).rstrip())
@@ -89,19 +93,18 @@ class JoblibBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Kill the jobs that have not ended: a task has raised, or a timeout was reached."""
-        jobs, self._jobs = self._jobs, []
-        if jobs:
-            client().kill(jobs)
-        self._executor = None
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.abort()
         if ensure_ready:
             self._begin()
 
     def terminate(self) -> None:
         """Let the executor go; joblib has the results."""
-        self._executor, self._jobs = None, []
+        self._executor = None
         self.reset_batch_stats()
 
-    def _begin(self) -> Executor:
+    def _begin(self) -> _BatchExecutor:
         options = dict(self.backend_kwargs)
         set_up = {name: options.pop(name) for name in _SET_UP if name in options}
         self._executor = _BatchExecutor(
@@ -111,11 +114,64 @@ class JoblibBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
 
 
 class _BatchExecutor(Executor):
-    """An executor of batches: joblib decides how many tasks, and so how much data, one job has."""
+    """An executor of batches: joblib decides how many tasks, and so how much data, one job has.
+
+    joblib adds one batch after the other. Those that it adds while a request is sent make one map.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._options = replace(self._options, large_arguments=True)
+        self._options = replace(self._options, arrays=SharedArrays(self._prepared(_run)))
+        self._sending = threading.Lock()
+        self._unsent: list[tuple[Task, Callback | None, Future[JobFuture]]] = []
+        self._has_sender = False
+        self._is_aborted = False
+
+    def add(self, batch: Task, callback: Callback | None) -> Future[JobFuture]:
+        """Run a batch as a job; return what has its future once it was sent."""
+        sent: Future[JobFuture] = Future()
+        with self._sending:
+            self._unsent.append((batch, callback, sent))
+            if self._has_sender:
+                return sent
+            self._has_sender = True
+        threading.Thread(target=self._send, name="cloud joblib", daemon=True).start()
+        return sent
+
+    def abort(self) -> None:
+        """Kill the jobs that have not ended, and send no others."""
+        with self._sending:
+            self._is_aborted = True
+            self._unsent.clear()
+        self._kill_all()
+
+    def _kill_all(self) -> None:
+        if self._jids:
+            client().kill(self._jids)
+
+    def _send(self) -> None:
+        while True:
+            with self._sending:
+                unsent, self._unsent = self._unsent, []
+                self._has_sender = bool(unsent)
+            if not unsent:
+                return
+            try:
+                used = self._used()
+                jobs = self._submit_map(used, _run, [[batch for batch, _, _ in unsent]])
+            except BaseException as error:  # noqa: BLE001 - it is raised where joblib was called
+                for _, callback, sent in unsent:
+                    sent.set_exception(error)
+                    if callback is not None:
+                        callback(sent)
+                continue
+            if self._is_aborted:
+                self._kill_all()
+            for jid, (_, callback, sent) in zip(jobs.range, unsent, strict=True):
+                future = JobFuture(used, used.job(jid), self.note_error)
+                sent.set_result(future)
+                if callback is not None:
+                    future.add_done_callback(callback)
 
 
 def _run(func: Callable[[], Any]) -> Any:

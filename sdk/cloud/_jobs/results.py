@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -171,7 +173,7 @@ class ResultIterator(Iterator[Any]):
 
     def _fetch(self, jid: int) -> None:
         """Fetch a large result, together with large results that are returned soon."""
-        soon = [each for each in self._upcoming() if each in self._held][: self._in_parallel]
+        soon = islice((each for each in self._upcoming() if each in self._held), self._in_parallel)
         outcomes = {jid: self._held[jid][0], **{each: self._held[each][0] for each in soon}}
         large = {
             each: outcome.blob
@@ -221,6 +223,8 @@ class _AsTheyEnd(ResultIterator):
 
     def _begin(self, order: Sequence[int]) -> None:
         self._open = ranges.collapse(order)
+        # To look for the first key of a dict costs more, the more were removed before it.
+        self._ready: deque[int] = deque()
 
     @property
     def has_arrived(self) -> bool:
@@ -229,13 +233,18 @@ class _AsTheyEnd(ResultIterator):
 
     def _ended(self) -> int:
         """Return a job whose outcome is held; wait for one if there is none."""
-        if not self._held:
+        if not self._ready:
             if not self._open:
                 self._watch.close()
                 raise StopIteration
             self._wait(lambda: bool(self._held), self._open[0][0])
-            self._open = without(self._open, self._held)
-        return next(iter(self._held))
+            self._ready.extend(self._held)
+            self._open = without(self._open, self._ready)
+        return self._ready[0]
+
+    def _drop(self, jid: int) -> tuple[Outcome, Envelope]:
+        self._ready.popleft()
+        return super()._drop(jid)
 
     def _requested(self) -> list[Range]:
         return next(portions(self._open))
@@ -244,7 +253,7 @@ class _AsTheyEnd(ResultIterator):
         return self._open
 
     def _upcoming(self) -> Iterable[int]:
-        return self._held
+        return self._ready
 
 
 class UnorderedResults(_AsTheyEnd):

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from cloud._jobs.pack_parts import PackedPart
     from cloud._packing.bundler import Bundle
     from cloud._packing.packer import PackedFunction, Packer
-    from cloud._packing.unpicklable import Part
     from cloud._resources.blob import BlobClient
 
 Body = TypeVar("Body")
@@ -180,14 +179,19 @@ class Submitter:
         signature_check.check(func, args, kwargs)
 
     def _function(self, func: Callable[..., Any]) -> PackedFunction:
-        try:
-            packed = self._packer.function(func)
-        except PackingError as error:
-            raise CloudException(str(error)) from error.__cause__
+        packed = self._packed(func)
         limit = self._config.max_transmit_data
         if (size := len(packed.parcel)) > limit:
-            raise _too_large(size, limit, f"The function {packed.name} is", parts_of(func))
+            raise size_report.too_large(
+                size, limit, f"The function {packed.name} is", parts_of(func)
+            )
         return packed
+
+    def _packed(self, func: Callable[..., Any]) -> PackedFunction:
+        try:
+            return self._packer.function(func)
+        except PackingError as error:
+            raise CloudException(str(error)) from error.__cause__
 
     def _arguments(
         self,
@@ -206,11 +210,11 @@ class Submitter:
             if item is not None:
                 text = text.replace("the arguments", f"the arguments of item {item}", 1)
             raise CloudException(text) from error.__cause__
-        is_large = batch.options.large_arguments
-        limit = wire.MAX_ARGUMENT_BYTES if is_large else self._config.max_transmit_data
+        sharing = batch.options.arrays
+        limit = self._config.max_transmit_data if sharing is None else wire.MAX_ARGUMENT_BYTES
         if (size := len(parcel)) > limit:
             what = "The arguments are" if item is None else f"The arguments of item {item} are"
-            raise _too_large(size, limit, what, named_parts(args, kwargs))
+            raise size_report.too_large(size, limit, what, named_parts(args, kwargs))
         return parcel
 
     def _bundle(self, batch: _BatchBuilder) -> Bundle:
@@ -257,6 +261,8 @@ class Submitter:
                 batch.drop_parts()
         if not batch.count:
             return range(0)
+        if (sharing := batch.options.arrays) is not None:
+            batch.function = sharing.packed(self._packed) or batch.function
         self._upload(batch)
         bundle = self._bundle(batch)
         request = batch.request(self._packer.envelope, bundle, self._dependencies(batch))
@@ -312,7 +318,8 @@ class _BatchBuilder:
         self.submit_id = submit_id
         self.function = function
         self.options = options
-        self.needs = Needs(jobs_as_values=options.jobs_as_values)
+        arrays = None if options.arrays is None else options.arrays.reduced
+        self.needs = Needs(jobs_as_values=options.jobs_as_values, arrays=arrays)
         self.count = 0
         self.parts: list[wire.PackPart] = []
         self.inline_bytes = 0
@@ -384,16 +391,4 @@ class _BatchBuilder:
 def _same(args: tuple[Any, ...], before: tuple[Any, ...]) -> bool:
     return len(args) == len(before) and all(
         one is other for one, other in zip(args, before, strict=True)
-    )
-
-
-def _too_large(size: int, limit: int, what: str, parts: Iterable[Part]) -> CloudException:
-    largest = size_report.largest(parts)
-    most = wire.MAX_ARGUMENT_BYTES
-    raised = f"Raise cloud.config.max_transmit_data (to {most:,} at most), or read"
-    return CloudException(
-        f"{what} {size:,} bytes pickled, and the limit is {limit:,}"
-        f"{f'; {largest}' if largest else ''}. {raised if limit < most else 'Read'} the "
-        "data in the job: from your bucket (cloud.bucket), a path or a URL, or with "
-        "cloud.result from a job that returned it."
     )

@@ -28,7 +28,7 @@ from picloud_pickle import PROTOCOL, pickled
 from cloud._packing.bundler import Bundle, Bundler
 from cloud._packing.errors import PackingError
 from cloud._packing.module_source import may_be_local
-from cloud._packing.pickler import ScanningPickler
+from cloud._packing.pickler import ArrayPickler, ScanningPickler
 from cloud._packing.shipped_code import ShippedCode
 from cloud._packing.unpicklable import FAILURES, explain, named_parts, parts_of
 from cloud._packing.values import PICKLING, Needs, WithValues
@@ -256,11 +256,12 @@ class Packer:
     def _pickled_with(self, pair: object, needs: Needs) -> tuple[bytes, frozenset[str]]:
         """Pickle arguments, with an order to read the results that they need, if they need any."""
         before, PICKLING.needs, count = PICKLING.needs, needs, len(needs.jobs)
+        pickled_by = self._pickled if needs.arrays is None else _pickled_with_arrays
         try:
-            data, modules = self._pickled(pair)
+            data, modules = pickled_by(pair)
             if len(needs.jobs) > count:
                 found = needs.jobs[count:]
-                data, modules = self._pickled(WithValues(found, pair))
+                data, modules = pickled_by(WithValues(found, pair))
                 needs.jobs[count:] = found
             return data, modules
         finally:
@@ -291,6 +292,12 @@ class Packer:
                 version,
                 self.envelope.cloudpickle,
             )
+
+
+def _pickled_with_arrays(value: object) -> tuple[bytes, frozenset[str]]:
+    """Pickle arguments; what they need says how the arrays in them are pickled."""
+    data, pickler = pickled(ArrayPickler(), value)
+    return data, frozenset(filter(may_be_local, pickler.modules))
 
 
 def _is_of_code(error: KeyboardInterrupt) -> bool:

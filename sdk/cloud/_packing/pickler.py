@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 import picloud_pickle
 
 from cloud._packing.import_scan import imported
+from cloud._packing.values import PICKLING
 
 if TYPE_CHECKING:
     from types import CodeType, FunctionType
@@ -29,6 +30,21 @@ class ScanningPickler(picloud_pickle.Pickler):
         if cached is None or cached[0] != package:
             cached = _imports[code] = package, imported(code, package)
         self.modules |= cached[1]
+
+
+class ArrayPickler(ScanningPickler):
+    """Pickles the arrays of NumPy as the needs of the arguments say."""
+
+    def reducer_override(self, value: Any) -> Any:
+        """Ask about arrays first."""
+        kind = type(value)
+        if kind.__name__ == "ndarray" and kind.__module__ == "numpy":
+            needs = PICKLING.needs
+            if needs is not None and needs.arrays is not None:
+                reduced = needs.arrays(value)
+                if reduced is not NotImplemented:
+                    return reduced
+        return super().reducer_override(value)
 
 
 def _package(scope: dict[str, Any]) -> str:

@@ -17,10 +17,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from picloud_model.job import MAX_ARGUMENT_BYTES
 from picloud_pickle import pickled
 
 from cloud._packing.pickler import ScanningPickler
 from cloud._packing.unpicklable import FAILURES, NAMELESS, parts_of
+from cloud.errors import CloudException
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -137,3 +139,16 @@ def _weight(value: object) -> int | None:
         return len(pickled(ScanningPickler(), value)[0])
     except FAILURES:
         return None
+
+
+def too_large(size: int, limit: int, what: str, parts: Iterable[Part]) -> CloudException:
+    """Return the error about a function or arguments that are too large; it names what is."""
+    named = largest(parts)
+    most = MAX_ARGUMENT_BYTES
+    raised = f"Raise cloud.config.max_transmit_data (to {most:,} at most), or read"
+    return CloudException(
+        f"{what} {size:,} bytes pickled, and the limit is {limit:,}"
+        f"{f'; {named}' if named else ''}. {raised if limit < most else 'Read'} the "
+        "data in the job: from your bucket (cloud.bucket), a path or a URL, or with "
+        "cloud.result from a job that returned it."
+    )

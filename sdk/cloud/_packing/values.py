@@ -21,15 +21,20 @@ class Needs:
     Args:
         jobs_as_values: Whether each job among the arguments stands for its result.
 
+        arrays: Returns how a large array is pickled, if it does not travel with each job.
+
     Attributes:
         modules: The names of modules.
         jobs: The jobs whose results arrive in place of values.
     """
 
-    __slots__ = ("jobs", "jobs_as_values", "modules")
+    __slots__ = ("arrays", "jobs", "jobs_as_values", "modules")
 
-    def __init__(self, *, jobs_as_values: bool = False) -> None:
+    def __init__(
+        self, *, jobs_as_values: bool = False, arrays: Callable[[Any], Any] | None = None
+    ) -> None:
         self.jobs_as_values = jobs_as_values
+        self.arrays = arrays
         self.modules: set[str] = set()
         self.jobs: list[Any] = []
 

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from picloud_model.wire.secret import JobSecret
 
 KEPT_FUNCTIONS: Final = 8
+KEPT_BYTES: Final = 32 * 1024 * 1024
+"""Pickles of the functions that are kept, apart from the last one: data may be part of them."""
 
 _ASYNCHRONOUS: Final = frozenset((CoroutineType, AsyncGeneratorType))
 
@@ -48,12 +50,14 @@ _ASYNCHRONOUS: Final = frozenset((CoroutineType, AsyncGeneratorType))
 class KeptFunction(NamedTuple):
     """A function that was unpickled, and what came with it of the main program.
 
-    `loaded` is that by name, `brought` its functions by their tokens.
+    `loaded` is that by name, `brought` its functions by their tokens, `size` the bytes of its
+    pickle.
     """
 
     function: Callable[..., Any]
     loaded: Loaded
     brought: dict[str, Any]
+    size: int
 
 
 class Runner:
@@ -154,7 +158,7 @@ class Runner:
 
     def _called(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
         options = lease.options
-        function, _, brought = self._function(lease, files)
+        function, _, brought, _ = self._function(lease, files)
         loaded = self.main.collect(brought.copy())
         args, kwargs = self._arguments(lease, job, files)
         if loaded.names or loaded.patches:
@@ -215,11 +219,19 @@ class Runner:
             brought: dict[str, Any] = {}
             loaded = self.main.collect(brought)
             function = _unpickled(body, "function")
-            kept = self._functions[digest] = KeptFunction(function, loaded, brought)
-            if len(self._functions) > KEPT_FUNCTIONS:
-                self._functions.popitem(last=False)
+            kept = self._functions[digest] = KeptFunction(function, loaded, brought, len(body))
+            self._drop_functions()
         self.main.begin(kept.loaded)
         return kept
+
+    def _drop_functions(self) -> None:
+        """Forget the functions that were loaded first, if there are too many."""
+        total = sum(kept.size for kept in self._functions.values())
+        while len(self._functions) > KEPT_FUNCTIONS or (
+            total > KEPT_BYTES and len(self._functions) > 1
+        ):
+            _, dropped = self._functions.popitem(last=False)
+            total -= dropped.size
 
     def _arguments(
         self, lease: Lease, job: LeasedJob, files: Mapping[str, str]

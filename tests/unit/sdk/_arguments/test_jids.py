@@ -96,6 +96,33 @@ def test_without_is_the_difference_of_sets(held: set[int], gone: set[int]) -> No
     assert remaining == ranges.collapse(held - gone)
 
 
+class ReadRanges(list[tuple[int, int]]):
+    """Ranges that count how often one is read."""
+
+    reads = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a range, or some, which counts as one read."""
+        self.reads += 1
+        return super().__getitem__(index)
+
+    def __iter__(self) -> Any:
+        """Return all, which are as many reads."""
+        self.reads += len(self)
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("gone", [[50_001], [1, 100_001]])
+def test_to_remove_a_jid_is_a_search(gone: list[int]) -> None:
+    """Jobs that end one by one are removed from as many ranges as there are gaps."""
+    spans = ReadRanges((jid, jid) for jid in range(1, 100_002, 2))
+
+    remaining = without(spans, gone)
+
+    assert len(remaining) == 50_001 - len(gone)
+    assert spans.reads <= 40 * len(gone) + 3
+
+
 @given(jid_sets, st.integers(1, 9), st.integers(1, 4))
 def test_portions_keep_every_jid_in_order(held: set[int], most_jobs: int, most_ranges: int) -> None:
     """No portion is larger than allowed, and together they are what was jid_list."""

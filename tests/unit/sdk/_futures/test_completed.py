@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cloud
 import pytest
@@ -28,6 +28,30 @@ def test_many_jobs_take_few_requests(server: FakeServer) -> None:
     assert cloud.wait(jobs).done == set(jobs)
 
     assert len(server.sent) - before <= 3
+
+
+class Walked(dict[int, Any]):
+    """Counts how often its keys are walked: from the first one, past those that were removed."""
+
+    walks = 0
+
+    def __iter__(self) -> Any:
+        """Return an iterator."""
+        self.walks += 1
+        return super().__iter__()
+
+
+def test_the_jobs_of_a_reply_are_walked_once(server: FakeServer) -> None:
+    """Not for each of them: 100,000 jobs may arrive together."""
+    jobs = cloud.map(abs, range(5000))
+    for jid in jobs.range:
+        server.done(jid, jid)
+    ended = cloud.as_completed(jobs)
+    held = ended._ended._held = Walked()
+
+    assert len(list(ended)) == 5000
+
+    assert (held.walks, held) == (1, {})
 
 
 def test_event_loops_receive_each_job(server: FakeServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,11 @@ from tests.unit.sdk.fake_server import FakeServer, client_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from cloud._http.exchange import HttpReply, HttpRequest
+
+
+WAIT_S = 60
 
 
 @pytest.fixture
@@ -68,12 +74,52 @@ def test_a_batch_of_tasks_may_be_larger_than_one_argument(server: FakeServer) ->
     """A job has several of them, so what one job gets is a blob where that is large."""
     backend, half = JoblibBackend(nesting_level=0), bytes(MAX_ARGUMENT_BYTES // 2)
 
-    backend.submit(partial(len, half))
+    backend.submit(partial(len, half)).result(WAIT_S)
 
     ((batch,), _) = server.arguments()[0]
     assert batch() == len(half)
     assert len(server.blobs) == 1
     with pytest.raises(cloud.CloudException, match=r"the limit is 16,000,000; .*\. Read the data"):
-        backend.submit(partial(max, half, half + b"x"))
+        backend.submit(partial(max, half, half + b"x")).result(WAIT_S)
     with cloud.Executor() as executor, pytest.raises(cloud.CloudException, match="1,000,000; "):
         executor.submit(len, half)
+
+
+class LateServer(FakeServer):
+    """Does nothing until it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_begin = threading.Event()
+
+    def exchange(self, sent: HttpRequest) -> HttpReply:
+        """Wait, then reply."""
+        self.may_begin.wait(WAIT_S)
+        return super().exchange(sent)
+
+
+def test_batches_that_are_added_during_a_request_make_one_map() -> None:
+    """So joblib, which adds one after the other, waits for none of the requests."""
+    backend, server = JoblibBackend(nesting_level=0), LateServer()
+
+    with current_client(client_for(server)):
+        sent = [backend.submit(partial(abs, -n)) for n in range(64)]
+        server.may_begin.set()
+        jobs = [int(each.result(WAIT_S).job) for each in sent]
+
+    assert jobs == [*range(1, 65)]
+    assert server.paths().count("POST /v1/jobs") <= 2
+    assert sum(batch.count for batch in server.batches.values()) == 64
+
+
+def test_a_batch_that_cannot_be_sent_ends_the_call(server: FakeServer) -> None:
+    """Its error is raised where joblib was called, without a note about a job."""
+    cloud.register_joblib()
+
+    with (
+        joblib.parallel_config("picloud"),
+        pytest.raises(cloud.CloudException, match="Cannot send the arguments") as raised,
+    ):
+        joblib.Parallel()(joblib.delayed(id)(threading.Lock()) for _ in range(2))
+    assert not getattr(raised.value, "__notes__", [])
+    assert "POST /v1/jobs" not in server.paths()

@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import sys
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from picloud_model.wire import (
 )
 from picloud_model.wire.secret import JobSecret
 from picloud_worker.child.main_program import Loaded
-from picloud_worker.child.runner import KeptFunction, Runner, variables
+from picloud_worker.child.runner import KEPT_BYTES, KEPT_FUNCTIONS, KeptFunction, Runner, variables
 from picloud_worker.failure import MOST_TRACEBACK, KillSignalError
 
 from tests.unit.worker.leases import HERE, leased
@@ -182,6 +183,22 @@ def test_functions_and_packs_are_read_from_files(runner: Runner, tmp_path: Path)
     ended = runner.run(lease, LeasedJob(13, 1, b""), {"d": str(function), "p": str(pack)}, 0.0)
 
     assert pickle.loads(unseal(ended.payload)) == 3
+
+
+def test_some_functions_are_kept(runner: Runner) -> None:
+    """The latest ones, and of those with much data one only."""
+    small = [leased(partial(max, number), (0,)) for number in range(KEPT_FUNCTIONS + 1)]
+    data = bytes(KEPT_BYTES * 2 // 3)
+    large = [leased(partial(choose, data), (b"",)) for choose in (max, min)]
+
+    kept = []
+    for lease in (*small, *large):
+        run(runner, lease)
+        kept.append(set(runner._functions))
+
+    digests = [lease.function.digest for lease in (*small, *large)]
+    assert kept[KEPT_FUNCTIONS] == set(digests[1 : KEPT_FUNCTIONS + 1])
+    assert kept[-1] == {digests[-1]}
 
 
 def test_another_python_is_refused(runner: Runner) -> None:
@@ -377,7 +394,7 @@ def test_a_kill_is_told(runner: Runner) -> None:
         raise KillSignalError
 
     lease = leased(abs)
-    runner._functions[lease.function.digest] = KeptFunction(told, Loaded({}, []), {})
+    runner._functions[lease.function.digest] = KeptFunction(told, Loaded({}, []), {}, 0)
     ended = runner.run(lease, LeasedJob(0, 1, seal(pickle.dumps(((), {})))), {}, 0.0)
 
     failure = decode(bytes(unseal(ended.payload)), Failure)
