@@ -32,7 +32,7 @@ RETRY_S: Final = 1.0
 
 PAGES: Final = frozenset(
     {"", "bucket", "crons", "endpoints", "jobs", "keys", "maps", "queues", "sign-in", "sign-out"}
-    | {"realtime", "static", "usage", "volumes"}
+    | {"notebooks", "realtime", "static", "usage", "volumes"}
 )
 """What the paths of web pages begin with; other paths are operations."""
 

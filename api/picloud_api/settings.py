@@ -25,6 +25,7 @@ from picloud_model.wire.tunnel import PortAccess
 
 from picloud_api.usecases.accounts.price import PriceList
 from picloud_api.usecases.accounts.quota import Quotas
+from picloud_api.usecases.visits.content_site import ContentSite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,6 +89,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     quotas: Quotas = Quotas()
     prices: PriceList | None = None
     public_host: PublicHost = PublicHost()
+    content_site: ContentSite = ContentSite()
     webhook_networks: tuple[IPNetwork, ...] = ()
     nomad: NomadSlots = NomadSlots(sys.executable, "")
     traces_url: str = ""
@@ -130,6 +132,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
         quotas=_quotas(environment),
         prices=None if chosen.prices is None else _prices(chosen.prices),
         public_host=_public_host(chosen.host, environment.get("PICLOUD_PORTS", "")),
+        content_site=_content_site(chosen.host, environment),
         webhook_networks=_networks(environment),
         nomad=NomadSlots(
             environment.get("PICLOUD_SLOT_PYTHON") or sys.executable,
@@ -265,6 +268,28 @@ def _public_host(host: str, access: str) -> PublicHost:
         is_local, is_any = address.is_loopback, address.is_unspecified
     public = access == "public" or (is_local and not access)
     return PublicHost(socket.gethostname() if is_any else host, public)
+
+
+def _content_site(host: str, environment: Mapping[str, str]) -> ContentSite:
+    """Read at which hosts browsers reach notebooks.
+
+    They resolve names below `localhost` to their own machine, so no setting is needed there.
+
+    >>> _content_site("127.0.0.1", {}).domain, _content_site("10.0.0.5", {}).domain
+    ('localhost', '')
+    """
+    url = environment.get("PICLOUD_CONTENT_URL", "")
+    port = environment.get("PICLOUD_CONTENT_PORT", "")
+    if port and not (port.isascii() and port.isdigit() and int(port) < 2**16):
+        sys.exit(f"PICLOUD_CONTENT_PORT is {port!r:.80}; give a port, such as 8790.")
+    listen = int(port) if port else None
+    if not url:
+        is_local = _public_host(host, "").by_default
+        return ContentSite(domain="localhost" if is_local else "", listen=listen or 0)
+    site = ContentSite.read(url, listen)
+    if site is None:
+        sys.exit(f"PICLOUD_CONTENT_URL is {url!r:.80}; give one such as https://*.example.org.")
+    return site
 
 
 def _networks(environment: Mapping[str, str]) -> tuple[IPNetwork, ...]:

@@ -327,6 +327,7 @@ async def build(
             idle_s=settings.idle_s,
             quotas=settings.quotas,
             public_host=settings.public_host,
+            content_site=settings.content_site,
         )
     )
     if settings.prices is not None:

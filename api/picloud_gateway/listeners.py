@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from picloud_model.wire.gateway import (
     ArrivalNotice,
+    BrowseOrder,
+    DropOrder,
     ListeningNotice,
     ListenOrder,
     WithdrawOrder,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from picloud_model.wire.gateway import GatewayNotice, GatewayOrder
 
+    from picloud_gateway.browsers import Browsers
     from picloud_gateway.pairing import End, Pairing
 
 MOST_WAITING: Final = 256
@@ -35,14 +38,20 @@ class Listeners:
         host: The address to listen on.
         pairing: Pairs clients with slots.
         notify: Sends a notice to the server.
+        browsers: The port for browsers.
     """
 
     def __init__(
-        self, host: str, pairing: Pairing, notify: Callable[[GatewayNotice], None]
+        self,
+        host: str,
+        pairing: Pairing,
+        notify: Callable[[GatewayNotice], None],
+        browsers: Browsers,
     ) -> None:
         self._host = host
         self._pairing = pairing
         self._notify = notify
+        self._browsers = browsers
         self._servers: dict[str, asyncio.Server] = {}
         self._waiting = Counter[str]()
 
@@ -54,8 +63,12 @@ class Listeners:
             server = self._servers.pop(order.name, None)
             if server is not None:
                 server.close()
+        elif isinstance(order, BrowseOrder):
+            await self._browsers.listen(order.port)
         else:
-            self._pairing.drop(order.stream)
+            self._browsers.obey(order)
+            if isinstance(order, DropOrder):
+                self._pairing.drop(order.stream)
 
     async def _listen(self, name: str) -> None:
         loop = asyncio.get_running_loop()

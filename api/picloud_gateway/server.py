@@ -13,12 +13,15 @@ from picloud_model.wire import gateway
 from picloud_model.wire.gateway import ListeningNotice
 from picloud_model.wire.tunnel_ticket import SECRET_BYTES
 
+from picloud_gateway.browsers import Browsers
 from picloud_gateway.listeners import Listeners
 from picloud_gateway.pairing import Pairing
 from picloud_gateway.stream import StreamConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from picloud_model.wire.gateway import GatewayNotice
 
     from picloud_gateway.settings import GatewaySettings
 
@@ -41,9 +44,12 @@ async def serve(settings: GatewaySettings, owner: int, ready: int) -> None:
     notices, _ = await loop.connect_write_pipe(asyncio.Protocol, os.fdopen(ready, "wb", 0))
     pairing = Pairing(await orders.readexactly(SECRET_BYTES), time.time, loop.call_later)
     server = await _listen(settings, lambda: StreamConnection(pairing))
-    listeners = Listeners(
-        settings.hosts[0], pairing, lambda notice: notices.write(gateway.line(notice))
-    )
+
+    def notify(notice: GatewayNotice) -> None:
+        notices.write(gateway.line(notice))
+
+    browsers = Browsers(settings.hosts[0], pairing, notify, loop.call_later)
+    listeners = Listeners(settings.hosts[0], pairing, notify, browsers)
     port = server.sockets[0].getsockname()[1]
     notices.write(gateway.line(ListeningNotice("", port)))
     while order := await orders.readline():

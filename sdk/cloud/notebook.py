@@ -120,20 +120,24 @@ def list() -> builtins.list[dict[str, Any]]:  # noqa: A001 - users write cloud.n
 
 
 @of_users
-def password(name: str, password: str | None) -> None:
+def password(name: str, password: str | None) -> str | None:
     """Set, change or revoke a second password, which lets others into a notebook.
 
-    All browsers are signed out, yours too, which `url` signs in again. Anyone you let in can do
-    in your account what your jobs can.
+    Those whom the password before it let in are signed out within 5 seconds. Anyone you let in can
+    do in your account what your jobs can.
 
     Args:
-        name: The name of the notebook, which has to run except to revoke a password.
-        password: At least 8 characters; None to revoke it.
+        name: The name of the notebook.
+        password: 8 to 200 characters; None to revoke it.
+
+    Returns:
+        The address to give to others, at which they type the password; None if it is revoked.
 
     Raises:
-        CloudException: When there is no such notebook, or it does not run.
+        CloudException: When there is no such notebook.
     """
-    _session().set_password(name, password)
+    address: str = _session().set_password(name, password)
+    return None if password is None else address
 
 
 @of_users

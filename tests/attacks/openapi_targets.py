@@ -8,7 +8,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from picloud_api.resources.openapi import SERVED, document
-from picloud_model.wire.notebook import HASH_PATTERN, NOTEBOOK_NAME_PATTERN
+from picloud_model.wire.notebook import NOTEBOOK_NAME_PATTERN
 from picloud_model.wire.tunnel import SSH_KEY_PATTERN
 
 from tests.e2e.request_bodies import GOOD
@@ -23,7 +23,6 @@ FITTING: Final = {
     "^[0-9a-f]{32}$": lambda: uuid4().hex,
     "^[0-9a-f]{64}$": lambda: "0" * 64,
     "^[0-9a-f]{12}$": lambda: "0" * 12,
-    HASH_PATTERN: lambda: "argon2:$argon2id$x",
     NOTEBOOK_NAME_PATTERN: lambda: "x",
     SSH_KEY_PATTERN: lambda: f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 43}",
 }

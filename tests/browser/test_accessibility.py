@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import cloud
 import pytest
+from cloud._resources.notebook import NotebookClient
 
 from tests.browser.conftest import violations
 from tests.current_client import current_client
@@ -36,6 +38,9 @@ def fill(client: Client) -> None:
         cloud.bucket.putf("x", "object")
         cloud.cron.register(dict, "nightly", "@daily")
         cloud.rest.publish(scaled, "scaled")
+        waiting = cloud.call(abs, 1, _depends_on=cloud.call(time.sleep, 600))
+        NotebookClient(client.transport).run("n", waiting, 8888)
+        cloud.notebook.password("n", "two words for us")
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=["light", "dark-narrow"])
@@ -50,7 +55,7 @@ def test_pages_follow_the_guidelines(
     start = page.url.removesuffix("/jobs")
     paths = ["/jobs", f"/maps/{done[0]}", f"/jobs/{failed}", f"/jobs/{done[0]}", "/sign-in"]
     paths += ["/queues", "/bucket", "/volumes", "/crons", "/realtime", "/keys", "/usage"]
-    paths += ["/endpoints", "/endpoints/scaled"]
+    paths += ["/endpoints", "/endpoints/scaled", "/notebooks", "/notebooks/shared/a0000001-n-nb"]
 
     found = {}
     for path in paths:

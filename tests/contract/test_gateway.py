@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from picloud_driver.gateway import Admission, BrowserRequest, Reply
 from picloud_driver.gateway.process import GatewayProcess, SlotSide
 from picloud_driver.gateway.refused import NoGateway
 from picloud_gateway.listeners import MOST_WAITING
-from picloud_model.errors import RequestRefused
+from picloud_model.errors import RequestRefused, Unavailable
 from picloud_model.wire.tunnel import ACCEPTED
 from picloud_model.wire.tunnel_ticket import TICKET_S, StreamEnd, TunnelTicket
 
@@ -314,14 +315,166 @@ async def test_a_gateway_that_was_killed_publishes_again(
     assert (await invited.get()).port
 
 
+class Decisions:
+    """Decides on the requests of browsers: those with the cookie `picloud_visit` go to a slot."""
+
+    def __init__(self) -> None:
+        self.requests: asyncio.Queue[BrowserRequest] = asyncio.Queue()
+        self.invited: asyncio.Queue[SlotTicket] = asyncio.Queue()
+        self.is_open = True
+        self.raised: RequestRefused | None = None
+
+    async def decide(self, request: BrowserRequest) -> Admission | Reply:
+        """Return the decision."""
+        await self.requests.put(request)
+        if not self.is_open or "picloud_visit=" not in request.headers.get("cookie", ""):
+            return Reply(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+        return Admission({"authorization": "token t"}, self.invite)
+
+    async def invite(self, slot: SlotTicket) -> None:
+        """Keep the ticket of the slot."""
+        if self.raised is not None:
+            raise self.raised
+        await self.invited.put(slot)
+
+
+REQUEST = (
+    b"POST /api?x=1 HTTP/1.1\r\nHost: a.localhost\r\nConnection: keep-alive\r\n"
+    b"Cookie: b=2; picloud_visit=v; c=3\r\nAuthorization: Basic x\r\nContent-Length: 4\r\n\r\nbo"
+)
+
+
+async def test_a_request_of_a_browser_is_decided_on(gateway: GatewayProcess, peers: Peers) -> None:
+    """It arrives with other headers, as the only one of its connection; others are replied to."""
+    decisions = Decisions()
+    port = await gateway.browse(0, decisions.decide)
+    assert await gateway.browse(0, decisions.decide) == port
+    browser = await peers.connect(port)
+
+    await browser.send(REQUEST[:30])
+    await browser.send(REQUEST[30:])
+    ticket = await decisions.invited.get()
+    await browser.send(b"dy")
+    slot = await peers.dial(ticket.port, ticket.ticket)
+
+    assert await slot.receive(len(ACCEPTED)) == ACCEPTED
+    passed = (
+        b"POST /api?x=1 HTTP/1.1\r\nhost: a.localhost\r\ncookie: b=2; c=3\r\n"
+        b"content-length: 4\r\nauthorization: token t\r\nconnection: close\r\n\r\nbody"
+    )
+    assert await slot.receive(len(passed)) == passed
+    await slot.send(b"HTTP/1.1 200 OK\r\n\r\nanswer")
+    slot.writer.close()
+    assert await browser.rest() == b"HTTP/1.1 200 OK\r\n\r\nanswer"
+    request = await decisions.requests.get()
+    assert (request.method, request.target, request.is_open) == ("POST", "/api?x=1", False)
+    assert request.headers["host"] == "a.localhost"
+
+    stranger = await peers.connect(port)
+    await stranger.send(REQUEST.replace(b"picloud_visit", b"picloud_other"))
+    assert (await stranger.rest()).startswith(b"HTTP/1.1 401 ")
+
+
+async def test_a_connection_that_goes_on_is_decided_on_again(
+    gateway: GatewayProcess, peers: Peers
+) -> None:
+    """A WebSocket ends soon after its browser may no longer visit."""
+    decisions = Decisions()
+    port = await gateway.browse(0, decisions.decide)
+    browser = await peers.connect(port)
+    upgrade = REQUEST.replace(b"keep-alive", b"Upgrade\r\nUpgrade: websocket")
+    await browser.send(upgrade)
+    ticket = await decisions.invited.get()
+    slot = await peers.dial(ticket.port, ticket.ticket)
+    assert await slot.receive(len(ACCEPTED)) == ACCEPTED
+    head = await slot.reader.readuntil(b"\r\n\r\n")
+    assert b"\r\nupgrade: websocket\r\n" in head
+    assert head.endswith(b"\r\nconnection: Upgrade\r\n\r\n")
+
+    decisions.is_open = False
+
+    assert await browser.rest() == b""
+    assert await slot.rest() == b"bo"
+    assert [decisions.requests.get_nowait().is_open for _ in range(2)] == [False, True]
+    assert decisions.invited.empty()
+
+
+async def test_a_browser_whose_slot_cannot_come_is_told(
+    gateway: GatewayProcess, peers: Peers
+) -> None:
+    """Unlike a client of a port, it can read a sentence."""
+    decisions = Decisions()
+    decisions.raised = RequestRefused("The job has ended.")
+    browser = await peers.connect(await gateway.browse(0, decisions.decide))
+
+    await browser.send(REQUEST)
+
+    reply = await browser.rest()
+    assert reply.startswith(b"HTTP/1.1 503 ")
+    assert reply.endswith(b"The job cannot be reached now; it may have ended.\n")
+    assert reply.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nCookie : picloud_visit=v\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nx: " + b"y" * 40_000,
+        b"\x16\x03\x01" + b"\0" * 40_000,
+    ],
+)
+async def test_what_is_not_a_request_is_refused(
+    gateway: GatewayProcess, peers: Peers, head: bytes
+) -> None:
+    """The server does not learn of it, and no job."""
+    decisions = Decisions()
+    browser = await peers.connect(await gateway.browse(0, decisions.decide))
+
+    with contextlib.suppress(ConnectionError):
+        await browser.send(head)
+
+    assert (await browser.rest()).startswith((b"HTTP/1.1 400 ", b""))
+    assert decisions.requests.empty()
+
+
+async def test_browsers_have_a_port_that_was_chosen(peers: Peers) -> None:
+    """Gateways of several processes share it; if another program has it, that is said."""
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        gateways = [GatewayProcess(HOST) for _ in range(2)]
+        decisions = Decisions()
+        try:
+            with pytest.raises(Unavailable, match="no port left"):
+                await gateways[0].browse(port, decisions.decide)
+            taken.close()
+            ports = [await each.browse(port, decisions.decide) for each in gateways]
+            browser = await peers.connect(port)
+            await browser.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+
+            assert ports == [port, port]
+            assert (await browser.rest()).startswith(b"HTTP/1.1 401 ")
+        finally:
+            for each in gateways:
+                await each.close()
+
+
 async def test_where_there_is_none() -> None:
     """The error says why."""
 
     async def invite(_ticket: SlotTicket) -> None:
         raise AssertionError
 
+    async def decide(_request: BrowserRequest) -> Reply:
+        raise AssertionError
+
     gateway = NoGateway("It is not here.")
-    for refused in (gateway.open(), gateway.publish("job", invite)):
+    for refused in (gateway.open(), gateway.publish("job", invite), gateway.browse(0, decide)):
         with pytest.raises(RequestRefused, match="not here"):
             await refused
 

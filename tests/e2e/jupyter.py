@@ -6,7 +6,7 @@ import http.client
 import json
 import uuid
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import websocket
 
@@ -14,7 +14,7 @@ CELL_S = 60.0
 
 
 class Jupyter:
-    """JupyterLab at the URL of a notebook.
+    """JupyterLab at the URL of a notebook: with a token, or with the cookie of a pass.
 
     Args:
         url: The URL that opens it.
@@ -22,42 +22,34 @@ class Jupyter:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self.port = parts.port
-        self.token = parse_qs(parts.query)["token"][0]
-        self.cookies = ""
+        self.netloc, self.port = parts.netloc, parts.port
+        self.token = parse_qs(parts.query).get("token", [""])[0]
+        self.authorization = {"Authorization": f"token {self.token}"} if self.token else {}
+        if not self.token:
+            reply, _ = self._send("GET", f"{parts.path}?{parts.query}")
+            assert reply.status == http.client.SEE_OTHER, reply.status
+            assert reply.headers["Location"] == "/lab"
+            cookie = reply.headers["Set-Cookie"].partition(";")[0]
+            self.authorization = {"Cookie": cookie}
 
     def request(
-        self, method: str, path: str, body: Any = None, *, token: bool = True
+        self, method: str, path: str, body: Any = None, *, signed_in: bool = True
     ) -> tuple[int, Any]:
         """Return the status of a reply, and its body from JSON."""
-        headers = {"Authorization": f"token {self.token}"} if token else {"Cookie": self.cookies}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CELL_S)
-        data = None if body is None else json.dumps(body)
-        connection.request(method, path, data, headers)
-        reply = connection.getresponse()
-        text = reply.read()
-        connection.close()
+        reply, text = self._send(method, path, body, self.authorization if signed_in else {})
         is_json = "json" in reply.headers.get("Content-Type", "")
         return reply.status, json.loads(text) if is_json and text else text
 
-    def sign_in(self, password: str) -> int:
-        """Sign in with a password, as its form does; return the status, and keep the cookies."""
+    def _send(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[http.client.HTTPResponse, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CELL_S)
-        connection.request("GET", "/login")
+        data = None if body is None else json.dumps(body)
+        connection.request(method, path, data, {"Host": self.netloc, **(headers or {})})
         reply = connection.getresponse()
-        reply.read()
-        cookies = [each.partition(";")[0] for each in reply.headers.get_all("Set-Cookie") or ()]
-        xsrf = dict(each.split("=", 1) for each in cookies)["_xsrf"]
-        form = urlencode({"password": password, "_xsrf": xsrf})
-        kind = "application/x-www-form-urlencoded"
-        headers = {"Cookie": "; ".join(cookies), "Content-Type": kind}
-        connection.request("POST", "/login", form, headers)
-        reply = connection.getresponse()
-        reply.read()
-        cookies += [each.partition(";")[0] for each in reply.headers.get_all("Set-Cookie") or ()]
-        self.cookies = "; ".join(cookies)
+        text = reply.read()
         connection.close()
-        return reply.status
+        return reply, text
 
     def kernel(self) -> Kernel:
         """Start a kernel, and connect to it."""
@@ -66,7 +58,11 @@ class Jupyter:
         address = f"ws://127.0.0.1:{self.port}/api/kernels/{started['id']}/channels"
         return Kernel(
             websocket.create_connection(
-                address, timeout=CELL_S, header=[f"Authorization: token {self.token}"]
+                address,
+                timeout=CELL_S,
+                host=self.netloc,
+                origin=f"http://{self.netloc}",
+                header=[f"{name}: {value}" for name, value in self.authorization.items()],
             )
         )
 

@@ -6,9 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+import websocket
 from cloud import CloudException, notebook, volume
 
 from tests.current_client import current_client
+from tests.e2e.browser import Browser, browser
 from tests.e2e.jupyter import Jupyter
 
 if TYPE_CHECKING:
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from cloud._client.client import Client
 
     from tests.e2e.command_line import Exited
+    from tests.e2e.stacks import Stack
 
+__all__ = ["browser"]
 WAIT_S = 120.0
 PASSWORD = "two words for us"
 
@@ -26,7 +30,7 @@ PASSWORD = "two words for us"
 def test_a_notebook_from_its_start_to_the_next_one(
     client: Client, other: Client, picloud: Callable[..., Exited], tmp_path: Path
 ) -> None:
-    """Its first notebook runs; others get in by password until it is revoked; files are kept."""
+    """Its first notebook runs, and files are kept."""
     (tmp_path / "earlier.txt").write_text("by an earlier start")
     with current_client(client):
         volume.create("notebook-primer", "/notebook", "The files of the notebook primer.")
@@ -39,7 +43,7 @@ def test_a_notebook_from_its_start_to_the_next_one(
         with pytest.raises(CloudException, match=rf"already running as job {jid}; picloud notebo"):
             notebook.start("primer")
 
-        assert jupyter.request("GET", "/api/status", token=False)[0] == 403
+        assert jupyter.request("GET", "/api/status", signed_in=False)[0] == 403
         assert jupyter.request("GET", "/api/status")[0] == 200
         first = jupyter.request("GET", "/api/contents/Primer.ipynb")[1]["content"]
         kernel = jupyter.kernel()
@@ -58,18 +62,7 @@ def test_a_notebook_from_its_start_to_the_next_one(
         )
         kernel.run("open('kept.txt', 'w').write('by a cell')")
 
-        notebook.password("primer", PASSWORD)
-        with pytest.raises(ConnectionResetError):
-            kernel.run("1")
         kernel.close()
-        assert [jupyter.sign_in("wrong") for _ in range(5)] == [401] * 5
-        assert jupyter.sign_in(PASSWORD) == 302
-        assert jupyter.request("GET", "/api/contents", token=False)[0] == 200
-        by_password = {"password": "of a stranger"}
-        assert jupyter.request("POST", "/picloud/password", by_password, token=False)[0] == 403
-        picloud("notebook", "password", "primer", "--revoke")
-        assert jupyter.request("GET", "/api/contents", token=False)[0] == 403
-        assert jupyter.sign_in(PASSWORD) == 401
 
         listed = json.loads(picloud("notebook", "list", "--json").out)
         assert listed == [
@@ -92,3 +85,48 @@ def test_a_notebook_from_its_start_to_the_next_one(
             notebook.stop("primer")
         with pytest.raises(CloudException, match="no notebook 'primer'"):
             notebook.delete("primer")
+
+
+def test_browsers_reach_a_notebook_through_the_gateway(
+    client: Client, picloud: Callable[..., Exited], stack: Stack, browser: Browser
+) -> None:
+    """Its owner by the session of the pages; others by a password, until that is revoked."""
+    with current_client(client):
+        jid = notebook.start("shared")
+        notebook.url("shared", timeout=WAIT_S)
+    opened = browser.send("GET", "/notebooks/open/shared")
+    assert opened.status == 303, opened.data
+    owner = Jupyter(opened.headers["Location"])
+    assert owner.netloc.partition("-")[2].startswith(f"shared-nb.localhost:{owner.port}")
+    assert owner.request("GET", "/api/contents", signed_in=False)[0] == 401
+    assert owner.request("GET", "/api/contents/Primer.ipynb")[0] == 200
+    of_the_owner = owner.kernel()
+    assert of_the_owner.run("import os; 'picloud_visit' in str(os.environ)")[0]["data"] == {
+        "text/plain": "False"
+    }
+
+    address = picloud("notebook", "password", "shared", given=f"{PASSWORD}\n".encode()).out.strip()
+    assert address.startswith(f"{stack.url}/notebooks/shared/")
+    path = address.removeprefix(stack.url)
+    stranger = Browser(stack)
+    assert [stranger.send("POST", path, password="wrong").status for _ in range(2)] == [401, 401]
+    let_in = stranger.send("POST", path, password=PASSWORD)
+    guest = Jupyter(let_in.headers["Refresh"].removeprefix("0; url="))
+    of_the_guest = guest.kernel()
+    assert of_the_guest.run("1 + 1")[0]["data"] == {"text/plain": "2"}
+
+    picloud("notebook", "password", "shared", "--revoke")
+    assert guest.request("GET", "/api/contents")[0] == 401
+    assert stranger.send("POST", path, password=PASSWORD).status == 401
+    with pytest.raises((ConnectionError, websocket.WebSocketException)):
+        of_the_guest.connection.recv()
+    assert of_the_owner.run("2 + 2")[0]["data"] == {"text/plain": "4"}
+
+    for kernel in (of_the_owner, of_the_guest):
+        kernel.close()
+    with current_client(client):
+        notebook.stop("shared")
+    assert client.status(int(jid)) == "done"
+    assert owner.request("GET", "/lab")[0] == 503
+    with current_client(client):
+        notebook.delete("shared")

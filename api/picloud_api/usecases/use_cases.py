@@ -77,6 +77,8 @@ from picloud_api.usecases.storage.snapshot import Snapshots
 from picloud_api.usecases.storage.usage import AccountUsages
 from picloud_api.usecases.storage.volume import Volumes
 from picloud_api.usecases.storage.volume_record import VolumeSizes
+from picloud_api.usecases.visits.content_site import ContentSite
+from picloud_api.usecases.visits.visit import Visits
 
 
 class SigningKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +111,7 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
     idle_s: float
     quotas: Quotas
     public_host: PublicHost
+    content_site: ContentSite
 
 
 class AccountsRoom:
@@ -269,6 +272,26 @@ class RestRoom:
         self.warm = WarmPools(base.context, environments.choice.image_of)
 
 
+class VisitsRoom:
+    """What browsers may open besides the web pages."""
+
+    def __init__(
+        self,
+        base: Foundation,
+        accounts: AccountsRoom,
+        environments: EnvironmentsRoom,
+        jobs: JobsRoom,
+    ) -> None:
+        self.visits = Visits(
+            accounts.accounts,
+            environments.notebooks,
+            tunnels=jobs.tunnel,
+            gateway=base.gateway,
+            site=base.content_site,
+            key=base.keys.session,
+        )
+
+
 class OperationRoom:
     """What those who run the server look at."""
 
@@ -297,6 +320,7 @@ class UseCases:
         self.queues = QueuesRoom(base, queues, self.jobs)
         self.slots = SlotsRoom(base, self.accounts, self.environments)
         self.sharing = SharingRoom(base, self.accounts, self.storage)
+        self.visits = VisitsRoom(base, self.accounts, self.environments, self.jobs)
         self.operation = OperationRoom(base, self.accounts)
         self.health = base.health
         self.turns = base.context.turns

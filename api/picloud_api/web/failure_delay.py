@@ -41,6 +41,11 @@ class FailureDelay:
         self._sleep = sleep
         self._addresses: OrderedDict[str, _Failures] = OrderedDict()
 
+    def next_s(self, address: str) -> float:
+        """Return how long the next attempt from an address waits."""
+        failures = self._addresses.get(address)
+        return failures.delay_s if failures is not None else 0.0
+
     @asynccontextmanager
     async def attempt(self, address: str) -> AsyncIterator[None]:
         """Wait for the turn of an attempt, and note how it ends.

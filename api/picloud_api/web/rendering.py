@@ -28,6 +28,7 @@ NAVIGATION: Final = (
     ("/volumes", "Volumes"),
     ("/crons", "Cron jobs"),
     ("/endpoints", "Endpoints"),
+    ("/notebooks", "Notebooks"),
     ("/realtime", "Reserved cores"),
     ("/keys", "Keys"),
     ("/usage", "Usage"),

@@ -21,6 +21,7 @@ from picloud_api.web.pages import (
     volumes,
 )
 from picloud_api.web.pages.costs import realtime, usage
+from picloud_api.web.pages.machines import notebooks
 from picloud_api.web.rendering import Renderer
 from picloud_api.web.static import StaticFiles
 from picloud_api.web.visitor import Visitors
@@ -55,6 +56,7 @@ PAGES: Final = (
         volumes,
         crons,
         endpoints,
+        notebooks,
         realtime,
         keys,
         usage,

@@ -152,17 +152,19 @@ def password(
     *,
     revoke: Annotated[bool, typer.Option("--revoke", help="Remove the second password.")] = False,
 ) -> None:
-    """Set or change a second password, which lets others into a running notebook.
+    """Set or change a second password, and print the address at which it lets others in.
 
-    It is typed twice, or read from standard input. All browsers are signed out, yours too. Those
-    whom you let in can do in your account what your jobs can.
+    It is typed twice, or read from standard input. Those whom the password before it let in are
+    signed out. Anyone you let in can do in your account what your jobs can.
 
     \b
     Examples:
       $ picloud notebook password sales
       $ picloud notebook password sales --revoke
     """  # noqa: D301 - \b keeps the lines apart
-    notebook.password(name, None if revoke else _read_password())
+    address = notebook.password(name, None if revoke else _read_password())
+    if address is not None:
+        output.text(address)
 
 
 @app.command()

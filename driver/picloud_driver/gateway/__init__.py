@@ -1,5 +1,21 @@
 """Gateways: what carries streams between clients and jobs. The port, and one module per adapter."""
 
-from picloud_driver.gateway.port import GatewayPort, PublicHost, SlotTicket, StreamTickets
+from picloud_driver.gateway.port import (
+    Admission,
+    BrowserRequest,
+    GatewayPort,
+    PublicHost,
+    Reply,
+    SlotTicket,
+    StreamTickets,
+)
 
-__all__ = ["GatewayPort", "PublicHost", "SlotTicket", "StreamTickets"]
+__all__ = [
+    "Admission",
+    "BrowserRequest",
+    "GatewayPort",
+    "PublicHost",
+    "Reply",
+    "SlotTicket",
+    "StreamTickets",
+]

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 import msgspec
 from picloud_model.errors import PiCloudError, Unavailable
 from picloud_model.wire import gateway
-from picloud_model.wire.gateway import DropOrder, ListeningNotice, ListenOrder, WithdrawOrder
+from picloud_model.wire.gateway import (
+    BROWSERS,
+    AdmitOrder,
+    BrowseOrder,
+    BrowserNotice,
+    DropOrder,
+    ListeningNotice,
+    ListenOrder,
+    ReplyOrder,
+    WithdrawOrder,
+)
+
+from picloud_driver.gateway.port import Admission, BrowserRequest, Reply
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -18,6 +30,8 @@ if TYPE_CHECKING:
     from picloud_model.wire.gateway import ArrivalNotice, GatewayOrder
 
     Invite = Callable[[str], Awaitable[None]]
+    Decide = Callable[[BrowserRequest], Awaitable[Admission | Reply]]
+    InviteSlot = Callable[[str, Admission], Awaitable[None]]
 
 _NO_PORT = "The gateway for connections to jobs has no port left; see the server's log."
 
@@ -33,6 +47,7 @@ class GatewayControl:
         self._process = process
         self._ports: dict[str, asyncio.Future[int]] = {}
         self._invites: dict[str, Invite] = {}
+        self._browsers: tuple[Decide, InviteSlot] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._expect("")
         self._start(self._follow())
@@ -56,6 +71,24 @@ class GatewayControl:
             self.withdraw(name)
             raise Unavailable(_NO_PORT)
         return port
+
+    async def browse(
+        self, port: int, decide: Decide, invite_slot: InviteSlot, timeout_s: float
+    ) -> int:
+        """Return the port on which the gateway listens for browsers.
+
+        Raises:
+            Unavailable: When there is none.
+        """
+        if BROWSERS not in self._ports:
+            self._browsers = (decide, invite_slot)
+            self._expect(BROWSERS)
+            self._send(BrowseOrder(port))
+        reached = await self._port(BROWSERS, timeout_s)
+        if not reached:
+            self._ports.pop(BROWSERS, None)
+            raise Unavailable(_NO_PORT)
+        return reached
 
     def withdraw(self, name: str) -> None:
         """Stop listening for a name, if the gateway does."""
@@ -100,6 +133,8 @@ class GatewayControl:
             port = self._ports.get(notice.name)
             if port is not None and not port.done():
                 port.set_result(notice.port)
+        elif isinstance(notice, BrowserNotice):
+            self._start(self._decide(notice))
         else:
             self._start(self._invite(notice))
 
@@ -111,6 +146,23 @@ class GatewayControl:
         except PiCloudError:
             pass  # the client cannot be told: it speaks the protocol of the job
         self._send(DropOrder(arrival.stream))
+
+    async def _decide(self, notice: BrowserNotice) -> None:
+        stream = notice.stream
+        request = BrowserRequest(notice.method, notice.target, notice.headers, notice.is_open)
+        try:
+            if self._browsers is not None:
+                decide, invite_slot = self._browsers
+                decided = await decide(request)
+                if isinstance(decided, Reply):
+                    self._send(ReplyOrder(stream, decided.data))
+                elif not notice.is_open:
+                    self._send(AdmitOrder(stream, decided.headers))
+                    await invite_slot(stream, decided)
+                return
+        except PiCloudError:
+            pass  # as above
+        self._send(DropOrder(stream))
 
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

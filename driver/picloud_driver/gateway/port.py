@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Awaitable, Callable
+from typing import ClassVar
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 
 class StreamTickets(msgspec.Struct, frozen=True):
@@ -32,6 +30,44 @@ class SlotTicket(msgspec.Struct, frozen=True):
         return f"SlotTicket(port={self.port!r})"
 
 
+class BrowserRequest(msgspec.Struct, frozen=True):
+    """What a browser has sent to a gateway, with the names of headers in lower case.
+
+    If it `is_open`, it was admitted before and its connection goes on, as a WebSocket does.
+    """
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    is_open: bool = False
+
+    def __repr__(self) -> str:
+        return f"BrowserRequest(method={self.method!r})"
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """A request of a browser that goes to a job, with these headers in place of its own.
+
+    `invite` is called with the ticket of the slot. If it raises a `PiCloudError`, the connection
+    is closed.
+    """
+
+    headers: dict[str, str]
+    invite: Callable[[SlotTicket], Awaitable[None]]
+
+    def __repr__(self) -> str:
+        return "Admission()"
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What a browser is sent by the server itself: a whole reply of HTTP/1.1."""
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        return "Reply()"
+
+
 class PublicHost(msgspec.Struct, frozen=True):
     """The host at which public ports of jobs are reached.
 
@@ -48,7 +84,9 @@ class GatewayPort(ABC):
     Each ticket is valid once, for `TICKET_S`. A stream ends within 2 s after either of its ends or
     the gateway has ended. Each end is read only as fast as the other one accepts bytes, and may
     send its last byte before the other one does. Clients need no ticket at a port that was
-    published.
+    published, nor browsers at theirs: the server decides on each of their requests, of which there
+    is one to a connection, and every `CHECK_S` on those that go on. Cookies whose name begins with
+    `picloud_` never reach a job.
     """
 
     adapter: ClassVar[str]
@@ -75,6 +113,23 @@ class GatewayPort(ABC):
         Raises:
             RequestRefused: When jobs of this stack cannot be reached through a gateway.
             Unavailable: When no gateway can be started now, or no port is left.
+        """
+
+    @abstractmethod
+    async def browse(
+        self, port: int, decide: Callable[[BrowserRequest], Awaitable[Admission | Reply]]
+    ) -> int:
+        """Listen for browsers; return the port, which stays the same while the gateway runs.
+
+        Args:
+            port: The port to listen on, which several gateways of a machine may share; 0 for a
+                free one.
+            decide: Called with each request. If it raises a `PiCloudError`, the connection is
+                closed.
+
+        Raises:
+            RequestRefused: When jobs of this stack cannot be reached through a gateway.
+            Unavailable: When no gateway can be started now, or the port is taken.
         """
 
     @abstractmethod

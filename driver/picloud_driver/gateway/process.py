@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Awaitable, Callable
 
+    from picloud_driver.gateway.port import Admission, BrowserRequest, Reply
 START_S: Final = 10.0
 """How long a gateway may take to start."""
 _STREAM_BYTES: Final = 16
@@ -88,6 +89,17 @@ class GatewayProcess(GatewayPort):
             await invite(SlotTicket(self._port, self._signed(stream, StreamEnd.SLOT)))
 
         return await control.publish(name, invite_slot, START_S)
+
+    async def browse(
+        self, port: int, decide: Callable[[BrowserRequest], Awaitable[Admission | Reply]]
+    ) -> int:
+        """Listen for browsers; return the port."""
+        control = await self._running()
+
+        async def invite_slot(stream: str, admission: Admission) -> None:
+            await admission.invite(SlotTicket(self._port, self._signed(stream, StreamEnd.SLOT)))
+
+        return await control.browse(port, decide, invite_slot, START_S)
 
     async def withdraw(self, name: str) -> None:
         """Stop listening for a name, if it was published."""

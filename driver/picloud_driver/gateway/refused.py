@@ -11,7 +11,7 @@ from picloud_driver.gateway.port import GatewayPort
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from picloud_driver.gateway.port import SlotTicket
+    from picloud_driver.gateway.port import Admission, BrowserRequest, Reply, SlotTicket
 
 
 class NoGateway(GatewayPort):
@@ -33,6 +33,13 @@ class NoGateway(GatewayPort):
     async def publish(self, name: str, invite: Callable[[SlotTicket], Awaitable[None]]) -> NoReturn:
         """Raise the reason."""
         del name, invite
+        raise RequestRefused(self._reason)
+
+    async def browse(
+        self, port: int, decide: Callable[[BrowserRequest], Awaitable[Admission | Reply]]
+    ) -> NoReturn:
+        """Raise the reason."""
+        del port, decide
         raise RequestRefused(self._reason)
 
     async def withdraw(self, name: str) -> None:

@@ -93,7 +93,7 @@ def jupyter_settings(notebook: Notebook, folder: Path, port: int, idle_s: int) -
     """Return the configuration of JupyterLab.
 
     Args:
-        notebook: The token of its owner, and the hash of the second password.
+        notebook: The token that lets in.
         folder: The files that it shows.
         port: The port that it listens on, at 127.0.0.1.
         idle_s: Seconds until idle kernels, terminals and then the server end; 0 for never.
@@ -108,13 +108,11 @@ def jupyter_settings(notebook: Notebook, folder: Path, port: int, idle_s: int) -
             "open_browser": False,
             "allow_root": True,
             "shutdown_no_activity_timeout": idle_s,
-            "jpserver_extensions": {"cloud._notebook.jupyter_extension": True},
+            # Browsers reach it by names of the server, too; its token is what protects it.
+            "allow_remote_access": True,
         },
         "IdentityProvider": {"token": notebook.token},
-        "PasswordIdentityProvider": {
-            "hashed_password": notebook.hash or "",
-            "allow_password_change": False,
-        },
+        "PasswordIdentityProvider": {"allow_password_change": False},
         "MappingKernelManager": {"cull_idle_timeout": idle_s, "cull_interval": int(_END_S)},
         "TerminalManager": culling,
         # Over TCP every user of the machine could read what kernels print.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec.structs import replace
 from picloud_model.job import ENDED
-from picloud_model.wire.notebook import NOTEBOOK_NAME_PATTERN
+from picloud_model.wire.notebook import LEAST_PASSWORD, MOST_PASSWORD, NOTEBOOK_NAME_PATTERN
 
 from cloud._client.current import client
 from cloud._notebook.machine import host_notebook, volume_of
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from cloud._jobs.job import Job
 
 MOUNT_PATH: Final = "/notebook"
-LEAST_PASSWORD: Final = 8
 _PORTS: Final = range(20_000, 32_000)
 """Ports that Linux does not hand out to connections."""
 _CANDIDATES: Final = 8
@@ -37,10 +36,6 @@ _LONGEST_IDLE_MINUTES: Final = 60 * 24 * 365
 _LOOK_EVERY_S: Final = 0.2
 _STOP_S: Final = 120.0
 _HTTP_S: Final = 30.0
-
-
-class _PasswordChanged(msgspec.Struct, frozen=True):
-    hash: str | None
 
 
 def notebooks() -> NotebookClient:
@@ -166,29 +161,19 @@ def stop(name: str) -> Notebook:
     return notebook
 
 
-def set_password(name: str, password: str | None) -> None:
-    """Let others in with a password, or revoke it; everybody is signed out.
+def set_password(name: str, password: str | None) -> str:
+    """Let others in with a password, or revoke it; return the address at which they type it.
 
     Raises:
-        CloudException: When there is no such notebook, or it has to run and does not.
-        CloudValueError: When the password is too short.
+        CloudException: When there is no such notebook.
+        CloudValueError: When the password is too short or too long.
     """
     checked = checked_name(name)
-    notebook = notebooks().get(checked)
-    if password is not None and (not isinstance(password, str) or len(password) < LEAST_PASSWORD):
-        raise CloudValueError(f"A password has {LEAST_PASSWORD} characters or more.")
-    if notebook.ended and password is None:
-        notebooks().set_password(checked, None)
-        return
-    if notebook.port is None:
-        raise CloudException(
-            f"The notebook {name!r} does not run: JupyterLab stores passwords, so start it first."
-        )
-    status, body = _request(notebook, "/picloud/password", {"password": password})
-    if status != http.client.OK:
-        raise _unreachable(notebook, f"JupyterLab answered with status {status}")
-    changed = msgspec.json.decode(body, type=_PasswordChanged)
-    notebooks().set_password(checked, changed.hash)
+    is_text = isinstance(password, str) and LEAST_PASSWORD <= len(password) <= MOST_PASSWORD
+    if password is not None and not is_text:
+        raise CloudValueError(f"A password has {LEAST_PASSWORD} to {MOST_PASSWORD} characters.")
+    notebooks().set_password(checked, password)
+    return f"{client().transport.address.url}{notebooks().get(checked).shared_path}"
 
 
 def _request(notebook: Notebook, path: str, body: dict[str, Any]) -> tuple[int, bytes]:

@@ -30,13 +30,13 @@ class NotebookClient:
         return self._transport.post(f"{_ADDRESS}/get", body, wire.Notebook)
 
     def list(self) -> list[wire.Notebook]:
-        """Return all notebooks by name, without tokens and passwords."""
+        """Return all notebooks by name, without tokens."""
         body = wire.ListNotebooksRequest()
         return self._transport.post(f"{_ADDRESS}/list", body, wire.NotebooksListed).notebooks
 
-    def set_password(self, name: str, password_hash: str | None) -> None:
-        """Record the second password of a notebook, or that it has none."""
-        body = wire.NotebookPasswordRequest(name=name, hash=password_hash)
+    def set_password(self, name: str, password: str | None) -> None:
+        """Set the second password of a notebook, or revoke it."""
+        body = wire.NotebookPasswordRequest(name=name, password=password)
         self._transport.post(f"{_ADDRESS}/password", body, Answer)
 
     def delete(self, name: str) -> None:

@@ -29,6 +29,26 @@ class DropOrder(msgspec.Struct, frozen=True, tag="drop"):
     stream: str
 
 
+class BrowseOrder(msgspec.Struct, frozen=True, tag="browse"):
+    """Listen for browsers on a port; each of their requests is the client's end of a new stream."""
+
+    port: int
+
+
+class AdmitOrder(msgspec.Struct, frozen=True, tag="admit"):
+    """Let a request of a browser wait for the slot, with these headers in place of its own."""
+
+    stream: str
+    headers: dict[str, str]
+
+
+class ReplyOrder(msgspec.Struct, frozen=True, tag="reply"):
+    """Send a browser a reply, and close its connection."""
+
+    stream: str
+    reply: bytes
+
+
 class ListeningNotice(msgspec.Struct, frozen=True, tag="listening"):
     """The port on which the gateway listens for a name; the empty name is that of tickets.
 
@@ -46,8 +66,23 @@ class ArrivalNotice(msgspec.Struct, frozen=True, tag="arrival"):
     stream: str
 
 
-GatewayOrder = ListenOrder | WithdrawOrder | DropOrder
-GatewayNotice = ListeningNotice | ArrivalNotice
+class BrowserNotice(msgspec.Struct, frozen=True, tag="browser"):
+    """A browser has sent a request, which waits for an order; or it `is_open` and goes on.
+
+    The names of the headers are in lower case.
+    """
+
+    stream: str
+    method: str
+    target: str
+    headers: dict[str, str]
+    is_open: bool = False
+
+
+GatewayOrder = ListenOrder | WithdrawOrder | DropOrder | BrowseOrder | AdmitOrder | ReplyOrder
+GatewayNotice = ListeningNotice | ArrivalNotice | BrowserNotice
+BROWSERS: Final = "/browsers"
+"""The name of the port for browsers; no port of a job has it."""
 read_order: Final = msgspec.json.Decoder(GatewayOrder).decode
 read_notice: Final = msgspec.json.Decoder(GatewayNotice).decode
 

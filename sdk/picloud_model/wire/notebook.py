@@ -13,9 +13,11 @@ MAX_NOTEBOOKS: Final = 100
 """Most notebooks of an account."""
 NOTEBOOK_NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,39}$(?!\n)"
 NotebookName = Annotated[str, Meta(pattern=NOTEBOOK_NAME_PATTERN, max_length=40)]
-HASH_PATTERN: Final = r"^argon2:\$argon2id\$[!-~]{1,300}$(?!\n)"
-PasswordHash = Annotated[str, Meta(pattern=HASH_PATTERN, max_length=400)]
-"""A password as `jupyter_server.auth.passwd` hashes it, with salt and parameters."""
+LEAST_PASSWORD: Final = 8
+"""The fewest characters of a second password."""
+MOST_PASSWORD: Final = 200
+"""The most."""
+Password = Annotated[str, Meta(min_length=LEAST_PASSWORD, max_length=MOST_PASSWORD)]
 
 
 class RunNotebookRequest(Request, frozen=True):
@@ -44,7 +46,10 @@ class NotebookPasswordRequest(Request, frozen=True):
     """Set the second password of a notebook, or revoke it: `POST /v1/notebooks/password`."""
 
     name: NotebookName
-    hash: PasswordHash | None
+    password: Password | None
+
+    def __repr__(self) -> str:
+        return f"NotebookPasswordRequest(name={self.name!r})"
 
 
 class DeleteNotebookRequest(Request, frozen=True):
@@ -57,8 +62,8 @@ class Notebook(Answer, frozen=True):
     """A notebook: the job that runs it or ran it last, and whether it has a second password.
 
     JupyterLab listens on `port`, once it does and until the job has `ended`. Its owner is let in
-    with the `token`, which is another one for each job, and others with the password of the hash.
-    Lists have neither.
+    with the `token`, which is another one for each job; lists have none. Others open `shared_path`
+    at the URL of the server, and type the second password there.
     """
 
     name: str
@@ -67,7 +72,7 @@ class Notebook(Answer, frozen=True):
     port: int | None = None
     has_password: bool = False
     token: str = ""
-    hash: str | None = None
+    shared_path: str = ""
 
     def __repr__(self) -> str:
         return f"Notebook(name={self.name!r}, jid={self.jid!r}, ended={self.ended!r})"

@@ -184,3 +184,34 @@ def test_spans_are_posted_to_a_url() -> None:
     assert read(["--data", "/d"], {"PICLOUD_TRACES_URL": url}).traces_url == url
     with pytest.raises(SystemExit, match="PICLOUD_TRACES_URL is 'localhost:4318'"):
         read(["--data", "/d"], {"PICLOUD_TRACES_URL": "localhost:4318"})
+
+
+def test_browsers_reach_notebooks_at_names_below_localhost() -> None:
+    """A server that other machines reach has no such names of its own."""
+    away = read(["--data", "/tmp/d", "--host", "0.0.0.0"], {})
+
+    assert read(["--data", "/tmp/d"], {}).content_site.domain == "localhost"
+    assert read(["--data", "/tmp/d"], {"PICLOUD_PORTS": "private"}).content_site.domain
+    assert away.content_site.domain == ""
+
+
+def test_the_hosts_of_notebooks_are_in_the_environment() -> None:
+    """And the port that a proxy passes them on to."""
+    environment = {"PICLOUD_CONTENT_URL": "https://*.example.org", "PICLOUD_CONTENT_PORT": "8790"}
+    site = read(["--data", "/tmp/d", "--host", "0.0.0.0"], environment).content_site
+
+    assert (site.domain, site.scheme, site.port, site.listen) == ("example.org", "https", 443, 8790)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PICLOUD_CONTENT_URL": "https://example.org"},
+        {"PICLOUD_CONTENT_PORT": "http"},
+        {"PICLOUD_CONTENT_PORT": "70000"},
+    ],
+)
+def test_hosts_of_notebooks_that_cannot_be_are_refused(environment: dict[str, str]) -> None:
+    """Before anything starts."""
+    with pytest.raises(SystemExit, match=r"PICLOUD_CONTENT_(URL|PORT) is .*; give"):
+        read(["--data", "/tmp/d"], environment)

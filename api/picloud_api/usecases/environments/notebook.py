@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, ClassVar, Final
 
+import msgspec
 from msgspec.structs import replace
 from picloud_model.errors import NotFound, RequestConflict, missing_name
 from picloud_model.job import State
@@ -13,6 +14,8 @@ from picloud_model.wire.notebook import MAX_NOTEBOOKS, Notebook, NotebooksListed
 
 from picloud_api.engine.jobs.locate import locate, read_pages
 from picloud_api.store.records import NamedRecord
+from picloud_api.usecases.environments.notebook_label import label_of
+from picloud_api.usecases.environments.notebook_password import NotebookPasswords, generation
 
 if TYPE_CHECKING:
     from picloud_model.wire.notebook import NotebookPasswordRequest, RunNotebookRequest
@@ -27,7 +30,7 @@ class NotebookRecord(NamedRecord, frozen=True, kw_only=True):
     """A notebook, under the key `notebooks/<account>/<name>`.
 
     `jid` is the job that runs it or ran it last, and `port` the one on which JupyterLab listens.
-    `hash` is its second password, as `jupyter_server` hashes it.
+    `hash` is that of its second password.
     """
 
     prefix: ClassVar[str] = "notebooks/"
@@ -35,6 +38,19 @@ class NotebookRecord(NamedRecord, frozen=True, kw_only=True):
     jid: int
     port: int | None = None
     hash: str | None = None
+
+
+class NotebookAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """What leads to the JupyterLab of a notebook, and the generation of its second password."""
+
+    jid: int
+    ended: bool
+    port: int | None
+    token: str
+    generation: str
+
+    def __repr__(self) -> str:
+        return f"NotebookAccess(jid={self.jid!r})"
 
 
 class Notebooks:
@@ -51,6 +67,7 @@ class Notebooks:
     def __init__(self, context: Context, key: bytes) -> None:
         self._commits = context.commits
         self._key = key
+        self._passwords = NotebookPasswords()
 
     async def run(self, account: str, request: RunNotebookRequest) -> Notebook:
         """Make a job the machine of a notebook, or record the port of the one that it has.
@@ -88,15 +105,41 @@ class Notebooks:
         Raises:
             NotFound: When the account has no such notebook.
         """
+        return (await self._read(account, name))[0]
+
+    async def access(self, account: str, name: str) -> NotebookAccess:
+        """Return what leads to a notebook.
+
+        Raises:
+            NotFound: When the account has no such notebook.
+        """
+        notebook, stored = await self._read(account, name)
+        return NotebookAccess(
+            jid=notebook.jid,
+            ended=notebook.ended,
+            port=notebook.port,
+            token=notebook.token,
+            generation=generation(stored) if stored is not None else "",
+        )
+
+    async def _read(self, account: str, name: str) -> tuple[Notebook, str | None]:
+        """Return a notebook, and the hash of its second password."""
         record: NotebookRecord | None = await self._commits.view.fresh(_key(account, name))
         if record is None:
             raise await self._unknown(account, name)
         listed = await self._listed(account, name, record)
         token = "" if listed.ended else self._token(account, record.jid)
-        return replace(listed, token=token, hash=record.hash)
+        return replace(listed, token=token), record.hash
+
+    async def check_password(self, account: str, name: str, password: str) -> str | None:
+        """Return the generation of the second password of a notebook, if it is this one."""
+        record: NotebookRecord | None = await self._commits.view.fresh(_key(account, name))
+        stored = record.hash if record is not None else None
+        is_right = await self._passwords.is_right(stored, password)
+        return generation(stored) if is_right and stored is not None else None
 
     async def list(self, account: str) -> NotebooksListed:
-        """Return the notebooks of an account, without tokens and passwords."""
+        """Return the notebooks of an account, without tokens."""
         prefix = _key(account, "")
         records: dict[str, NotebookRecord] = await self._commits.view.scan(prefix)
         return NotebooksListed(
@@ -113,12 +156,17 @@ class Notebooks:
             NotFound: When the account has no such notebook.
         """
         key = _key(account, request.name)
+        if request.password is not None:
+            await self.get(account, request.name)
+            hashed = await self._passwords.hash(request.password)
+        else:
+            hashed = None
 
         async def plan(draft: Draft) -> None:
             before: NotebookRecord | None = await draft.fresh(key)
             if before is None:
                 raise await self._unknown(account, request.name)
-            draft.put(key, replace(before, hash=request.hash))
+            draft.put(key, replace(before, hash=hashed))
 
         await self._commits.run(plan)
 
@@ -149,6 +197,7 @@ class Notebooks:
             ended=ended,
             port=None if ended else record.port,
             has_password=record.hash is not None,
+            shared_path=f"/notebooks/shared/{label_of(account, name)}",
         )
 
     async def _has_ended(self, account: str, jid: int) -> bool:

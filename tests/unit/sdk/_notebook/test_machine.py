@@ -11,16 +11,15 @@ from cloud._notebook import machine
 from cloud.errors import CloudException
 from picloud_model.wire.notebook import Notebook
 
-RUNNING = Notebook(name="a", jid=1, ended=False, token="t0", hash="argon2:x")
+RUNNING = Notebook(name="a", jid=1, ended=False, token="t0")
 
 
 def test_jupyterlab_listens_for_its_owner_only() -> None:
-    """It has the token and the hash, changes no password itself, and keeps kernels off TCP."""
+    """It has a token and no password, and keeps kernels off TCP."""
     settings = machine.jupyter_settings(RUNNING, Path("/notebook"), 20_000, 3600)
 
     assert settings["IdentityProvider"] == {"token": "t0"}
-    provider = settings["PasswordIdentityProvider"]
-    assert provider == {"hashed_password": "argon2:x", "allow_password_change": False}
+    assert settings["PasswordIdentityProvider"] == {"allow_password_change": False}
     server = settings["ServerApp"]
     assert (server["ip"], server["port"], server["port_retries"]) == ("127.0.0.1", 20_000, 0)
     assert server["root_dir"] == "/notebook"

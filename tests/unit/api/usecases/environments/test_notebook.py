@@ -14,13 +14,18 @@ if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
 
 OTHER = "a0000002"
-HASH = "argon2:$argon2id$v=19$m=10240,t=10,p=8$salt$hash"
+PASSWORD = "two words for us"
 
 
 async def run(api: ApiHarness, jid: int, port: int | None = None, name: str = "a") -> wire.Notebook:
     """Make a job the machine of a notebook."""
     request = wire.RunNotebookRequest(name=name, jid=jid, port=port)
     return await api.use_cases.environments.notebooks.run(ACCOUNT, request)
+
+
+def change(password: str | None) -> wire.NotebookPasswordRequest:
+    """A request that sets or revokes the second password."""
+    return wire.NotebookPasswordRequest(name="a", password=password)
 
 
 async def end(api: ApiHarness, jid: int) -> None:
@@ -64,23 +69,47 @@ async def test_a_job_that_has_ended_runs_no_notebook(api: ApiHarness) -> None:
         await api.use_cases.environments.notebooks.run(OTHER, request)
 
 
-async def test_lists_have_no_tokens_and_passwords(api: ApiHarness) -> None:
-    """The token and the hash are for those who name the notebook, which its owner alone can."""
+async def test_lists_have_no_tokens(api: ApiHarness) -> None:
+    """The token is for those who name the notebook, which its owner alone can; nor is a hash."""
     notebooks = api.use_cases.environments.notebooks
     [jid] = await api.submit(1)
     await run(api, jid)
-    await notebooks.set_password(ACCOUNT, wire.NotebookPasswordRequest(name="a", hash=HASH))
+    await notebooks.set_password(ACCOUNT, change(PASSWORD))
 
     [listed] = (await notebooks.list(ACCOUNT)).notebooks
     read = await notebooks.get(ACCOUNT, "a")
-    await notebooks.set_password(ACCOUNT, wire.NotebookPasswordRequest(name="a", hash=None))
-    revoked = await notebooks.get(ACCOUNT, "a")
 
-    assert (listed.has_password, listed.token, listed.hash) == (True, "", None)
-    assert (read.has_password, bool(read.token), read.hash) == (True, True, HASH)
-    assert (revoked.has_password, revoked.hash) == (False, None)
+    assert (listed.has_password, listed.token) == (True, "")
+    assert (read.has_password, bool(read.token)) == (True, True)
+    assert read.shared_path == listed.shared_path == f"/notebooks/shared/{ACCOUNT}-a-nb"
     assert "token" not in repr(read)
     assert read.token not in repr(read)
+    assert PASSWORD not in repr(change(PASSWORD))
+    access = await notebooks.access(ACCOUNT, "a")
+    assert access.token == read.token
+    assert access.token not in repr(access)
+
+
+async def test_a_password_has_generations(api: ApiHarness) -> None:
+    """Each change begins another one, even one to the same password; revoked, there is none."""
+    notebooks = api.use_cases.environments.notebooks
+    [jid] = await api.submit(1)
+    await run(api, jid)
+    without = await notebooks.check_password(ACCOUNT, "a", "")
+    await notebooks.set_password(ACCOUNT, change(PASSWORD))
+    first = await notebooks.check_password(ACCOUNT, "a", PASSWORD)
+    wrong = await notebooks.check_password(ACCOUNT, "a", f"{PASSWORD}!")
+    foreign = await notebooks.check_password(OTHER, "a", PASSWORD)
+    current = (await notebooks.access(ACCOUNT, "a")).generation
+    await notebooks.set_password(ACCOUNT, change(PASSWORD))
+    second = await notebooks.check_password(ACCOUNT, "a", PASSWORD)
+    await notebooks.set_password(ACCOUNT, change(None))
+    revoked = await notebooks.check_password(ACCOUNT, "a", PASSWORD)
+
+    assert first == current != second
+    assert second is not None
+    assert [without, wrong, foreign, revoked] == [None] * 4
+    assert (await notebooks.access(ACCOUNT, "a")).generation == ""
 
 
 async def test_notebooks_of_another_account_are_not_there(api: ApiHarness) -> None:
@@ -88,17 +117,17 @@ async def test_notebooks_of_another_account_are_not_there(api: ApiHarness) -> No
     notebooks = api.use_cases.environments.notebooks
     [jid] = await api.submit(1)
     await run(api, jid)
-    change = wire.NotebookPasswordRequest(name="a", hash=HASH)
-
     for refused in (
         notebooks.get(OTHER, "a"),
-        notebooks.set_password(OTHER, change),
+        notebooks.set_password(OTHER, change(PASSWORD)),
+        notebooks.set_password(OTHER, change(None)),
+        notebooks.access(OTHER, "a"),
         notebooks.delete(OTHER, "a"),
     ):
         with pytest.raises(NotFound, match="no notebook 'a'"):
             await refused
     assert (await notebooks.list(OTHER)).notebooks == []
-    assert (await notebooks.get(ACCOUNT, "a")).hash is None
+    assert not (await notebooks.get(ACCOUNT, "a")).has_password
 
 
 async def test_a_notebook_is_forgotten_once_it_has_ended(api: ApiHarness) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
 
 PATHS = ["/queues", "/bucket", "/volumes", "/crons", "/endpoints", "/realtime", "/keys", "/usage"]
+PATHS += ["/notebooks"]
 BOUNDARY = "-----------------------------8721"
 
 
@@ -41,7 +42,7 @@ async def test_an_empty_account_has_all_pages(api: ApiHarness, path: str) -> Non
     assert (await WebPages(api).send("GET", path)).status == 401
 
 
-@pytest.mark.parametrize("path", ["/crons", "/realtime", "/keys", "/queues/q"])
+@pytest.mark.parametrize("path", ["/crons", "/realtime", "/keys", "/queues/q", "/notebooks"])
 async def test_addresses_of_forms_have_no_pages(api: ApiHarness, path: str) -> None:
     """What is opened or sent at the wrong address is refused, and no fault of the server."""
     browser = await WebPages(api).open()

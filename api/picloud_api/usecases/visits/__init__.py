@@ -1,0 +1,1 @@
+"""What a browser may open of an account, besides the web pages: machines that run as jobs."""

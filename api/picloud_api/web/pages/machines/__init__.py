@@ -1,0 +1,1 @@
+"""The pages on machines that run as jobs."""
