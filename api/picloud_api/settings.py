@@ -21,6 +21,7 @@ from picloud_driver.stack.addresses import Addresses
 from picloud_driver.webhook.network_policy import IPNetwork
 from picloud_model.core import CORE_TYPES
 from picloud_model.errors import PiCloudError
+from picloud_model.wire.gateway import StreamLimits
 from picloud_model.wire.tunnel import PortAccess
 
 from picloud_api.usecases.accounts.price import PriceList
@@ -90,6 +91,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     prices: PriceList | None = None
     public_host: PublicHost = PublicHost()
     content_site: ContentSite = ContentSite()
+    stream_limits: StreamLimits = StreamLimits()
     webhook_networks: tuple[IPNetwork, ...] = ()
     nomad: NomadSlots = NomadSlots(sys.executable, "")
     traces_url: str = ""
@@ -133,6 +135,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
         prices=None if chosen.prices is None else _prices(chosen.prices),
         public_host=_public_host(chosen.host, environment.get("PICLOUD_PORTS", "")),
         content_site=_content_site(chosen.host, environment),
+        stream_limits=_stream_limits(environment),
         webhook_networks=_networks(environment),
         nomad=NomadSlots(
             environment.get("PICLOUD_SLOT_PYTHON") or sys.executable,
@@ -290,6 +293,23 @@ def _content_site(host: str, environment: Mapping[str, str]) -> ContentSite:
     if site is None:
         sys.exit(f"PICLOUD_CONTENT_URL is {url!r:.80}; give one such as https://*.example.org.")
     return site
+
+
+def _stream_limits(environment: Mapping[str, str]) -> StreamLimits:
+    """Read how long streams to jobs may last.
+
+    >>> _stream_limits({"PICLOUD_STREAM_IDLE_S": "60"})
+    StreamLimits(idle_s=60.0, longest_s=604800.0)
+    """
+    chosen: dict[str, float] = {}
+    for field in StreamLimits.__struct_fields__:
+        name = f"PICLOUD_STREAM_{field.upper()}"
+        value = environment.get(name, "")
+        if value:
+            if not (value.isascii() and value.isdigit()) or int(value) < 1:
+                sys.exit(f"{name} is {value!r}; give a number of seconds from 1 on.")
+            chosen[field] = float(value)
+    return StreamLimits(**chosen)
 
 
 def _networks(environment: Mapping[str, str]) -> tuple[IPNetwork, ...]:

@@ -125,7 +125,7 @@ async def embedded(settings: ServerSettings, url: str) -> Ports:
         secrets=secrets,
         scheduler=_local(settings, url, signing_key, images),
         images=images,
-        gateway=GatewayProcess(settings.host),
+        gateway=GatewayProcess(settings.host, limits=settings.stream_limits),
         webhooks=_webhooks(settings),
         traces=_traces(settings),
     )
@@ -181,10 +181,15 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
     if servers.slots:
         ports = servers.slots.ports()
         side = SlotSide(servers.slots.host, ports)
-        gateway = GatewayProcess(settings.host, slots=side) if ports else NoGateway(_NO_TUNNELS)
+        limits = settings.stream_limits
+        gateway = (
+            GatewayProcess(settings.host, slots=side, limits=limits)
+            if ports
+            else NoGateway(_NO_TUNNELS)
+        )
         slots = _in_containers(settings, servers.slots, url)
     else:
-        gateway = GatewayProcess(settings.host)
+        gateway = GatewayProcess(settings.host, limits=settings.stream_limits)
         slots = _on_machines(settings, url)
     return Ports(
         state=ConsulState(consul.access(servers.consul)),

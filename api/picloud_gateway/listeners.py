@@ -19,6 +19,7 @@ from picloud_model.wire.gateway import (
 from picloud_gateway.stream import StreamConnection
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from picloud_model.wire.gateway import GatewayNotice, GatewayOrder
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from picloud_gateway.browsers import Browsers
     from picloud_gateway.pairing import End, Pairing
 
+BACKLOG: Final = 1024
+"""Connections that the kernel holds until they are accepted; of others it drops the request."""
 MOST_WAITING: Final = 256
 """Clients of one port that wait for a slot; more of them are closed at once."""
 _STREAM_BYTES: Final = 16
@@ -74,7 +77,7 @@ class Listeners:
         loop = asyncio.get_running_loop()
         try:
             server = await loop.create_server(
-                lambda: PublicConnection(self._pairing, self, name), self._host, 0
+                lambda: PublicConnection(self._pairing, self, name), self._host, 0, backlog=BACKLOG
             )
         except OSError:
             self._notify(ListeningNotice(name, 0))
@@ -112,19 +115,16 @@ class PublicConnection(StreamConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the slot."""
-        super().connection_made(transport)
-        self._handshake.cancel()
-        self.pause_reading()
-        if transport.is_closing():  # the gateway is full
-            return
-        self._waits = self._listeners.arrive(self._name, self)
+        self._take(transport)
+        self._transport.pause_reading()
+        self._waits = not self._pairing.is_full and self._listeners.arrive(self._name, self)
         if not self._waits:
             self.abort()
 
-    def join(self, other: End) -> None:
-        """Carry bytes to and from the slot from now on."""
+    def detach(self) -> socket.socket:
+        """Return the socket: its slot has come."""
         self._leave()
-        super().join(other)
+        return super().detach()
 
     def refuse(self, reason: str) -> None:
         """Close at once: the client expects bytes of the job, not a sentence."""
@@ -132,7 +132,7 @@ class PublicConnection(StreamConnection):
         self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the slot's end as well."""
+        """Wait no longer."""
         self._leave()
         super().connection_lost(exc)
 

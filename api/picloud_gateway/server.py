@@ -14,8 +14,9 @@ from picloud_model.wire.gateway import ListeningNotice
 from picloud_model.wire.tunnel_ticket import SECRET_BYTES
 
 from picloud_gateway.browsers import Browsers
-from picloud_gateway.listeners import Listeners
+from picloud_gateway.listeners import BACKLOG, Listeners
 from picloud_gateway.pairing import Pairing
+from picloud_gateway.relay import Relays
 from picloud_gateway.stream import StreamConnection
 
 if TYPE_CHECKING:
@@ -42,7 +43,14 @@ async def serve(settings: GatewaySettings, owner: int, ready: int) -> None:
         lambda: asyncio.StreamReaderProtocol(orders), os.fdopen(owner, "rb", 0)
     )
     notices, _ = await loop.connect_write_pipe(asyncio.Protocol, os.fdopen(ready, "wb", 0))
-    pairing = Pairing(await orders.readexactly(SECRET_BYTES), time.time, loop.call_later)
+    relays = Relays(loop, settings.limits)
+    pairing = Pairing(
+        await orders.readexactly(SECRET_BYTES),
+        time.time,
+        loop.call_later,
+        carry=relays.carry,
+        count=relays.count,
+    )
     server = await _listen(settings, lambda: StreamConnection(pairing))
 
     def notify(notice: GatewayNotice) -> None:
@@ -57,6 +65,7 @@ async def serve(settings: GatewaySettings, owner: int, ready: int) -> None:
     # Not awaited: open streams end with this process.
     server.close()
     pairing.close()
+    relays.close()
 
 
 async def _listen(
@@ -71,8 +80,8 @@ async def _listen(
     *others, last = settings.ports
     for port in others:
         with contextlib.suppress(OSError):
-            return await loop.create_server(connect, settings.hosts, port)
-    return await loop.create_server(connect, settings.hosts, last)
+            return await loop.create_server(connect, settings.hosts, port, backlog=BACKLOG)
+    return await loop.create_server(connect, settings.hosts, last, backlog=BACKLOG)
 
 
 def _raise_descriptor_limit() -> None:

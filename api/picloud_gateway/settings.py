@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 import msgspec
+from picloud_model.wire.gateway import StreamLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,14 +19,15 @@ class GatewaySettings(msgspec.Struct, frozen=True):
     """
 
     hosts: tuple[str, ...]
+    limits: StreamLimits
     ports: tuple[int, ...] = (0,)
 
 
 def read(arguments: Sequence[str]) -> GatewaySettings:
     """Read the command line of `python -m picloud_gateway`.
 
-    >>> read(["--host", "127.0.0.1"])
-    GatewaySettings(hosts=('127.0.0.1',), ports=(0,))
+    >>> read(["--host", "127.0.0.1", "--idle", "60"]).limits
+    StreamLimits(idle_s=60.0, longest_s=604800.0)
     """
     parser = argparse.ArgumentParser(
         prog="python -m picloud_gateway",
@@ -35,8 +37,15 @@ def read(arguments: Sequence[str]) -> GatewaySettings:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--slot-host", default="", help="address for slots, if it is another one")
     parser.add_argument("--slot-ports", default="0", help="ports it may take; 0 for a free one")
+    usual = StreamLimits()
+    for name, seconds, help_text in (
+        ("--idle", usual.idle_s, "seconds without a byte after which a stream ends"),
+        ("--longest", usual.longest_s, "seconds after which every stream ends"),
+    ):
+        parser.add_argument(name, type=float, default=seconds, help=help_text)
     chosen = parser.parse_args(arguments)
     everywhere = chosen.host in ("", "0.0.0.0", "::")  # noqa: S104 - with that of slots
     is_another = chosen.slot_host and not everywhere
     hosts = (chosen.host, chosen.slot_host) if is_another else (chosen.host,)
-    return GatewaySettings(hosts, tuple(map(int, chosen.slot_ports.split(","))))
+    limits = StreamLimits(chosen.idle, chosen.longest)
+    return GatewaySettings(hosts, limits, tuple(map(int, chosen.slot_ports.split(","))))

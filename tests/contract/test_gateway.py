@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,9 @@ from picloud_driver.gateway import Admission, BrowserRequest, Reply
 from picloud_driver.gateway.process import GatewayProcess, SlotSide
 from picloud_driver.gateway.refused import NoGateway
 from picloud_gateway.listeners import MOST_WAITING
+from picloud_gateway.pairing import MOST_WITHOUT_TICKET
 from picloud_model.errors import RequestRefused, Unavailable
+from picloud_model.wire.gateway import StreamLimits
 from picloud_model.wire.tunnel import ACCEPTED
 from picloud_model.wire.tunnel_ticket import TICKET_S, StreamEnd, TunnelTicket
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 WAIT_S = 30
+SLOW = 50
 
 
 class Peer:
@@ -50,7 +54,7 @@ class Peer:
         async with asyncio.timeout(WAIT_S):
             try:
                 return await self.reader.read()
-            except ConnectionResetError:
+            except ConnectionError:
                 return b""
 
 
@@ -144,6 +148,92 @@ async def test_a_slow_reader_holds_back_the_other_end(
 def _memory_kb(gateway: GatewayProcess) -> int:
     lines = Path(f"/proc/{gateway.pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
+
+
+async def test_many_slow_readers_take_little_memory(gateway: GatewayProcess, peers: Peers) -> None:
+    """Of streams that are sent more than they accept, the gateway keeps 64 KB each."""
+    tickets = await gateway.open()
+    await peers.join(tickets)
+    rss_kb = _memory_kb(gateway)
+    ends = [await peers.join(await gateway.open()) for _ in range(SLOW)]
+    piece = bytes(2**16)
+
+    for client, slot in ends:
+        # Nothing reads, so that also the gateway's buffer fills up.
+        slot.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        while client.writer.transport.get_write_buffer_size() == 0:
+            client.writer.write(piece)
+            await asyncio.sleep(0)
+
+    assert _memory_kb(gateway) < rss_kb + SLOW * 64
+
+
+async def test_many_connections_without_a_ticket(gateway: GatewayProcess, peers: Peers) -> None:
+    """Of 10,000 that send nothing the oldest are closed: streams go on, and others can be opened.
+
+    What they take is bounded.
+    """
+    client, slot = await peers.join(await gateway.open())
+    port = (await gateway.open()).port
+    rss_kb = _memory_kb(gateway)
+    silent: deque[socket.socket] = deque()
+    try:
+        for number in range(10_000):
+            silent.append(socket.create_connection((HOST, port)))
+            if len(silent) > 2 * MOST_WITHOUT_TICKET:
+                silent.popleft().close()
+            if number % 2000 == 1999:
+                await client.send(b"still")
+                assert await slot.receive(5) == b"still"
+                another, _ = await peers.join(await gateway.open())
+                another.writer.close()
+        assert _memory_kb(gateway) < rss_kb + 16 * 1024
+    finally:
+        for each in silent:
+            each.close()
+
+
+async def test_streams_end_when_they_are_idle_or_old(peers: Peers) -> None:
+    """Both ends are closed: of a stream without a byte, and of one that never rests."""
+    for limits in (StreamLimits(idle_s=0.2), StreamLimits(longest_s=0.2)):
+        gateway = GatewayProcess(HOST, limits=limits)
+        client, slot = await peers.join(await gateway.open())
+
+        async def ask(client: Peer = client) -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    await client.send(b"x")
+
+        asking = asyncio.create_task(ask()) if limits.longest_s < 1 else None
+        await slot.rest()
+        await client.rest()
+        if asking is not None:
+            await asking
+        await gateway.close()
+
+
+async def test_a_gateway_that_is_killed_under_load(gateway: GatewayProcess, peers: Peers) -> None:
+    """All its streams end within 2 s at both ends, whatever they carry; then new ones begin."""
+    ends = [await peers.join(await gateway.open()) for _ in range(50)]
+    pid = gateway.pid
+    assert pid is not None
+    carried = asyncio.Event()
+
+    async def send(peer: Peer) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                await peer.send(bytes(2**16))
+                carried.set()
+
+    busy = [asyncio.create_task(send(peer)) for both in ends for peer in both]
+    reading = [asyncio.create_task(peer.rest()) for both in ends for peer in both]
+    await carried.wait()
+
+    os.kill(pid, signal.SIGKILL)
+
+    async with asyncio.timeout(2):
+        await asyncio.gather(*busy, *reading)
+    await peers.join(await gateway.open())
 
 
 async def test_a_ticket_opens_one_stream_once(gateway: GatewayProcess, peers: Peers) -> None:

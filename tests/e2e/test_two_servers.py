@@ -25,6 +25,7 @@ from picloud_driver.webhook.network_policy import NetworkPolicy
 from picloud_model import wire
 from picloud_model.errors import JobDeleted, Unavailable
 from picloud_model.wire.cron import CronSchedule, RegisterCronRequest
+from picloud_model.wire.tunnel import ACCEPTED, TunnelRequest
 
 from tests.polling import eventually
 from tests.servers import running
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from picloud_api.usecases.crons.cron import Crons
     from picloud_driver.state import Operation
+    from picloud_model.wire.tunnel import TunnelOpened
 
 SOON_S = 10.0
 
@@ -375,6 +377,56 @@ async def test_a_job_is_asked_about_at_the_other(pair: tuple[Shared, Shared]) ->
 
     assert job.values == {"stdout": "seen from afar"}
     assert await one.server.ports.state.scan("asked/") == []
+
+
+async def test_streams_through_the_gateways_of_both(pair: tuple[Shared, Shared]) -> None:
+    """Each process has one. The slot, whose heartbeat waits at one, connects to the gateway of that
+    from which the client has its ticket.
+    """
+    one, two = pair
+    jids = await one.submit(1)
+    slot = await two.slot()
+    lease = (await two.work(slot, wait_s=SOON_S)).leases[0]
+    held = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
+    info = wire.pack_info(wire.Info(ports={"tcp": [8000], "udp": []}))
+    orders: list[wire.TunnelOrder] = []
+
+    async def beat() -> None:
+        answers: list[wire.LiveAnswer] = []
+        while True:
+            request = wire.HeartbeatRequest(running=[held], wait_s=SOON_S, live=answers)
+            answer = await two.use_cases.slots.heartbeat.heartbeat(slot, request)
+            answers = [wire.LiveAnswer(query.number, info) for query in answer.live]
+            orders.extend(query.tunnel for query in answer.live if query.tunnel is not None)
+
+    beating = asyncio.create_task(beat())
+    await one.wait_until(lambda: one.statuses(jids), ["processing"])
+    asked = TunnelRequest(jid=jids[0], port=8000)
+    try:
+        async with asyncio.timeout(SOON_S):
+            opened = [await each.use_cases.jobs.tunnel.open(ACCOUNT, asked) for each in pair]
+            assert [order.gateway_port for order in orders] == [each.port for each in opened]
+            for order, client in zip(orders, opened, strict=True):
+                assert await carried(order, client) == b"through"
+    finally:
+        beating.cancel()
+        for each in pair:
+            await each.server.ports.gateway.close()
+
+    assert opened[0].port != opened[1].port
+
+
+async def carried(order: wire.TunnelOrder, client: TunnelOpened) -> bytes:
+    """Return what arrives at the client's end of a stream: what this sends at the slot's."""
+    ends = []
+    for port, ticket in ((order.gateway_port, order.ticket), (client.port, client.ticket)):
+        ends.append(await asyncio.open_connection("127.0.0.1", port))
+        ends[-1][1].write(ticket.encode() + b"\n")
+    (_, sender), (reader, _) = ends
+    assert await reader.readline() == ACCEPTED
+    sender.write(b"through")
+    sender.close()
+    return await reader.read()
 
 
 async def test_a_job_deleted_at_the_other_is_gone(pair: tuple[Shared, Shared]) -> None:

@@ -10,21 +10,31 @@ import msgspec
 
 
 class StreamTickets(msgspec.Struct, frozen=True):
-    """The port of a gateway, at the server's host, and a ticket for each end of a stream."""
+    """The port of a gateway, and a ticket for each end of a stream.
+
+    The gateway is at the server's host, unless `host` and `slot_host` name others, for the client
+    and the slot.
+    """
 
     port: int
     client: str
     slot: str
+    host: str = ""
+    slot_host: str = ""
 
     def __repr__(self) -> str:
         return f"StreamTickets(port={self.port!r})"
 
 
 class SlotTicket(msgspec.Struct, frozen=True):
-    """The port of a gateway, at the server's host, and a ticket for the slot's end of a stream."""
+    """The port of a gateway, and a ticket for the slot's end of a stream.
+
+    The gateway is at the server's host, unless `host` names another one.
+    """
 
     port: int
     ticket: str
+    host: str = ""
 
     def __repr__(self) -> str:
         return f"SlotTicket(port={self.port!r})"
@@ -82,11 +92,12 @@ class GatewayPort(ABC):
     """Carries bytes between two connections that present the tickets of one stream.
 
     Each ticket is valid once, for `TICKET_S`. A stream ends within 2 s after either of its ends or
-    the gateway has ended. Each end is read only as fast as the other one accepts bytes, and may
-    send its last byte before the other one does. Clients need no ticket at a port that was
-    published, nor browsers at theirs: the server decides on each of their requests, of which there
-    is one to a connection, and every `CHECK_S` on those that go on. Cookies whose name begins with
-    `picloud_` never reach a job.
+    the gateway has ended, and when it has lasted or carried nothing for as long as is allowed.
+    Any number of connections without a ticket does not keep new streams from opening. Each end is
+    read only as fast as the other one accepts bytes, and may send its last byte before the other
+    one does. Clients need no ticket at a port that was published, nor browsers at theirs: the
+    server decides on each of their requests, of which there is one to a connection, and every
+    `CHECK_S` on those that go on. Cookies whose name begins with `picloud_` never reach a job.
     """
 
     adapter: ClassVar[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import secrets
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 from picloud_model.errors import Unavailable
+from picloud_model.wire.gateway import StreamLimits
 from picloud_model.wire.tunnel_ticket import SECRET_BYTES, TICKET_S, StreamEnd, TunnelTicket
 
 from picloud_driver.gateway.control import GatewayControl
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 START_S: Final = 10.0
 """How long a gateway may take to start."""
 _STREAM_BYTES: Final = 16
+_USUAL: Final = StreamLimits()
 _NOT_STARTED: Final = "The gateway for connections to jobs did not start; see the server's log."
 
 
@@ -42,6 +45,19 @@ class SlotSide(msgspec.Struct, frozen=True):
         return ("--slot-host", self.host, "--slot-ports", ",".join(map(str, self.ports)))
 
 
+def own_host(host: str) -> str:
+    """Return the address of this machine among those that share a URL; "" if the URL names it.
+
+    >>> own_host("10.0.0.31"), own_host("127.0.0.1"), own_host("0.0.0.0"), own_host("server")
+    ('10.0.0.31', '', '', 'server')
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "" if host == "localhost" else host
+    return "" if address.is_loopback or address.is_unspecified else host
+
+
 class GatewayProcess(GatewayPort):
     """Starts `python -m picloud_gateway` when it is first needed, and again if it has ended.
 
@@ -49,6 +65,7 @@ class GatewayProcess(GatewayPort):
         host: The address that the gateway listens on.
         clock: Seconds since the epoch.
         slots: Where slots reach it, if that is another address.
+        limits: How long streams may last.
     """
 
     adapter: ClassVar[str] = "process"
@@ -58,9 +75,11 @@ class GatewayProcess(GatewayPort):
         host: str,
         clock: Callable[[], float] = time.time,
         slots: SlotSide | None = None,
+        limits: StreamLimits = _USUAL,
     ) -> None:
         self._host = host
         self._slots = slots
+        self._limits = limits
         self._clock = clock
         self._secret = b""
         self._process: Process | None = None
@@ -79,14 +98,21 @@ class GatewayProcess(GatewayPort):
         await self._running()
         stream = secrets.token_hex(_STREAM_BYTES)
         client, slot = (self._signed(stream, end) for end in (StreamEnd.CLIENT, StreamEnd.SLOT))
-        return StreamTickets(self._port, client, slot)
+        return StreamTickets(
+            port=self._port,
+            client=client,
+            slot=slot,
+            host=own_host(self._host),
+            slot_host=self._slot_host,
+        )
 
     async def publish(self, name: str, invite: Callable[[SlotTicket], Awaitable[None]]) -> int:
         """Listen for a name; return the port."""
         control = await self._running()
 
         async def invite_slot(stream: str) -> None:
-            await invite(SlotTicket(self._port, self._signed(stream, StreamEnd.SLOT)))
+            ticket = self._signed(stream, StreamEnd.SLOT)
+            await invite(SlotTicket(self._port, ticket, self._slot_host))
 
         return await control.publish(name, invite_slot, START_S)
 
@@ -97,9 +123,15 @@ class GatewayProcess(GatewayPort):
         control = await self._running()
 
         async def invite_slot(stream: str, admission: Admission) -> None:
-            await admission.invite(SlotTicket(self._port, self._signed(stream, StreamEnd.SLOT)))
+            ticket = self._signed(stream, StreamEnd.SLOT)
+            await admission.invite(SlotTicket(self._port, ticket, self._slot_host))
 
         return await control.browse(port, decide, invite_slot, START_S)
+
+    @property
+    def _slot_host(self) -> str:
+        """The host at which slots reach the gateway, if that is not the one of their URL."""
+        return "" if self._slots else own_host(self._host)
 
     async def withdraw(self, name: str) -> None:
         """Stop listening for a name, if it was published."""
@@ -122,6 +154,7 @@ class GatewayProcess(GatewayPort):
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "picloud_gateway", "--host", self._host),
+                *("--idle", str(self._limits.idle_s), "--longest", str(self._limits.longest_s)),
                 *(self._slots.arguments() if self._slots else ()),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,

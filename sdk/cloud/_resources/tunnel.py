@@ -68,7 +68,7 @@ def opened_stream(
         CloudException: When the other end does not come; it names the job, if there is one.
         CloudConnectionError: When the gateway cannot be reached.
     """
-    host = urlsplit(transport.address.url).hostname or ""
+    host = opened.host or urlsplit(transport.address.url).hostname or ""
     try:
         return open_stream(host, opened.port, opened.ticket)
     except StreamRefusedError as error:

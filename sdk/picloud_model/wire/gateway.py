@@ -11,6 +11,13 @@ from typing import Final
 import msgspec
 
 
+class StreamLimits(msgspec.Struct, frozen=True):
+    """After how many seconds a gateway ends a stream: without a byte in it, and in any case."""
+
+    idle_s: float = 4 * 3600.0
+    longest_s: float = 7 * 24 * 3600.0
+
+
 class ListenOrder(msgspec.Struct, frozen=True, tag="listen"):
     """Listen on a free port; each connection to it is the client's end of a new stream."""
 

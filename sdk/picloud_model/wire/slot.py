@@ -200,13 +200,15 @@ class SshOrder(msgspec.Struct, frozen=True, array_like=True):
 class TunnelOrder(msgspec.Struct, frozen=True, array_like=True):
     """Asks a slot to connect a port of a job to the gateway that listens on `gateway_port`.
 
-    With `ssh` it connects a new shell server instead.
+    With `ssh` it connects a new shell server instead. The gateway is at the host of the server's
+    URL unless `gateway_host` names another one: several machines may share that URL.
     """
 
     port: int
     gateway_port: int
     ticket: str
     ssh: SshOrder | None = None
+    gateway_host: str = ""
 
     def __repr__(self) -> str:
         return f"TunnelOrder(port={self.port!r}, gateway_port={self.gateway_port!r})"

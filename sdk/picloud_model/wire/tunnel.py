@@ -39,10 +39,14 @@ class TunnelRequest(Request, frozen=True):
 
 
 class TunnelOpened(Answer, frozen=True):
-    """The port of the gateway, at the server's host, and a ticket that is valid once, for 30 s."""
+    """The port of the gateway, and a ticket that is valid once, for 30 s.
+
+    The gateway is at the host of the server's URL, unless `host` names another one.
+    """
 
     port: TcpPort
     ticket: str
+    host: str = ""
 
     def __repr__(self) -> str:
         return f"TunnelOpened(port={self.port!r})"

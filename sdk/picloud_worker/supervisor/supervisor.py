@@ -26,11 +26,9 @@ from picloud_model.wire import (
     HeartbeatAnswer,
     HeartbeatRequest,
     JobGrant,
-    LiveAnswer,
     SlotGranted,
     WorkAnswer,
     WorkRequest,
-    pack_info,
 )
 
 from picloud_worker.api.client import ApiClient
@@ -51,7 +49,7 @@ from picloud_worker.tunnel.job_streams import JobStreams
 from picloud_worker.zygote.client import ZygoteLostError
 
 if TYPE_CHECKING:
-    from picloud_model.wire import Lease, LiveQuery
+    from picloud_model.wire import Lease
 
     from picloud_worker.supervisor.lease import Entry, PendingReport
     from picloud_worker.zygote.client import ZygoteClient
@@ -255,17 +253,11 @@ class Supervisor:
         for ref in answer.lost:
             self._executor.lose(ref)
         if answer.live:
-            self._heartbeat.answer_queries([self._live(query) for query in answer.live])
+            self._heartbeat.answer_queries(self._streams.answer(answer.live, self._executor.live))
         if answer.work:
             self._changes_at_request = -1
         if answer.exit:
             raise Dismissed(farewell=False)
-
-    def _live(self, query: LiveQuery) -> LiveAnswer:
-        """Answer a live query; with nothing if the job does not run here."""
-        info = self._executor.live(query)
-        self._streams.open(query, info)
-        return LiveAnswer(query.number, b"" if info is None else pack_info(info))
 
     def _kill(self, kills: list[AttemptRef]) -> None:
         for ref in kills:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
 from picloud_http.stream import OpenStreams, open_stream
+from picloud_model.wire import LiveAnswer, pack_info
 
 from picloud_worker.tunnel.shell_order import ShellOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from picloud_model.wire import AttemptRef, Info, LiveQuery, SshOrder, TunnelOrder
 
@@ -51,7 +52,7 @@ class JobStreams:
     """Opens streams to jobs of this slot.
 
     Args:
-        url: The URL of the server; a gateway listens at the same host.
+        url: The URL of the server; a gateway listens at the same host, or at one that is named.
         starter: Starts shell servers.
         find: Returns a job that runs here.
     """
@@ -67,6 +68,30 @@ class JobStreams:
         self._shells: dict[AttemptRef, int] = {}
         """The child of each job that has shell servers, or had some."""
         self._lock = threading.Lock()
+
+    def answer(
+        self, queries: Sequence[LiveQuery], live: Callable[[LiveQuery], Info | None]
+    ) -> list[LiveAnswer]:
+        """Answer queries that came together, and open the streams that they ask for.
+
+        Many clients may connect at once: each job is examined once for all of them.
+
+        Args:
+            queries: The queries.
+            live: Returns what can be seen of a job that runs here; None if it does not.
+        """
+        seen: dict[AttemptRef, tuple[Info | None, bytes]] = {}
+        answers = []
+        for query in queries:
+            found = None if query.since else seen.get(query.job)
+            if found is None:
+                info = live(query)
+                found = (info, b"" if info is None else pack_info(info))
+                if not query.since:
+                    seen[query.job] = found
+            self.open(query, found[0])
+            answers.append(LiveAnswer(query.number, found[1]))
+        return answers
 
     def open(self, query: LiveQuery, info: Info | None) -> None:
         """Open the stream that a query asks for, if the processes of the job listen on its port."""
@@ -113,7 +138,7 @@ class JobStreams:
 
     def _start_shell(self, job: AttemptRef, order: TunnelOrder, shell: ShellOrder) -> None:
         try:
-            remote = open_stream(self._host, order.gateway_port, order.ticket)
+            remote = self._dial(order)
         except OSError:
             return
         descriptor = shell.written()
@@ -123,13 +148,17 @@ class JobStreams:
                 self._starter.start_shell(self._shells[job], remote.fileno(), descriptor)
         os.close(descriptor)
 
+    def _dial(self, order: TunnelOrder) -> socket.socket:
+        host = order.gateway_host or self._host
+        return open_stream(host, order.gateway_port, order.ticket)
+
     def _carry(self, job: AttemptRef, order: TunnelOrder) -> None:
         try:
             local = _connect(order.port)
         except OSError:
             return
         try:
-            remote = open_stream(self._host, order.gateway_port, order.ticket)
+            remote = self._dial(order)
         except OSError:
             local.close()
             return

@@ -25,8 +25,9 @@ def serve(variables: MutableMapping[str, str]) -> None:
     from picloud_worker.tunnel import ssh_server  # noqa: PLC0415 - it needs a Unix
 
     shell = MachineShell.taken_from(variables)
-    ssh = shell.order.ssh
+    order, ssh = shell.order, shell.order.ssh
     if ssh is None:
         return
-    with open_stream(shell.host, shell.order.gateway_port, shell.order.ticket) as stream:
+    host = order.gateway_host or shell.host
+    with open_stream(host, order.gateway_port, order.ticket) as stream:
         asyncio.run(ssh_server.serve(stream, ssh, {**variables}, lambda: None))

@@ -10,6 +10,7 @@ import pytest
 from picloud_api.settings import read
 from picloud_api.usecases.accounts.price import PriceList
 from picloud_api.usecases.accounts.quota import Quotas
+from picloud_model.wire.gateway import StreamLimits
 
 from tests.unit.api.absent_servers import SERVERS
 
@@ -215,3 +216,13 @@ def test_hosts_of_notebooks_that_cannot_be_are_refused(environment: dict[str, st
     """Before anything starts."""
     with pytest.raises(SystemExit, match=r"PICLOUD_CONTENT_(URL|PORT) is .*; give"):
         read(["--data", "/tmp/d"], environment)
+
+
+def test_how_long_streams_may_last() -> None:
+    """An operator may set otherwise, in whole seconds."""
+    assert read(["--data", "/tmp/d"], {}).stream_limits == StreamLimits()
+    chosen = {"PICLOUD_STREAM_IDLE_S": "60", "PICLOUD_STREAM_LONGEST_S": "3600"}
+    assert read(["--data", "/tmp/d"], chosen).stream_limits == StreamLimits(60.0, 3600.0)
+    for wrong in ("0", "-1", "1h", "inf"):
+        with pytest.raises(SystemExit, match=r"PICLOUD_STREAM_IDLE_S is .* seconds from 1 on"):
+            read(["--data", "/tmp/d"], {"PICLOUD_STREAM_IDLE_S": wrong})

@@ -27,7 +27,7 @@ from picloud_api.engine.jobs.live_query import held_at
 from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
 
 if TYPE_CHECKING:
-    from picloud_driver.gateway import GatewayPort, PublicHost, SlotTicket
+    from picloud_driver.gateway import GatewayPort, PublicHost, SlotTicket, StreamTickets
     from picloud_driver.secret import SecretPort
     from picloud_model.wire import AttemptRef, Info, Options
     from picloud_model.wire.tunnel import CertificateRequest, PortAccess, TunnelRequest
@@ -90,9 +90,14 @@ class JobTunnels:
         jid, port = request.jid, request.port
         running = await self._running.find(account, jid)
         tickets = await self._gateway.open()
-        order = TunnelOrder(port, tickets.port, tickets.slot)
+        order = TunnelOrder(
+            port=port,
+            gateway_port=tickets.port,
+            ticket=tickets.slot,
+            gateway_host=tickets.slot_host,
+        )
         _check_listens(await self._order(account, jid, running, order), jid, port)
-        return TunnelOpened(port=tickets.port, ticket=tickets.client)
+        return _opened(tickets)
 
     async def open_shell(self, account: str, jid: int, ssh: SshOrder) -> TunnelOpened:
         """Return where the client of a shell connects; raises as `open`."""
@@ -109,13 +114,21 @@ class JobTunnels:
             Unavailable: When no gateway can be started now.
         """
         tickets = await self._gateway.open()
-        order = TunnelOrder(SSH_PORT, tickets.port, tickets.slot, ssh)
-        return TunnelOpened(port=tickets.port, ticket=tickets.client), order
+        order = TunnelOrder(
+            port=SSH_PORT,
+            gateway_port=tickets.port,
+            ticket=tickets.slot,
+            ssh=ssh,
+            gateway_host=tickets.slot_host,
+        )
+        return _opened(tickets), order
 
     async def invite(self, account: str, jid: int, port: int, slot: SlotTicket) -> None:
         """Ask the slot of a job for its end of a stream of a client; raises as `open`."""
         running = await self._running.find(account, jid)
-        order = TunnelOrder(port, slot.port, slot.ticket)
+        order = TunnelOrder(
+            port=port, gateway_port=slot.port, ticket=slot.ticket, gateway_host=slot.host
+        )
         _check_listens(await self._order(account, jid, running, order), jid, port)
 
     async def _order(
@@ -125,6 +138,10 @@ class JobTunnels:
         if info is None:
             raise Unavailable(f"The slot that runs job {jid} did not answer.")
         return info
+
+
+def _opened(tickets: StreamTickets) -> TunnelOpened:
+    return TunnelOpened(port=tickets.port, ticket=tickets.client, host=tickets.host)
 
 
 def _check_listens(info: Info, jid: int, port: int) -> None:

@@ -7,8 +7,17 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
-from picloud_model.wire import AttemptRef, Info, LiveQuery, SshOrder, TunnelOrder
+from picloud_model.wire import (
+    AttemptRef,
+    Info,
+    LiveQuery,
+    SshOrder,
+    Stream,
+    TunnelOrder,
+    pack_info,
+)
 from picloud_model.wire.tunnel import ACCEPTED
 from picloud_worker.tunnel.job_streams import JobStreams
 from picloud_worker.tunnel.shell_order import ShellOrder, ShellPlace
@@ -112,6 +121,45 @@ def test_nothing_is_opened_to_other_ports(
     assert threading.active_count() == before
 
 
+def test_a_job_is_examined_once_for_clients_that_connect_together(
+    listeners: tuple[socket.socket, socket.socket],
+) -> None:
+    """Each of 50 gets an answer and a stream; who follows an output gets what is new in it."""
+    job, gateway = listeners
+    streams = JobStreams("http://127.0.0.1:1/", RecordingStarter(), lambda _: None)
+    info = Info(ports={"tcp": [job.getsockname()[1]], "udp": []})
+    new = Info(streams={"stdout": Stream(7, b"new")})
+    examined: list[LiveQuery] = []
+
+    def live(asked: LiveQuery) -> Info:
+        examined.append(asked)
+        return new if asked.since else info
+
+    asked = msgspec.structs.replace(query(job, gateway), number=0)
+    queries = [msgspec.structs.replace(asked, number=number) for number in range(50)]
+    queries.insert(20, LiveQuery(50, JOB, {"stdout": 7}))
+    answers = streams.answer(queries, live)
+
+    assert [each.number for each in answers] == [*range(20), 50, *range(20, 50)]
+    assert {each.info for each in answers} == {pack_info(info), pack_info(new)}
+    assert len(examined) == 2
+    for _ in range(50):
+        gateway.accept()[0].close()
+
+
+def test_jobs_that_nobody_reaches_into_cost_nothing() -> None:
+    """The supervisor calls it in each of its turns: without a stream no job is looked up."""
+    starter = RecordingStarter()
+    streams = JobStreams("http://127.0.0.1:1/", starter, pytest.fail)
+    before = threading.active_count()
+
+    for _ in range(100):
+        streams.end_unless(pytest.fail)
+        streams.open(LiveQuery(1, JOB, {}), Info(ports={"tcp": [8000], "udp": []}))
+
+    assert (starter.calls, threading.active_count()) == ([], before)
+
+
 def test_a_shell_server_gets_the_stream_and_ends_with_its_job(
     listeners: tuple[socket.socket, socket.socket],
 ) -> None:
@@ -123,9 +171,13 @@ def test_a_shell_server_gets_the_stream_and_ends_with_its_job(
     starter = RecordingStarter()
     variables = {"PICLOUD_JID": "7"}
     jobs = {JOB: RunningJob(ShellPlace(3, variables))}
-    streams = JobStreams("http://127.0.0.1:1/", starter, jobs.get)
+    streams = JobStreams("http://server.invalid:1/", starter, jobs.get)
     ssh = SshOrder("ssh-ed25519 A", "a0000001-job-7", "host key")
-    order = TunnelOrder(22, gateway.getsockname()[1], TICKET, ssh)
+    # Several machines may share the URL of the server: the order names the one of the gateway.
+    port = gateway.getsockname()[1]
+    order = TunnelOrder(
+        port=22, gateway_port=port, ticket=TICKET, ssh=ssh, gateway_host="127.0.0.1"
+    )
 
     streams.open(LiveQuery(1, JOB, {}, order), Info())
     remote, _ = gateway.accept()
