@@ -46,7 +46,7 @@ def token_policies(mount: str) -> tuple[str, str]:
 def rules(mount: str) -> str:
     """Return the rules of the API's policy.
 
-    >>> rules("jobs").splitlines()[2]
+    >>> rules("jobs").splitlines()[3]
     'path "jobs/data/*" { capabilities = ["create", "read", "update"] }'
     """
     return policy("vault.hcl").replace('"picloud', f'"{mount}')

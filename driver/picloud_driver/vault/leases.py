@@ -138,7 +138,7 @@ def _text(value: Any) -> str:
     r"""Return a field as the text of a variable: lists of texts, as of certificates, in lines.
 
     >>> _text("a"), _text(["a", "b"]), _text(7)
-    ('a', 'a\\nb', '7')
+    ('a', 'a\nb', '7')
     """
     if isinstance(value, str):
         return value
