@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cloud
 import pytest
+
+from tests.polling import until
 
 if TYPE_CHECKING:
     from tests.e2e.stacks import Stack
@@ -137,3 +142,57 @@ def test_functions_of_modules_travel_with_their_decorator(tmp_path: Path) -> Non
     finally:
         sys.path.remove(str(tmp_path))
         sys.modules.pop(name, None)
+
+
+def test_a_function_that_lacks_memory_runs_on_a_larger_core(stack: Stack, tmp_path: Path) -> None:
+    """Once for each core type, until it has enough; its job has the output, and says it."""
+    count = stack.shared / f"{tmp_path.name}-attempts"
+
+    def hungry(path: Path, enough: int) -> int:
+        attempt = len(path.read_text()) + 1 if path.exists() else 1
+        path.write_text("x" * attempt)
+        print("attempt", attempt)
+        if attempt < enough:
+            raise MemoryError("the table is too large")
+        return attempt
+
+    grown = cloud.job(hungry, retries=cloud.RetryPolicy(2, delay=0, oom="grow"))
+    job = grown.call(count, 2)
+
+    assert job.result(WAIT_S) == 2
+    written = job.info(["stdout", "stderr"])
+    assert written["stdout"] == "attempt 1\nattempt 2\n"
+    (first,) = re.findall(
+        r"^picloud: out of memory on c1 \(job (\d+)\); the next attempt begins on c2$",
+        written["stderr"],
+        re.MULTILINE,
+    )
+    assert cloud.info(int(first), "cause")[int(first)] == {"cause": "out of memory"}
+    info = cloud.info(int(first) + 1, "attributes")[int(first) + 1]["attributes"]
+    assert info["core_type"] == "c2"
+
+
+def test_a_function_that_fails_on_a_larger_core_ends(stack: Stack, tmp_path: Path) -> None:
+    """With its own exception; a job that is killed takes the one along that it waits for."""
+    started = stack.shared / f"{tmp_path.name}-started"
+
+    def fails(path: Path) -> None:
+        if not path.exists():
+            path.touch()
+            raise MemoryError
+        raise KeyError("large")
+
+    def sleeps(path: Path) -> None:
+        path.write_text(str(os.getpid()))
+        time.sleep(600)
+
+    policy = cloud.RetryPolicy(1, oom="grow")
+    with pytest.raises(KeyError, match="large"):
+        cloud.job(fails, retries=policy).call(started).result(WAIT_S)
+    held = started.with_suffix(".held")
+    job = cloud.job(sleeps, retries=policy).call(held)
+    until(lambda: held.exists() and held.read_text(), "it runs")
+    job.kill()
+
+    assert cloud.wait_for.status(job, "killed", timeout=WAIT_S) == "killed"
+    assert cloud.wait_for.status(int(job) + 1, "killed", timeout=WAIT_S) == "killed"

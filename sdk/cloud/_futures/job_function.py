@@ -17,6 +17,7 @@ from cloud._arguments.names import nearest
 from cloud._arguments.options import NAMES, split_options
 from cloud._client.current import client
 from cloud._config.border import LOCAL_CALL, of_users
+from cloud._futures.larger_core import run_growing, waiting_options
 from cloud._futures.retry_policy import read_policy, run_again
 from cloud._futures.reuse import read_rule
 from cloud._packing.packer import name_of
@@ -172,8 +173,11 @@ class JobFunction(Generic[P, T]):
         if policy is None:
             return func, own, options
         signature_check.check(func, args, own)
-        again = functools.partial(run_again, policy, func)
-        return again, own, replace(options, name=name_of(func))
+        options = replace(options, name=name_of(func))
+        if not policy.grows:
+            return functools.partial(run_again, policy, func), own, options
+        grown = functools.partial(run_growing, policy, options.options, func)
+        return grown, own, replace(options, options=waiting_options(options.options))
 
     def __get__(self, instance: object, owner: type | None = None) -> JobFunction[..., T]:
         """Return the function bound to an instance, where it is a method."""

@@ -6,11 +6,11 @@ import random
 import sys
 import time
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cloud._arguments.option_values import real, whole
 from cloud._config.border import of_users
-from cloud.errors import CloudTypeError
+from cloud.errors import CloudTypeError, CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,9 +34,12 @@ class RetryPolicy:
             begin again together.
         on: The class of the exceptions after which it runs again, or a tuple of classes; after any
             other one the job fails at once.
+        oom: "grow" to run a function that was out of memory again on the next larger core type,
+            which uses up no attempt. The job waits for a job of its own that runs the function.
 
     Raises:
         CloudTypeError: When a value is out of range, or `on` are not classes of exceptions.
+        CloudValueError: When `oom` is something else.
 
     >>> policy = cloud.RetryPolicy(4, delay=1, factor=3, max_delay=5, jitter=0)
     >>> list(policy.delays())
@@ -53,6 +56,7 @@ class RetryPolicy:
         max_delay: float = 60.0,
         jitter: float = 0.1,
         on: type[Exception] | tuple[type[Exception], ...] = Exception,
+        oom: Literal["grow"] | None = None,
     ) -> None:
         count = whole(attempts)
         if count is None or count < 1:
@@ -66,6 +70,15 @@ class RetryPolicy:
         for kind in self._on:
             if not (isinstance(kind, type) and issubclass(kind, Exception)):
                 raise CloudTypeError(f"on must be classes of exceptions, not {kind!r:.80}.")
+
+        if oom not in ("grow", None):
+            raise CloudValueError(f"oom must be 'grow' or None, not {oom!r:.80}.")
+        self._grows = oom is not None
+
+    @property
+    def grows(self) -> bool:
+        """Whether a function that was out of memory runs again on a larger core type."""
+        return self._grows
 
     @property
     def attempts(self) -> int:
@@ -111,6 +124,8 @@ def run_again(policy: RetryPolicy, func: Callable[..., Any], /, *args: Any, **kw
         try:
             return func(*args, **kwargs)
         except policy.on as error:
+            if policy.grows and isinstance(error, MemoryError):
+                raise
             _note(error, attempt, policy.attempts, delay)
         time.sleep(delay)
     return func(*args, **kwargs)
@@ -125,6 +140,8 @@ async def _await_again(
         try:
             return await func(*args, **kwargs)
         except policy.on as error:
+            if policy.grows and isinstance(error, MemoryError):
+                raise
             _note(error, attempt, policy.attempts, delay)
         await asyncio.sleep(delay)
     return await func(*args, **kwargs)

@@ -6,7 +6,8 @@ from typing import Any
 
 import cloud
 import pytest
-from cloud import CloudTypeError
+from cloud import CloudTypeError, CloudValueError
+from cloud._futures.retry_policy import run_again
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,31 @@ def test_bad_policies_are_refused(wrong: dict[str, Any]) -> None:
     """Where they are made."""
     with pytest.raises(CloudTypeError):
         cloud.RetryPolicy(**wrong)
+
+
+def test_what_to_do_without_memory_is_one_of_a_list() -> None:
+    """The message says which."""
+    assert not cloud.RetryPolicy(1).grows
+    with pytest.raises(CloudValueError, match="oom must be 'grow' or None, not 'shrink'"):
+        cloud.RetryPolicy(1, oom="shrink")  # type: ignore[arg-type]
+
+
+def test_lacking_memory_is_not_tried_again_on_the_same_core() -> None:
+    """With `oom="grow"`; else it is an exception like others."""
+    calls: list[int] = []
+
+    def fails() -> None:
+        calls.append(1)
+        raise MemoryError
+
+    for policy in (
+        cloud.RetryPolicy(3, delay=0, oom="grow"),
+        cloud.RetryPolicy(3, delay=0),
+    ):
+        with pytest.raises(MemoryError):
+            run_again(policy, fails)
+
+    assert len(calls) == 1 + 3
 
 
 def test_delays_grow_up_to_a_limit() -> None:
