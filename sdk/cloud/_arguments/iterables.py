@@ -17,8 +17,12 @@ _CURE: Final = (
 )
 
 
-def check_iterables(iterables: Sequence[Any]) -> None:
+def check_iterables(iterables: Sequence[Any], function: str = "map") -> None:
     """Refuse arguments of a map that are not iterables.
+
+    Args:
+        iterables: The arguments.
+        function: What was called with them, for the message.
 
     Raises:
         CloudTypeError: When one is not, or there is none.
@@ -29,17 +33,17 @@ def check_iterables(iterables: Sequence[Any]) -> None:
     cloud.CloudTypeError: Argument 2 of map must be an iterable, not 5; use cloud.call for ...
     """
     if not iterables:
-        raise CloudTypeError("map needs a function and at least one iterable of arguments.")
+        raise CloudTypeError(f"{function} needs a function and at least one iterable of arguments.")
     for number, items in enumerate(iterables, 1):
         if not hasattr(items, "__iter__") and not hasattr(items, "__getitem__"):
             if callable(items):
                 raise CloudTypeError(
-                    f"Argument {number} of map is a function: pass the function first and then its "
-                    "arguments, as in cloud.map(function, items)."
+                    f"Argument {number} of {function} is a function: pass the function first and "
+                    f"then its arguments, as in cloud.{function}(function, items)."
                 )
             raise CloudTypeError(
-                f"Argument {number} of map must be an iterable, not {items!r:.80}; "
-                "use cloud.call for a single job."
+                f"Argument {number} of {function} must be an iterable, not {items!r:.80}; "
+                + ("use cloud.call for a single job." if function == "map" else "pass a list.")
             )
 
 

@@ -102,7 +102,7 @@ def estimate(func: Callable[..., Any], /, *iterables: Any, **kwargs: Any) -> Est
     size = whole(kwargs.pop("_sample", SAMPLE))
     if size is None or size < 1:
         raise CloudTypeError("_sample must be a whole number from 1: how many jobs run.")
-    check_iterables(iterables)
+    check_iterables(iterables, "estimate")
     columns = [each if isinstance(each, Sequence) else list(each) for each in iterables]
     count = max(map(len, columns), default=0)
     if not count:

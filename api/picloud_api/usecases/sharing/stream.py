@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from picloud_api.usecases.accounts.quota import AccountQuota
     from picloud_api.usecases.storage.known_blobs import KnownBlobs
 
-LOOK_S: Final = 2.0
-"""How often a request that waits looks for what it was not woken for."""
 MERGED_BYTES: Final = 16 * 1024
 """Small chunks that are not read yet are merged up to this size: many slow values have room."""
 
@@ -91,7 +89,6 @@ class Streams:
                 lambda: self._commits.run(plan),
                 lambda count: count != chunk.first,
                 lambda: deadline - self._clock(),
-                look_s=LOOK_S,
             )
         return StreamAppended(count=count)
 
@@ -124,6 +121,9 @@ class Streams:
                 f"The stream has {record.count} values, and these begin at {chunk.first}.",
                 field="chunk",
             )
+        if chunk is not None and chunk.first < record.count:
+            # If its transaction returned no reply, the reader that waits does not know of it.
+            draft.emit(Event(EventKind.KEY, token.account, key))
         if chunk is not None and _takes(record, token, chunk):
             chunks = await _with_chunk(draft, token, record.chunks, chunk)
             record = replace(record, count=record.count + chunk.count, chunks=chunks)
@@ -162,7 +162,7 @@ class Streams:
                 if ended is not None or left_s <= 0 or self._watchers.closed:
                     envelope = record.envelope if record is not None else None
                     return StreamRead(chunks=[], envelope=envelope, has_ended=ended is not None)
-                await watch.wait_for_change(min(left_s, LOOK_S))
+                await watch.wait_for_change(left_s)
                 record = self._view.peek(key)
                 if record is not None and _is_next(record, request):
                     # Committed by this process meanwhile: no need to read it from the store.
@@ -180,6 +180,8 @@ class Streams:
         """Remove what comes before the position that a reader wants."""
         _check(record, request)
         if record.reader == request.reader and record.removed == request.start:
+            # If the transaction returned no reply, the job that waits does not know of it.
+            self._watchers.wake(_read_event(layout.stream(account, request.jid)))
             return record
         plan = partial(self._taken, account=account, request=request)
         taken: StreamRecord = await self._commits.run(plan)
@@ -189,6 +191,8 @@ class Streams:
         key = layout.stream(account, request.jid)
         record: StreamRecord = await draft.get(key)
         _check(record, request)
+        if record.reader not in ("", request.reader):  # it may wait for the next value
+            draft.emit(Event(EventKind.KEY, account, key))
         read = [each for each in record.chunks if each.first + each.count <= request.start]
         for each in read:
             if not each.digest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cloud
 import pytest
-from cloud import CloudException
+from cloud import CloudException, CloudTypeError
 from cloud._costs.estimate import Estimate, spread
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,3 +58,14 @@ def test_nothing_cannot_be_estimated(items: object) -> None:
     """Before any request."""
     with pytest.raises(CloudException, match="There is nothing to estimate"):
         cloud.estimate(abs, items)
+
+
+def test_what_is_no_iterable_is_named() -> None:
+    """With the function that was called, and what to pass."""
+    for arguments, message in (
+        ((), "^estimate needs a function and at least one iterable of arguments"),
+        ((5,), "^Argument 1 of estimate must be an iterable, not 5; pass a list"),
+        ((abs,), r"of estimate is a function: .* as in cloud\.estimate\(function, items\)"),
+    ):
+        with pytest.raises(CloudTypeError, match=message):
+            cloud.estimate(abs, *arguments)

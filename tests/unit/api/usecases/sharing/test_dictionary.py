@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
-from picloud_api.engine.process.batch_watch import BatchWatchers, Watch
 from picloud_api.store import layout
 from picloud_api.store.commits import Commits
 from picloud_api.store.records import Event, EventKind
@@ -48,11 +46,10 @@ from picloud_model.wire.lock import (
 
 from tests.polling import eventually
 from tests.unit.api.api_harness import ACCOUNT, ENVELOPE
+from tests.unit.api.passing_watchers import PassingWatchers
 from tests.unit.api.recording_state import RecordingState, SharedRecordingState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-
     from picloud_api.store.draft import Draft
     from picloud_driver.state import StateEntry
     from picloud_model.wire.dictionary import EntryRead
@@ -383,30 +380,6 @@ async def test_a_wait_ends_with_a_change(api: ApiHarness, dicts: Dicts) -> None:
     api.now += 30
     api.server.context.batch_watchers.wake_all()
     assert (await task).version == 0
-
-
-class PassingWatch(Watch):
-    """A watch whose waits end at once, with the time that they would have taken."""
-
-    def __init__(self, batches: Collection[str], api: ApiHarness) -> None:
-        super().__init__(batches)
-        self._api = api
-
-    async def wait_for_change(self, timeout_s: float) -> bool:
-        self._api.now += timeout_s
-        return False
-
-
-class PassingWatchers(BatchWatchers):
-    """Watchers of a process in which nothing changes."""
-
-    def __init__(self, api: ApiHarness) -> None:
-        super().__init__()
-        self._api = api
-
-    @contextmanager
-    def watch(self, batches: Collection[str]) -> Iterator[Watch]:
-        yield PassingWatch(batches, self._api)
 
 
 async def test_a_wait_reads_its_key_twice(start_api: StartApi) -> None:

@@ -13,6 +13,7 @@ from picloud_api.store import layout
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import Caller
+from picloud_api.usecases.sharing.stream import Streams
 from picloud_model.errors import (
     BlobMissing,
     JobDeleted,
@@ -25,7 +26,7 @@ from picloud_model.errors import (
 )
 from picloud_model.job import State
 from picloud_model.token import JobToken
-from picloud_model.wire import Content
+from picloud_model.wire import LONGEST_POLL_S, Content
 from picloud_model.wire.stream import (
     MAX_CHUNK_BYTES,
     MAX_UNREAD_BYTES,
@@ -39,6 +40,7 @@ from picloud_model.wire.stream import (
 from tests.polling import eventually
 from tests.unit.api.api_harness import ACCOUNT, ENVELOPE, report_of
 from tests.unit.api.blob_history import BlobHistory, content
+from tests.unit.api.passing_watchers import PassingWatchers
 from tests.unit.api.recording_state import SharedRecordingState
 
 if TYPE_CHECKING:
@@ -209,6 +211,82 @@ async def test_a_value_costs_one_transaction_before_it_is_read(start_api: StartA
         assert data_of(await waiting) == b"x"
         assert removing == (1, 1)
         assert (len(api.state.reads), len(api.state.commits)) == (1, 2)
+
+
+async def test_a_wait_reads_its_keys_twice(start_api: StartApi) -> None:
+    """When it begins and when it ends, however long that is: events say what changes meanwhile."""
+    api = await start_api(SharedRecordingState)
+    job = await Yielding.begun(api)
+    await job.append(0, b"a")
+    await job.read(0)
+    await job.read(1)
+    context = replace(api.server.context, batch_watchers=PassingWatchers(api))
+    streams = Streams(context, api.use_cases.storage.known_blobs, api.use_cases.accounts.quota)
+    request = ReadStreamRequest(jid=job.jid, start=1, reader=job.reader, timeout_s=LONGEST_POLL_S)
+    began, key = api.now, layout.stream(ACCOUNT, job.jid)
+    api.state.reads.clear()
+
+    assert (await streams.read(ACCOUNT, request)).chunks == []
+    assert api.now == began + LONGEST_POLL_S
+    assert sum(key in keys for keys in api.state.reads) == 2
+
+
+async def test_a_job_that_waits_asks_twice(start_api: StartApi) -> None:
+    """When it begins and when it ends; its reader wakes it, also one whose reply was lost."""
+    api = await start_api(SharedRecordingState)
+    job = await Yielding.begun(api)
+    for first in range(0, MAX_UNREAD_BYTES, LARGE):
+        await job.append(first, bytes(LARGE))
+    context = replace(api.server.context, batch_watchers=PassingWatchers(api))
+    streams = Streams(context, api.use_cases.storage.known_blobs, api.use_cases.accounts.quota)
+    chunk = StreamChunk(MAX_UNREAD_BYTES, 1, Content(size=1, data=b"x"))
+    request = AppendStreamRequest(envelope=ENVELOPE, chunk=chunk, timeout_s=LONGEST_POLL_S)
+    began, key = api.now, layout.stream(ACCOUNT, job.jid)
+    api.state.reads.clear()
+
+    caller = Caller(ACCOUNT, job.jid, JobToken(ACCOUNT, job.slot.number, job.jid, job.attempt))
+    assert (await streams.append(caller, request)).count == MAX_UNREAD_BYTES
+    assert api.now == began + LONGEST_POLL_S
+    # Before it waits at all, it is asked once without waiting.
+    assert sum(key in keys for keys in api.state.reads) == 3
+
+
+async def test_what_is_repeated_wakes_those_who_wait(api: ApiHarness) -> None:
+    """A transaction whose reply was lost has called no listener; its repeat makes up for it."""
+    job = await Yielding.begun(api)
+    await job.append(0, b"a")
+    await job.read(0)
+    waiting = asyncio.create_task(job.read(1, timeout_s=20))
+    await job.removed(1)
+    with api.missed_events():
+        await job.append(1, b"b")
+    await job.append(1, b"b")
+    assert data_of(await waiting) == b"b"
+
+    for first in range(2, 2 + MAX_UNREAD_BYTES, LARGE):
+        await job.append(first, bytes(LARGE))
+    end = 2 + MAX_UNREAD_BYTES
+    adding = asyncio.create_task(job.append(end, b"z", timeout_s=20))
+    key = f"{layout.stream(ACCOUNT, job.jid)}/read"
+    await eventually(lambda: api.server.context.batch_watchers.watched(key), "it waits")
+    with api.missed_events():
+        await job.read(end)
+    await job.read(end)
+    assert await adding == end + 1
+
+
+async def test_a_reader_that_waits_hears_of_another_one_at_once(api: ApiHarness) -> None:
+    """Though no value has come since."""
+    job = await Yielding.begun(api)
+    await job.append(0, b"a")
+    await job.read(0)
+    waiting = asyncio.create_task(job.read(1, timeout_s=20, take=False))
+    await job.removed(1)
+
+    await job.read(1, uuid4().hex)
+
+    with pytest.raises(RequestConflict, match="Another program has begun to read"):
+        await waiting
 
 
 async def test_a_reader_that_another_process_has_replaced_gets_no_value(
