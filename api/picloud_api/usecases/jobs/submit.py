@@ -282,9 +282,9 @@ class SubmitJobs:
         if not inline:
             await _use_staged(draft, account, request, header)
         if request.reuse is not None:
-            new, now = BatchId(account, batch), header.created_at
-            if (earlier := await reused(draft, new, request.reuse, now)) is not None:
-                return earlier, 0
+            new, missing = BatchId(account, batch), self._known_blobs.missing
+            if same := await reused(draft, new, request.reuse, header.created_at, missing):
+                return same, 0
         first = await draft.get(layout.next_jid(account)) or 1
         header = replace(header, first=first)
         draft.put(layout.next_jid(account), first + header.count)

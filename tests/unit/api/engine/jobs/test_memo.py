@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 from picloud_api.store import layout
+from picloud_api.usecases.storage.known_blobs import KNOWN_S
 from picloud_model import wire
 from picloud_model.errors import KeyReused
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
+from tests.unit.api.blob_history import BlobHistory, content
 
 if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
@@ -87,3 +89,22 @@ async def test_results_count_while_they_are_there(api: ApiHarness) -> None:
     assert second != first
     await api.use_cases.jobs.kill.kill(ACCOUNT, [(second[0], second[-1])])
     assert await api.send(keyed(api, done_only=True)) not in (first, second)
+
+
+async def test_results_whose_blobs_are_gone_are_made_again(api: ApiHarness) -> None:
+    """A large result counts while its blob is stored."""
+    data = b"a large result"
+    history = BlobHistory(api)
+    await history.put(data)
+    first = await api.send(keyed(api, done_only=True, kept_s=10 * KNOWN_S))
+    slot = await api.slot()
+    (lease,) = (await api.work(slot)).leases
+    report = report_of(lease)
+    spilled = [replace(each, payload=b"", blob=content(data)) for each in report.ended]
+    await api.work(slot, reports=[replace(report, ended=spilled)], lease=False)
+    assert await api.send(keyed(api, done_only=True, kept_s=10 * KNOWN_S)) == first
+
+    await api.server.ports.blobs.delete(f"{ACCOUNT}/{content(data).digest}")
+    api.now += 2 * KNOWN_S  # until then it is known to be stored
+
+    assert await api.send(keyed(api, done_only=True, kept_s=10 * KNOWN_S)) != first
