@@ -78,6 +78,25 @@ def test_map_is_ordered_and_ends_with_the_shortest() -> None:
             executor.map(abs, [1], chunksize=-1)
 
 
+@pytest.mark.parametrize("chunksize", [1, 2])
+def test_exceptions_are_returned_in_place_of_results(chunksize: int) -> None:
+    """Those of items one by one, and that of a job which has ended without results for each."""
+
+    def invert(number: int) -> float:
+        if number < 0:
+            os._exit(1)
+        return 1 / number
+
+    with cloud.Executor() as executor:
+        results = list(
+            executor.map(invert, [1, 0, 2, -1, 4], chunksize=chunksize, return_exceptions=True)
+        )
+
+    assert (results[0], type(results[1]), results[4]) == (1, ZeroDivisionError, 0.25)
+    assert isinstance(results[3], cloud.CloudException)
+    assert results[2] == (0.5 if chunksize == 1 else results[3])
+
+
 def test_a_timeout_is_for_all_results(stack: Stack, tmp_path: Path) -> None:
     """The results before it are given; the jobs go on."""
     gate = stack.shared / f"{tmp_path.name}-gate"
@@ -178,6 +197,11 @@ def test_jobs_are_given_as_they_end(stack: Stack, tmp_path: Path) -> None:
     values = asyncio.run(main())
     assert {1, 2} <= {value for value in values if isinstance(value, int)}
     assert [type(value) for value in values if not isinstance(value, int)] == [ZeroDivisionError]
+    for found in (
+        cloud.as_completed([bad], return_exceptions=True),
+        cloud.wait([bad], return_exceptions=True).done,
+    ):
+        assert [type(job.result()) for job in found] == [ZeroDivisionError]
 
 
 def test_a_pool_has_the_methods_of_multiprocessing() -> None:

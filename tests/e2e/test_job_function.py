@@ -196,3 +196,27 @@ def test_a_function_that_fails_on_a_larger_core_ends(stack: Stack, tmp_path: Pat
 
     assert cloud.wait_for.status(job, "killed", timeout=WAIT_S) == "killed"
     assert cloud.wait_for.status(int(job) + 1, "killed", timeout=WAIT_S) == "killed"
+
+
+def test_a_lost_slot_uses_up_no_attempt(stack: Stack, tmp_path: Path) -> None:
+    """The function begins with its first attempt on another slot."""
+    count = stack.shared / f"{tmp_path.name}-runs"
+
+    def runs(path: Path) -> int:
+        number = len(path.read_text()) + 1 if path.exists() else 1
+        path.with_suffix(".pid").write_text(str(os.getpid()))
+        path.write_text("x" * number)
+        while number == 2 and not path.with_suffix(".go").exists():
+            time.sleep(0.01)  # its slot is lost
+        if number in (1, 3):
+            raise OSError("not yet")
+        return number
+
+    job = cloud.job(runs, retries=cloud.RetryPolicy(2, delay=0)).call(count)
+    until(lambda: count.exists() and count.read_text() == "xx", "the second attempt runs")
+    pid = int(count.with_suffix(".pid").read_text())
+    (slot,) = [each for each in stack.slots() if pid in {at.pid for at in each.children(True)}]
+    for process in [slot, *slot.children(recursive=True)]:
+        process.kill()
+
+    assert job.result(WAIT_S) == 4

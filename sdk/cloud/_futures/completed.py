@@ -37,7 +37,9 @@ class JobsWaited(NamedTuple):
 
 
 @of_users
-def as_completed(jobs: Any, timeout: float | None = None) -> EndingJobs:
+def as_completed(
+    jobs: Any, timeout: float | None = None, *, return_exceptions: bool = False
+) -> EndingJobs:
     """Iterate over jobs in the order in which they end; a job that failed is one of them.
 
     The results arrive with the jobs: `result()` of each needs no further request.
@@ -45,6 +47,7 @@ def as_completed(jobs: Any, timeout: float | None = None) -> EndingJobs:
     Args:
         jobs: An iterable of jobs, jids or ranges; one that occurs twice is returned once.
         timeout: How many seconds to wait for all of them; None for no limit.
+        return_exceptions: Let `result()` of a job that failed return its exception.
 
     Returns:
         An iterator of `Job`, also for `async for`.
@@ -62,14 +65,15 @@ def as_completed(jobs: Any, timeout: float | None = None) -> EndingJobs:
     ended = EndedJobs(
         order, asked.waiter, options, IN_PARALLEL, watch=Unwatched(), overall=timeout is not None
     )
-    return EndingJobs(asked, ended)
+    return EndingJobs(asked, ended, return_exceptions=return_exceptions)
 
 
 class EndingJobs(Iterator[Any]):
     """An iterator of jobs in the order in which they end."""
 
-    def __init__(self, asked: Client, ended: EndedJobs) -> None:
+    def __init__(self, asked: Client, ended: EndedJobs, *, return_exceptions: bool) -> None:
         self._client = asked
+        self._returns_exceptions = return_exceptions
         self._ended = ended
         self._undelivered: list[Job] = []
         # A loop that gave up leaves a thread that still waits.
@@ -83,7 +87,7 @@ class EndingJobs(Iterator[Any]):
             jid, value, error = next(self._ended)
         job = self._client.job(jid)
         job.keep(value, error)
-        return job
+        return _returning(job) if self._returns_exceptions else job
 
     def __aiter__(self) -> EndingJobs:
         return self
@@ -118,7 +122,13 @@ class EndingJobs(Iterator[Any]):
 
 
 @of_users
-def wait(jobs: Any, timeout: float | None = None, return_when: str = "ALL_COMPLETED") -> JobsWaited:
+def wait(
+    jobs: Any,
+    timeout: float | None = None,
+    return_when: str = "ALL_COMPLETED",
+    *,
+    return_exceptions: bool = False,
+) -> JobsWaited:
     """Wait for jobs to end, well or not.
 
     Args:
@@ -126,6 +136,7 @@ def wait(jobs: Any, timeout: float | None = None, return_when: str = "ALL_COMPLE
         timeout: How many seconds to wait; None for no limit. It raises nothing.
         return_when: "ALL_COMPLETED", "FIRST_COMPLETED" or "FIRST_EXCEPTION" (when a job has failed,
             or all have ended).
+        return_exceptions: Let `result()` of a job that failed return its exception.
 
     Returns:
         Two sets, `done` and `not_done`.
@@ -164,4 +175,13 @@ def wait(jobs: Any, timeout: float | None = None, return_when: str = "ALL_COMPLE
                 patience.until(attempt, patience.deadline(timeout_s), CloudTimeoutError)
         except KeyboardInterrupt:
             raise asked.waiter.interrupted(order, open_) from None
-    return JobsWaited(set(map(asked.job, statuses)), set(map(asked.job, ranges.expand(open_))))
+    done, not_done = set(map(asked.job, statuses)), set(map(asked.job, ranges.expand(open_)))
+    if return_exceptions:
+        done, not_done = set(map(_returning, done)), set(map(_returning, not_done))
+    return JobsWaited(done, not_done)
+
+
+def _returning(job: Job) -> Job:
+    """Let `result` of a job return the exception that it would raise."""
+    vars(job)["_returns_exceptions"] = True
+    return job

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
 from concurrent.futures import BrokenExecutor, Future, InvalidStateError
@@ -104,6 +103,7 @@ class Executor(FuturesExecutor):
         *iterables: Iterable[Any],
         timeout: float | None = None,
         chunksize: int = 1,
+        return_exceptions: bool = False,
     ) -> Iterator[Any]:
         """Run a function for the items of the iterables; iterate over the results in order.
 
@@ -115,6 +115,7 @@ class Executor(FuturesExecutor):
             iterables: Its arguments, which are read at once.
             timeout: How many seconds to wait for all results; None for no limit.
             chunksize: How many items one job runs.
+            return_exceptions: Return the exception of an item in place of its result, and go on.
 
         Raises:
             RuntimeError: After `shutdown`.
@@ -130,14 +131,19 @@ class Executor(FuturesExecutor):
         if not items:
             return iter(())
         if size > 1:
-            jobs = self.submit_chunks(fn, items, size)
+            each = partial(_run_or_return, fn) if return_exceptions else fn
+            jobs = self.submit_chunks(each, items, size)
         else:
             jobs = self._submit_map(used, fn, list(zip(*items, strict=True)))
         results = used.iresult(
-            jobs, timeout, original=used.raises_original, overall=timeout is not None
+            jobs,
+            timeout,
+            return_exceptions=return_exceptions,
+            original=used.raises_original,
+            overall=timeout is not None,
         )
         found = self._until_closed(used, jobs.range, results)
-        return itertools.chain.from_iterable(found) if size > 1 else found
+        return _flattened(found, len(items), size) if size > 1 else found
 
     def submit_chunks(
         self, fn: Callable[..., Any], items: Sequence[tuple[Any, ...]], size: int
@@ -365,6 +371,26 @@ def _run_initialized(
 def _run_chunk(fn: Callable[..., Any], items: Sequence[tuple[Any, ...]]) -> list[Any]:
     """Run a function for some items."""
     return [fn(*item) for item in items]
+
+
+def _run_or_return(fn: Callable[..., Any], *item: Any) -> Any:
+    """Run a function for an item; return what it raises."""
+    try:
+        return fn(*item)
+    except Exception as error:  # noqa: BLE001 - it is the item's result
+        return error
+
+
+def _flattened(found: Iterator[Any], count: int, size: int) -> Iterator[Any]:
+    """Yield the results of so many items from those of chunks of a size.
+
+    If a whole chunk has failed, its exception is that of each of its items.
+    """
+    for at, results in zip(range(0, count, size), found, strict=True):
+        if isinstance(results, BaseException):
+            yield from [results] * min(size, count - at)
+        else:
+            yield from results
 
 
 def _kill_queued(used: Client, jids: Sequence[int]) -> None:

@@ -88,7 +88,7 @@ class Job(OwnedJid):
         if failure is None:
             return known["_value"]
         chosen = raised_for(failure, original=self._client().raises_original)
-        if return_exceptions:
+        if return_exceptions or "_returns_exceptions" in known:
             return chosen
         # Each time it is raised, Python adds the frames that it passes.
         raise chosen.with_traceback(None if chosen is failure else known["_trace"])

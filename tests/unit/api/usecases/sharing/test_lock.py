@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from picloud_api.usecases.accounts.account import Caller
-from picloud_api.usecases.sharing.lock import HELD_S, FenceCounter
+from picloud_api.usecases.sharing.lock import HELD_S, LOOK_S, FenceCounter
 from picloud_model.errors import NotFound, RequestConflict, TokenRefused
 from picloud_model.token import JobToken
 from picloud_model.wire.lock import (
@@ -46,6 +46,11 @@ def given_back(request: AcquireLockRequest) -> ReleaseLockRequest:
 async def fence(api: ApiHarness, request: AcquireLockRequest, caller: Caller = CLIENT) -> int:
     """Take a lock; return the fence number."""
     return (await api.use_cases.sharing.locks.acquire(caller, request)).fence
+
+
+def test_what_dies_holds_a_lock_for_less_than_ten_seconds() -> None:
+    """A program that was killed renews nothing, and the next one looks for that while it waits."""
+    assert HELD_S + LOOK_S < 10
 
 
 async def test_a_lock_has_one_holder_and_growing_fence_numbers(api: ApiHarness) -> None:
