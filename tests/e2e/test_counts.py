@@ -10,7 +10,7 @@ import sys
 import threading
 from collections import Counter
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pytest
 import uvicorn
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from picloud_api.wiring import Server
+    from picloud_driver.gateway.process import GatewayProcess
 
 WAIT_S = 60.0
 LOOKS = ("stat", "lstat", "fstat", "fsync", "fdatasync")
@@ -131,6 +132,16 @@ def test_a_warm_call_costs_three_requests_and_two_transactions(
     assert median(cost.requests for cost in costs) <= 3, costs
     assert median(cost.transactions for cost in costs) <= 2, costs
     print(f"\na warm call: {Counter(costs).most_common()}")
+
+
+def test_jobs_that_nobody_reaches_into_cost_no_tunnel(counted: Counted, client: Client) -> None:
+    """Also if they name ports: no gateway is started, and no slot is queried."""
+    queries = repr(counted.server.live._numbers)
+
+    client.join(client.map(abs, range(50), _ports={8000: "public"}), WAIT_S)
+
+    assert cast("GatewayProcess", counted.server.ports.gateway).pid is None
+    assert repr(counted.server.live._numbers) == queries
 
 
 def test_a_function_of_ones_own_module_costs_no_more(

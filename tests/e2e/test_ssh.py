@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -111,6 +112,17 @@ def test_files_and_ports_with_the_users_own_programs(
     back = run("scp", "-O", *config, f"{host}:copied", str(tmp_path / "back"))
     assert back.returncode == 0, back.stderr
     assert (tmp_path / "back").read_bytes() == (tmp_path / "data").read_bytes()
+    (tmp_path / "commands").write_text(f"get copied {tmp_path / 'fetched'}\n")
+    fetched = run("sftp", *config, "-b", str(tmp_path / "commands"), host)
+    assert fetched.returncode == 0, fetched.stderr
+    assert (tmp_path / "fetched").read_bytes() == (tmp_path / "data").read_bytes()
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "data").write_bytes(os.urandom(1000))
+    shell = shlex.join(["ssh", *config])
+    synced = run("rsync", "-a", "-e", shell, f"{tmp_path}/tree/", f"{host}:tree/")
+    assert synced.returncode == 0, synced.stderr
+    listed = run("rsync", "-an", "-i", "-c", "-e", shell, f"{tmp_path}/tree/", f"{host}:tree/")
+    assert (listed.returncode, listed.stdout) == (0, "")
     refused = run(
         "ssh", "-A", "-o", "ExitOnForwardFailure=yes", "-R", "0:localhost:9", *config, host, "true"
     )
@@ -119,6 +131,32 @@ def test_files_and_ports_with_the_users_own_programs(
     (tmp_path / "lines").write_text(lines)
     answer = run("ssh", "-F", str(tmp_path / "lines"), host, "echo", "by", "name")
     assert answer.stdout == "by name\n", answer.stderr
+
+
+def test_a_local_port_is_forwarded(stack: Stack, jid: int) -> None:
+    """`picloud ssh -L` reaches what the job reaches."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as inner,
+        socket.create_server(("127.0.0.1", 0)) as free,
+    ):
+        port, local = inner.getsockname()[1], free.getsockname()[1]
+        free.close()
+        forward = f"{local}:127.0.0.1:{port}"
+        with subprocess.Popen(
+            [PICLOUD, "ssh", "-L", forward, str(jid), "echo ready; cat"],
+            env=stack.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        ) as connected:  # fmt: skip
+            assert connected.stdin is not None
+            assert connected.stdout is not None
+            assert connected.stdout.readline() == b"ready\n"
+            inner.settimeout(WAIT_S)
+            with socket.create_connection(("127.0.0.1", local), WAIT_S) as outer:
+                outer.sendall(b"hello")
+                accepted, _ = inner.accept()
+                with accepted:
+                    assert accepted.recv(5, socket.MSG_WAITALL) == b"hello"
+            connected.stdin.close()
+            assert connected.wait(WAIT_S) == 0
 
 
 def test_what_runs_in_a_shell_ends_with_the_job(
@@ -182,6 +220,31 @@ def test_a_job_for_a_shell_ends_with_the_last_one(
         until(lambda: client.status(job) == "done", "the job ends with its last shell")
     finally:
         terminal.close()
+
+
+def test_a_job_for_shells_with_options_that_is_kept(
+    client: Client, picloud: Callable[..., Exited], tmp_path: Path
+) -> None:
+    """It has the cores and the volume of its options, is a job as any other, and goes on."""
+    volume = f"shells-{tmp_path.name}".replace("_", "-")[:60]
+    (tmp_path / "data").write_text("of the volume")
+    assert picloud("volume", "create", volume, f"/{volume}").code == 0
+    assert picloud("volume", "sync", f"{tmp_path / 'data'}", f"{volume}:").code == 0
+
+    done = picloud(
+        *("exec-shell", "-t", "c2", "-c", "2", "-v", volume, "--keep-alive", "--label", "kept"),
+        given=f"cat /{volume}/data; exit 6\n".encode(),
+    )
+
+    assert (done.code, done.out) == (6, "of the volume"), done.err
+    jid = int(done.err.partition("Job ")[2].partition(" ")[0])
+    assert f"Job {jid} goes on" in done.err
+    info = client.info(jid, ["status", "label", "vol", "attributes"])[jid]
+    options = info.pop("attributes")
+    assert info == {"status": "processing", "label": "kept", "vol": [volume]}
+    assert (options["type"], options["cores"]) == ("c2", 2)
+    assert picloud("ssh", str(jid), "true").code == 0
+    client.kill(jid)
 
 
 def test_jobs_of_others_and_other_jobs(

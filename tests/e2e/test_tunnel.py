@@ -201,16 +201,20 @@ def test_a_web_server_is_reached_at_the_address_that_is_named(client: Client) ->
 def test_a_private_port_has_no_address(
     client: Client, stack: Stack, picloud: Callable[..., Exited]
 ) -> None:
-    """It is listed, and the command prints nothing that a script could connect to."""
+    """It is listed, as one of UDP is, and the command prints nothing to connect to."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         inner = free.getsockname()[1]
-    command = "exec python3 -m http.server --bind 127.0.0.1"
-    made = picloud("exec", "--port", f"{inner}:private", f"{command} {inner}")
-    jid = int(made.out)
+    program = (
+        f"import socket, time; udp = socket.socket(type=socket.SOCK_DGRAM); "
+        f"udp.bind(('127.0.0.1', {inner})); tcp = socket.create_server(('127.0.0.1', {inner})); "
+        "time.sleep(1000)"
+    )
+    command = f'exec python3 -c "{program}"'
+    jid = int(picloud("exec", "--port", f"{inner}:private", command).out)
 
     waited = picloud("wait-for", "port", str(jid), str(inner), "--timeout", str(WAIT_S))
 
     assert (waited.code, waited.out) == (0, "")
-    nowhere = {"tcp": {inner: {"address": None, "port": None}}, "udp": {}}
-    assert client.info(jid, "ports")[jid]["ports"] == nowhere
+    nowhere = {inner: {"address": None, "port": None}}
+    assert client.info(jid, "ports")[jid]["ports"] == {"tcp": nowhere, "udp": nowhere}
     client.kill(jid)

@@ -124,7 +124,8 @@ def await_start(jid: int, timeout: float | None) -> None:
         raise CloudException(f"Job {jid} has already ended ({status}).", status=status)
     if status in ("waiting", "queued"):
         output.hint(f"Waiting until job {jid} starts; Ctrl-C stops.")
-    cloud.wait_for.status(jid, "processing", timeout)
+    if status != "processing":
+        cloud.wait_for.status(jid, "processing", timeout)
 
 
 def ssh_info(jid: Jid, timeout: Timeout = None, *, json: AsJson = False) -> None:
