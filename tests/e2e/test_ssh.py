@@ -242,7 +242,7 @@ def test_a_job_for_shells_with_options_that_is_kept(
     info = client.info(jid, ["status", "label", "vol", "attributes"])[jid]
     options = info.pop("attributes")
     assert info == {"status": "processing", "label": "kept", "vol": [volume]}
-    assert (options["type"], options["cores"]) == ("c2", 2)
+    assert (options["core_type"], options["cores"]) == ("c2", 2)
     assert picloud("ssh", str(jid), "true").code == 0
     client.kill(jid)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from picloud_worker.system import namespace, process_lifetime
@@ -23,6 +24,8 @@ STREAM: Final = 3
 ORDER: Final = 4
 """The descriptor from which the order is read."""
 _ABOVE: Final = 10
+_MISSING_S: Final = 5.0
+_PAUSE_S: Final = 0.01
 
 
 def become_shell_server(
@@ -54,12 +57,31 @@ def become_shell_server(
     # Above the numbers that they get, so that neither replaces the other.
     stream, order = (fcntl.fcntl(each, fcntl.F_DUPFD, _ABOVE) for each in descriptors)
     directory = os.open(f"/proc/{job}/cwd", os.O_PATH | os.O_DIRECTORY)
+    null = fcntl.fcntl(os.open(os.devnull, os.O_RDWR), fcntl.F_DUPFD, _ABOVE)
     namespace.join_process(job)
     os.fchdir(directory)
-    null = os.open(os.devnull, os.O_RDWR)
     for source, target in ((null, 0), (null, 1), (null, 2), (stream, STREAM), (order, ORDER)):
         os.dup2(source, target)
     os.closerange(ORDER + 1, os.sysconf("SC_OPEN_MAX"))
     program = python or sys.executable
     command = [program, "-P", "-m", "picloud_worker.tunnel", str(job), sys.executable]
-    os.execve(program, command, {})  # noqa: S606 - no shell is wanted
+    replace_process(program, command)
+
+
+def replace_process(program: str, command: Sequence[str]) -> NoReturn:
+    """Replace this process by a program, which may be missing for a moment.
+
+    While a job makes mount points of volumes in its root directory, it has a root without programs,
+    and so has who joins its namespace then. It gets the new root with the job.
+
+    Raises:
+        OSError: When the system refuses, or the program stays missing.
+    """
+    deadline = time.monotonic() + _MISSING_S
+    while True:
+        try:
+            os.execve(program, command, {})  # noqa: S606 - no shell is wanted
+        except FileNotFoundError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_S)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,6 +114,22 @@ def test_servers_end_with_their_job(
     zygote.signal(index, signal.SIGKILL)
     while stream.recv(4096):
         pass
+
+
+def test_a_program_may_be_missing_for_a_moment(tmp_path: Path) -> None:
+    """The root directory of a job has no programs while its volumes are mounted."""
+    program = tmp_path / "program"
+    script = (
+        "import sys; from picloud_worker.zygote.shell_server import replace_process\n"
+        "print('begun', flush=True); replace_process(sys.argv[1], ['echo', 'there'])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(program)], stdout=subprocess.PIPE, text=True
+    ) as replaced:
+        assert replaced.stdout is not None
+        assert replaced.stdout.readline() == "begun\n"
+        program.symlink_to("/bin/echo")
+        assert replaced.stdout.read() == "there\n"
 
 
 def test_no_server_without_a_job(start: Callable[[int], socket.socket]) -> None:
