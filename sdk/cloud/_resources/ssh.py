@@ -30,10 +30,13 @@ _BANNER_S: Final = 20.0
 _MOST_LINE: Final = 256
 _PRIVATE: Final = 0o700
 _HELPER: Final = (
-    "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+    "import socket,sys; sys.stderr=None; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
     "f=socket.recv_fds(s,1,1)[1]; socket.send_fds(socket.socket(fileno=1),[b'x'],f)"
 )
-"""Passes a connected socket on to ssh, which then needs no process between it and the gateway."""
+"""Passes a connected socket on to ssh, which then needs no process between it and the gateway.
+
+If the connection fails, the error is that of this program: the helper prints none.
+"""
 
 
 class SshFiles(msgspec.Struct, frozen=True):
@@ -170,7 +173,6 @@ class SshConnection:
             self._listener = socket.socket(socket.AF_UNIX)
             self._listener.bind(str(address))
             self._listener.listen(1)
-            await_banner(self._stream, files.target)
         except OSError as error:
             self._stream.close()
             message = f"The connection to {_named(files.target)} failed: {error}."
@@ -188,17 +190,29 @@ class SshConnection:
             options: Options of `ssh`.
             command: A command and its arguments; none for a shell.
             stdin: What the command reads; by default what this program does.
+
+        Raises:
+            CloudException: When the server does not start.
         """
-        self.offer()
         ssh = [program("ssh"), "-F", str(self._files.configuration), *options, self._files.host]
         with subprocess.Popen([*ssh, *command], stdin=stdin) as running:  # noqa: S603 - the user's own
+            try:
+                self.offer()  # `ssh` has started meanwhile
+            except BaseException:
+                running.kill()
+                raise
             while True:
                 # Ctrl-C is for the command: ssh passes it on, or ends.
                 with contextlib.suppress(KeyboardInterrupt):
                     return running.wait()
 
     def offer(self) -> None:
-        """Give the connection to the next `ssh` that uses the configuration."""
+        """Give the connection to the next `ssh` that uses the configuration.
+
+        Raises:
+            CloudException: When the server does not start.
+        """
+        await_banner(self._stream, self._files.target)
         threading.Thread(target=self._hand_over, daemon=True).start()
 
     def _hand_over(self) -> None:

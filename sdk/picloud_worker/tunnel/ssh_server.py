@@ -14,7 +14,10 @@ import signal
 import termios
 from typing import TYPE_CHECKING, Final
 
-import asyncssh
+from picloud_worker.tunnel.quick_import import without_library_search
+
+with without_library_search():
+    import asyncssh
 
 if TYPE_CHECKING:
     import socket

@@ -68,7 +68,7 @@ def become_shell_server(
     replace_process(program, command)
 
 
-def replace_process(program: str, command: Sequence[str]) -> NoReturn:
+def replace_process(program: str, command: list[str]) -> NoReturn:
     """Replace this process by a program, which may be missing for a moment.
 
     While a job makes mount points of volumes in its root directory, it has a root without programs,
