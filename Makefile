@@ -99,6 +99,7 @@ servers: $(BIN)/python ## Get the real servers the tests run against (built once
 
 images: $(VENV)/.developers ## Build the image that slots run in, where they are isolated (once, then cached)
 	@$(BIN)/python -m tests.servers.image
+	@$(BIN)/python -m tests.servers.run_registry
 
 pythons: $(VENV)/.developers ## Fetch Python 3.14 of Debian for tests/corpus, where it can be had (once, then cached)
 	@$(BIN)/python -m tests.corpus.debian_python

@@ -216,7 +216,9 @@ class _NomadSlots(NamedTuple):
 def _in_containers(settings: ServerSettings, slots: Containers, url: str) -> _NomadSlots:
     from picloud_driver.image.containers.docker import DockerImages  # noqa: PLC0415 - see `embedded`
     from picloud_driver.image.containers.docker_build import ENVIRONMENT  # noqa: PLC0415 - as above
+    from picloud_driver.image.containers.registry import Registry  # noqa: PLC0415 - as above
 
+    named = {"push": slots.registry_push, "login": slots.registry_login}
     images = DockerImages(
         settings.data / "environments",
         settings.build_environment,
@@ -224,6 +226,7 @@ def _in_containers(settings: ServerSettings, slots: Containers, url: str) -> _No
         base=slots.image,
         network=slots.network,
         gateway=slots.host,
+        registry=Registry(address=slots.registry, **named) if slots.registry else None,
     )
 
     def in_image(site: SlotSite, image: str) -> SlotSite:

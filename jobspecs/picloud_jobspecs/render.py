@@ -163,7 +163,10 @@ _PATTERNS: Final = {
     "image": re.compile(r"(sha256:[0-9a-f]{64})?"),
     "url": re.compile(r"https?://[A-Za-z0-9.:\[\]_-]{1,255}(/[A-Za-z0-9._~/-]{0,255})?"),
     "driver": re.compile("|".join(Driver)),
-    "container": re.compile(r"([a-z0-9][a-z0-9._/-]{0,127}:[A-Za-z0-9._-]{1,64})?"),
+    "container": re.compile(
+        r"(([a-z0-9][a-z0-9.-]{0,127}:[0-9]{1,5}/)?[a-z0-9][a-z0-9._/-]{0,255}"
+        r"(:[A-Za-z0-9._-]{1,64}|@sha256:[0-9a-f]{64}))?"
+    ),
     "network": re.compile(r"([a-z0-9][a-z0-9_-]{0,63})?"),
     "user": re.compile(r"([a-z_][a-z0-9_-]{0,31})?"),
     "worker": re.compile(r"[A-Za-z0-9._/+=:@,-]{1,1024}"),

@@ -66,7 +66,7 @@ variable "driver" {
 }
 
 variable "container" {
-  description = "Image of docker's containers; it must exist on the machine."
+  description = "Image of docker's containers; one that the machine lacks is pulled."
   type        = string
   default     = ""
 }
@@ -179,6 +179,10 @@ job "slots" {
 
         content {
           image        = var.container
+
+          # One of some GB takes longer than the default of 5 minutes to pull.
+          image_pull_timeout = "15m"
+
           network_mode = var.network == "" ? "none" : var.network
           entrypoint   = ["/bin/sh"]
 

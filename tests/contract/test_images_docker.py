@@ -16,6 +16,7 @@ from picloud_model.wire import TunnelOrder
 from picloud_model.wire.environment import Recipe
 
 from tests.contract.gadget import GADGET, make_wheel
+from tests.contract.image_builds import BASE, built, digest, settled
 from tests.e2e.stack_docker import daemon
 from tests.polling import eventually
 from tests.servers import base_page
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from picloud_driver.image import Image
 
-BASE = "base/bookworm"
 MACHINE = "sha256:" + "7" * 64
 NETWORK = "picloud-0123456789ab"
 _VERSION = (
@@ -69,27 +69,6 @@ def trixie() -> str:
     """A base besides the default one, in the dockerd of the tests; its name."""
     base_image.load(daemon(), BASES[1])
     return "base/trixie"
-
-
-def digest(recipe: Recipe) -> str:
-    """Return the digest of a recipe on the image's Python."""
-    return recipe.digest("3.11")
-
-
-async def built(images: DockerImages, recipe: Recipe, base: str = BASE) -> Image:
-    """Build an image and return what became of it."""
-    await images.start(digest(recipe), recipe, base)
-    return await settled(images, digest(recipe))
-
-
-async def settled(images: DockerImages, image: str) -> Image:
-    """Return what is known of an image or a machine once nothing happens to it."""
-
-    async def ended() -> Image | None:
-        found = await images.find(image)
-        return found if found.state is not ImageState.BUILDING else None
-
-    return await eventually(ended, "nothing happens to it", 60)
 
 
 async def test_an_image_has_its_packages_and_its_files(images: DockerImages) -> None:

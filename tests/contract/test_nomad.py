@@ -155,6 +155,20 @@ async def test_nomad_says_why_slots_wait(nomad: NomadScheduler) -> None:
     assert other == ""
 
 
+async def test_nomad_says_why_slots_do_not_start(nomad_site: NomadSite) -> None:
+    """A slot that its machine cannot start, as it lacks a user or an image, is the reason."""
+    nobody = msgspec.structs.replace(SITE, user="no-such-user")
+    nomad = NomadScheduler(NomadAccess(nomad_site.address), nobody)
+    await nomad.start(Burst("pc-1", POOL, 1))
+
+    reason = await eventually(lambda: nomad.pending_reason(POOL), "the slot has failed")
+
+    assert reason.startswith("Slots do not start: ")
+    assert "unknown user no-such-user" in reason
+    assert await nomad.pending_reason(Pool("a0000002", "c1", 1)) == ""
+    await nomad.close()
+
+
 async def test_slots_without_a_place_are_stopped(nomad: NomadScheduler) -> None:
     """`stop` takes back the wish for slots that no machine has room for."""
     await nomad.start(Burst("pc-1", POOL, 1000))

@@ -109,7 +109,7 @@ class Background:
         sweep_hours: float,
     ) -> None:
         self._state = context.commits.view.state
-        self.autoscaler = autoscaler = SlotAutoscaler(context, scheduler)
+        self.autoscaler = autoscaler = SlotAutoscaler(context, scheduler, image_sweep.use.check)
         self.dependencies = Dependencies(context)
         self.deadlock = Deadlock(context)
         self.recovery = Recovery(context, self.dependencies, autoscaler)

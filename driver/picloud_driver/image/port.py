@@ -35,7 +35,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an image.
 
     `problem` says why its build failed. `packages` are the Python packages in it, as `name==1.0`,
-    `apt` the Debian packages that its base lacks, as `name=1.0`, and `size` is in bytes.
+    `apt` the Debian packages that its base lacks, as `name=1.0`, and `size` is in bytes. Other
+    machines pull it by its `reference`; "" if none do.
     """
 
     state: ImageState
@@ -43,6 +44,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     packages: list[str] = []
     apt: list[str] = []
     size: int = 0
+    reference: str = ""
 
 
 class ImagePort(ABC):

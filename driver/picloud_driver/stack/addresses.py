@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -107,6 +108,16 @@ _SLOTS: Final = {
     "docker": "PICLOUD_SLOT_DOCKER",
     "gateway_ports": "PICLOUD_SLOT_GATEWAY_PORTS",
 }
+_REGISTRY: Final = {
+    "registry": "PICLOUD_SLOT_REGISTRY",
+    "registry_push": "PICLOUD_SLOT_REGISTRY_PUSH",
+    "registry_login": "PICLOUD_SLOT_REGISTRY_LOGIN",
+}
+# Docker takes a first part without a dot and a port for a user of the public registry.
+_OF_REGISTRY: Final = re.compile(
+    r"([a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9-]+(?=:))(:[0-9]{1,5})?(/[a-z0-9]+([._-][a-z0-9]+)*){0,4}"
+)
+_MOST_REGISTRY: Final = 120
 _OPTIONAL: Final = ("docker", "gateway_ports")
 _VARIABLES: Final = {"consul": _CONSUL, "vault": _VAULT, "s3": _S3, "nomad": _NOMAD, "nats": _NATS}
 PARTS: Final = tuple(_VARIABLES)
@@ -118,7 +129,9 @@ class Containers(msgspec.Struct, frozen=True):
 
     `docker` is the address of dockerd, which builds environments. `gateway_ports` are the ports of
     this machine, with commas between them, at which slots reach gateways: one for each API process
-    that carries connections to jobs. Without any, jobs cannot be reached.
+    that carries connections to jobs. Without any, jobs cannot be reached. Machines pull images from
+    `registry`; the API pushes them to `registry_push`, and `registry_login` is a directory with the
+    `config.json` of its login there. Without a registry, slots in images run on this machine only.
     """
 
     image: str
@@ -126,6 +139,9 @@ class Containers(msgspec.Struct, frozen=True):
     host: str
     docker: str = DEFAULT_DOCKER
     gateway_ports: str = ""
+    registry: str = ""
+    registry_push: str = ""
+    registry_login: str = ""
 
     def ports(self) -> list[int]:
         """Return the ports at which slots reach gateways.
@@ -188,7 +204,8 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
         for name in names:
             found |= environment_of(name, getattr(self, name))
         if self.slots:
-            slots = {name: getattr(self.slots, field) for field, name in _SLOTS.items()}
+            named = {**_SLOTS, **_REGISTRY}
+            slots = {name: getattr(self.slots, field) for field, name in named.items()}
             found |= {name: value for name, value in slots.items() if value}
         return found
 
@@ -279,7 +296,28 @@ def slots_of(environment: Mapping[str, str]) -> Containers | None:
     if lacking := [name for field, name in needed.items() if field not in values]:
         named = ", ".join(needed.values())
         raise RequestRefused(f"{' and '.join(lacking)} is not set; set all of {named}, or none.")
-    return Containers(**values)
+    return Containers(**values, **registry_of(environment))
+
+
+def registry_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what `Containers` has of the registry that an environment names; empty for none.
+
+    >>> registry_of({"PICLOUD_SLOT_REGISTRY": "10.0.0.5:5000"})
+    {'registry': '10.0.0.5:5000'}
+
+    Raises:
+        RequestRefused: When an address is missing, or is not one of a registry.
+    """
+    values = _values(environment, _REGISTRY)
+    for field in values.keys() & {"registry", "registry_push"}:
+        if len(values[field]) > _MOST_REGISTRY or not _OF_REGISTRY.fullmatch(values[field]):
+            message = f"{_REGISTRY[field]} is {values[field]!r:.80}; give host:port of a registry."
+            raise RequestRefused(message)
+    if values and "registry" not in values:
+        named = ", ".join(_REGISTRY[field] for field in values)
+        message = f"{_REGISTRY['registry']} is not set, but {named} is; set it to the registry from"
+        raise RequestRefused(f"{message} which machines pull images, as host:port.")
+    return values
 
 
 def _server(environment: Mapping[str, str], names: Mapping[str, str]) -> VendorServer | None:

@@ -244,7 +244,7 @@ class Stack:
             self._isolation = NotIsolated(why)
             return None
         host = self._isolated.read_text() if running else isolation.docker_host(self._environment)
-        self._isolation = isolation.detect(self._data, host)
+        self._isolation = isolation.detect(self._data, host, self._environment)
         if isinstance(self._isolation, NotIsolated):
             if running:
                 why = self._isolation.why

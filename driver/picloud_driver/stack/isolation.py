@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -14,11 +15,12 @@ from picloud_driver import disk
 from picloud_driver.docker import firewall
 from picloud_driver.docker.engine import Engine, Network, machines_of
 from picloud_driver.stack import image, records
-from picloud_driver.stack.addresses import DEFAULT_DOCKER, Containers
+from picloud_driver.stack.addresses import DEFAULT_DOCKER, Containers, registry_of
+from picloud_driver.stack.faults import StackFault
 from picloud_driver.stack.servers.ports import free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 PREFIX: Final = "picloud-"
@@ -30,7 +32,7 @@ class SlotIsolation(msgspec.Struct, frozen=True):
     """How slots run as containers: the address of dockerd, the image, the network.
 
     `gateway_ports` are ports of this machine at which slots reach gateways. `firewall_missing` says
-    why there is no firewall; "" if there is one.
+    why there is no firewall; "" if there is one. `registry` is what `Containers` has of a registry.
     """
 
     host: str
@@ -38,6 +40,7 @@ class SlotIsolation(msgspec.Struct, frozen=True):
     network: Network
     firewall_missing: str = ""
     gateway_ports: tuple[int, ...] = ()
+    registry: Mapping[str, str] = {}
 
     def containers(self) -> Containers:
         """Return how the API makes slots of this isolation."""
@@ -47,6 +50,7 @@ class SlotIsolation(msgspec.Struct, frozen=True):
             host=self.network.gateway,
             docker=self.host,
             gateway_ports=",".join(map(str, self.gateway_ports)),
+            **self.registry,
         )
 
     def restrict_to(self, ports: Sequence[int]) -> None:
@@ -75,14 +79,21 @@ def docker_host(environment: Mapping[str, str]) -> str:
 
 
 def detect(
-    data: Path, host: str, python: tuple[int, int] = sys.version_info[:2]
+    data: Path,
+    host: str,
+    environment: Mapping[str, str],
+    python: tuple[int, int] = sys.version_info[:2],
 ) -> SlotIsolation | NotIsolated:
     """Find out whether this machine can isolate slots, and make their network if it can.
 
     Args:
         data: The data directory of the stack.
         host: The address of dockerd.
+        environment: It may name a registry of images.
         python: The version of Python that packs functions.
+
+    Raises:
+        StackFault: When what names the registry is wrong.
     """
     if sys.platform != "linux":
         return NotIsolated("this machine does not run Linux itself")
@@ -95,7 +106,13 @@ def detect(
         Engine(host).version()
     except PiCloudError:
         return NotIsolated(f"no dockerd answers at {host}: start one")
-    return _with_network(Engine(host), data, image.reference(base.suite))
+    found = _with_network(Engine(host), data, image.reference(base.suite))
+    if isinstance(found, NotIsolated):
+        return found
+    try:
+        return msgspec.structs.replace(found, registry=registry_of(environment))
+    except PiCloudError as error:
+        raise StackFault(error.message) from error
 
 
 def _with_network(engine: Engine, data: Path, name: str) -> SlotIsolation | NotIsolated:

@@ -355,6 +355,17 @@ def test_a_container_is_limited(contained: dict[str, Any]) -> None:
     assert sum(sizes.values()) <= memory_mb * 1024 * 1024
 
 
+@pytest.mark.parametrize(
+    "name", [f"10.0.0.5:5000/picloud-1/bookworm-2@sha256:{'3' * 64}", "r.example.com/a/b:c"]
+)
+def test_images_of_registries_are_named_by_digest_or_tag(name: str) -> None:
+    """The names by which machines pull them; Nomad waits as long as a large one takes."""
+    site = msgspec.structs.replace(SITE, container=name)
+
+    assert f'container = "{name}"' in variables(site, JOB).splitlines()
+    assert 'image_pull_timeout = "15m"' in jobspec()
+
+
 @pytest.mark.parametrize("attack", [attack for attack in ATTACKS if attack])
 @pytest.mark.parametrize("name", ["container", "network"])
 def test_names_of_images_and_networks_are_checked(name: str, attack: str) -> None:

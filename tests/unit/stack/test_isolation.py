@@ -9,7 +9,14 @@ from picloud.stack.servers import isolation_lines
 from picloud_driver.docker import firewall
 from picloud_driver.docker.engine import Network
 from picloud_driver.stack import isolation
-from picloud_driver.stack.addresses import Addresses, Bucket, Containers, VendorServer
+from picloud_driver.stack.addresses import (
+    Addresses,
+    Bucket,
+    Containers,
+    VendorServer,
+    registry_of,
+    slots_of,
+)
 from picloud_driver.stack.isolation import NotIsolated, SlotIsolation
 from picloud_model.errors import RequestRefused
 
@@ -23,14 +30,14 @@ def test_without_a_dockerd_slots_are_not_isolated(tmp_path: Path) -> None:
     """The reason names what is missing and at which address."""
     host = f"unix://{tmp_path}/docker.sock"
 
-    result = isolation.detect(tmp_path, host)
+    result = isolation.detect(tmp_path, host, {})
 
     assert result == NotIsolated(f"no dockerd answers at {host}: start one")
 
 
 def test_a_dockerd_elsewhere_does_not_isolate_here(tmp_path: Path) -> None:
     """Nomad's tasks run on this machine."""
-    result = isolation.detect(tmp_path, "tcp://10.0.0.1:2375")
+    result = isolation.detect(tmp_path, "tcp://10.0.0.1:2375", {})
 
     assert result == NotIsolated("the dockerd at tcp://10.0.0.1:2375 is on another machine")
 
@@ -39,8 +46,8 @@ def test_an_image_has_to_fit_this_python(tmp_path: Path) -> None:
     """An image cannot unpickle what another minor version of Python has packed."""
     host = f"unix://{tmp_path}/docker.sock"
 
-    result = isolation.detect(tmp_path, host, python=(3, 12))
-    newer = isolation.detect(tmp_path, host, python=(3, 13))
+    result = isolation.detect(tmp_path, host, {}, python=(3, 12))
+    newer = isolation.detect(tmp_path, host, {}, python=(3, 13))
 
     assert result == NotIsolated("the images have Python 3.11 or 3.13, and this is Python 3.12")
     assert newer == NotIsolated(f"no dockerd answers at {host}: start one")
@@ -72,6 +79,37 @@ def test_containers_are_named_in_the_environment_of_the_api() -> None:
         Containers("picloud/base:x", "picloud-1", "172.18.0.1", gateway_ports="1,x").ports()
     with pytest.raises(RequestRefused, match="PICLOUD_SLOT_HOST"):
         Addresses.read(addresses.environment() | {"PICLOUD_SLOT_HOST": ""})
+
+
+def test_a_registry_is_named_in_the_environment_of_the_api() -> None:
+    """Alone it says nothing of containers; docker would take some words for the public registry."""
+    named = {
+        "PICLOUD_SLOT_REGISTRY": "10.0.0.5:5000",
+        "PICLOUD_SLOT_REGISTRY_PUSH": "registry.example.com/picloud",
+        "PICLOUD_SLOT_REGISTRY_LOGIN": "/etc/picloud/login",
+    }
+    slots = {
+        "PICLOUD_SLOT_IMAGE": "picloud/base:x",
+        "PICLOUD_SLOT_NETWORK": "picloud-1",
+        "PICLOUD_SLOT_HOST": "172.18.0.1",
+    }
+    isolation_of_up = SlotIsolation("unix:///s", "i", NETWORK, registry=registry_of(named))
+
+    assert slots_of(named) is None
+    assert slots_of(slots | named) == Containers(
+        "picloud/base:x",
+        "picloud-1",
+        "172.18.0.1",
+        registry="10.0.0.5:5000",
+        registry_push="registry.example.com/picloud",
+        registry_login="/etc/picloud/login",
+    )
+    assert isolation_of_up.containers().registry_push == "registry.example.com/picloud"
+    for wrong in ("library", "https://r:1", "user/name", "r:port", "R:1"):
+        with pytest.raises(RequestRefused, match=r"PICLOUD_SLOT_REGISTRY is '.*; give host:port"):
+            registry_of({"PICLOUD_SLOT_REGISTRY": wrong})
+    with pytest.raises(RequestRefused, match="PICLOUD_SLOT_REGISTRY is not set, but PICLOUD_SLOT_"):
+        registry_of({"PICLOUD_SLOT_REGISTRY_LOGIN": "/etc/picloud/login"})
 
 
 def test_slots_reach_the_nameservers_of_the_machine_at_the_port_of_dns_only() -> None:

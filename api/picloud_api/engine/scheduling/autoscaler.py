@@ -13,6 +13,8 @@ from picloud_model.errors import PiCloudError
 from picloud_api.store.records import Slot
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from picloud_driver.scheduler import Pool, SchedulerPort
 
     from picloud_api.engine.process.context import Context
@@ -39,10 +41,21 @@ class SlotAutoscaler:
     """Keeps as many slots live or starting as the queued jobs can use, up to the capacity.
 
     Of pools with warm slots it keeps that many at least.
+
+    Args:
+        context: The engine.
+        scheduler: What starts slots.
+        check: Refuses a pool whose account may not use its image.
     """
 
-    def __init__(self, context: Context, scheduler: SchedulerPort) -> None:
+    def __init__(
+        self,
+        context: Context,
+        scheduler: SchedulerPort,
+        check: Callable[[Pool], Awaitable[None]],
+    ) -> None:
         self._context = context
+        self._check_image = check
         self._queue = context.ready_queue
         self._sessions = context.slot_sessions
         self._warm = context.warm_slots
@@ -118,6 +131,7 @@ class SlotAutoscaler:
                 self.scale_up_if_needed(pool, first)
 
     async def _start(self, burst: Burst) -> None:
+        await self._check_image(burst.pool)
         until = self._context.clock() + STARTING_S
         self._sessions.expect(burst.pool, burst.count, until)
         self._requested[burst.name] = (burst.pool, until)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
-from picloud_model.wire.environment import Recipe
-
-from picloud_api.store.records import Ready, Slot
-from picloud_api.usecases.environments.environment_record import EnvironmentRecord
+from picloud_api.usecases.environments.image_use import ImageUse
 
 if TYPE_CHECKING:
     from picloud_driver.image import ImagePort
@@ -25,7 +21,7 @@ class ImageSweep:
     """
 
     def __init__(self, context: Context, images: ImagePort) -> None:
-        self._view = context.commits.view
+        self.use = ImageUse(context, images)
         self._clock = context.clock
         self._images = images
         self._unused: dict[str, float] = {}
@@ -36,7 +32,7 @@ class ImageSweep:
         present = await self._images.names()
         if not present:
             return 0
-        used = await self._used()
+        used = await self.use.used()
         now = self._clock()
         unused = [image for image in present if image not in used]
         self._unused = {image: self._unused.get(image, now) for image in unused}
@@ -45,17 +41,3 @@ class ImageSweep:
             await self._images.remove(image)
             del self._unused[image]
         return len(doomed)
-
-    async def _used(self) -> set[str]:
-        records = [*(await self._view.scan(EnvironmentRecord.prefix)).values()]
-        used = {
-            version.image
-            for record in records
-            for version in (*record.history, record.pending)
-            if version is not None
-        }
-        used |= {each for record in records if record.setup for each in record.setup.images}
-        pools = [await self._view.scan(prefix) for prefix in (Ready.prefix, Slot.prefix)]
-        used |= {each.pool.image for each in chain(*(found.values() for found in pools))}
-        # Jobs that name no environment need them, and may do so at any time.
-        return used | {Recipe().digest(base.python) for base in await self._images.bases()}

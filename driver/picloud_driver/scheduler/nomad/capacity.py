@@ -8,13 +8,14 @@ import msgspec
 from picloud_jobspecs.render import BURST_PREFIX, memory_mb, mhz, overhead_mb
 from picloud_model.errors import SlotRefused
 
+from picloud_driver.scheduler.nomad.ended_allocations import failure_of
 from picloud_driver.scheduler.nomad.nodes import CORE_TYPES_KEY
 from picloud_driver.scheduler.port import Pool
 
 if TYPE_CHECKING:
     from picloud_driver.nomad.answers import NomadJob, Shortage
     from picloud_driver.nomad.gateway import NomadGateway
-    from picloud_driver.scheduler.nomad.nodes import Nodes
+from picloud_driver.scheduler.nomad.nodes import Nodes
 
 
 class ClusterCapacity:
@@ -57,12 +58,21 @@ class ClusterCapacity:
         refusal = self.refusal(pool)
         if refusal:
             return refusal
-        for job in self._gateway.jobs(BURST_PREFIX):
-            if unplaced(job) and _is_of(job, pool):
-                shortage = self._gateway.shortage(job.id)
-                if shortage is not None:
-                    return describe_shortage(shortage, pool)
-        return ""
+        bursts = [job for job in self._gateway.jobs(BURST_PREFIX) if _is_of(job, pool)]
+        for job in filter(unplaced, bursts):
+            shortage = self._gateway.shortage(job.id)
+            if shortage is not None:
+                return describe_shortage(shortage, pool)
+        latest = max(bursts, key=lambda job: job.create_index, default=None)
+        return self._failure(latest) if latest is not None else ""
+
+    def _failure(self, burst: NomadJob) -> str:
+        """Return why no slot of a burst was started, or ""."""
+        found, _ = self._gateway.allocations_of(burst.id)
+        failures = [failure_of(each) for each in found]
+        if not all(failures):
+            return ""
+        return next((f"Slots do not start: {why}" for why in failures), "")
 
 
 def describe_shortage(shortage: Shortage, pool: Pool) -> str:

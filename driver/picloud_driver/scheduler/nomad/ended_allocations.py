@@ -46,6 +46,7 @@ _FLUSH_S: Final = 0.1
 _BY_SIGNAL: Final = 128
 """Exit statuses above this one stand for signals."""
 _JOIN_S: Final = 5.0
+_NOT_STARTED: Final = "Driver Failure"
 
 
 class EndedAllocations:
@@ -304,7 +305,14 @@ def describe_end(found: Allocation) -> tuple[int | None, str]:
             stopped = "stopped by the server, " if found.desired_status == "stop" else ""
             return event.exit_code, stopped + _describe_status(event.exit_code, event.signal)
     last = events[-1].display_message if events else found.client_description
-    return None, f"it never ran: {last}"
+    return None, f"it never ran: {failure_of(found) or last}"
+
+
+def failure_of(found: Allocation) -> str:
+    """Return why the driver could not start an allocation, such as a missing image; else ""."""
+    states = (found.task_states or {}).values()
+    events = [event for state in states for event in state.events or ()]
+    return next((each.display_message for each in events if each.type == _NOT_STARTED), "")
 
 
 def _describe_status(status: int, number: int) -> str:

@@ -39,9 +39,9 @@ _STOP_S: Final = 15.0
 _POLL_S: Final = 0.1
 _OK: Final = 200
 
-_DOCKER: Final = [{"gc": [{"image": False, "dangling_containers": [{"enabled": False}]}]}]
-"""No garbage collection: images made here are in no registry, and dangling containers may belong to
-another cluster. These are lists, as each is an HCL block."""
+_DOCKER: Final = {"gc": [{"image": False, "dangling_containers": [{"enabled": False}]}]}
+"""No garbage collection: images made here may be in no registry, and dangling containers may belong
+to another cluster. These are lists, as each is an HCL block."""
 
 
 class Nomad(StackServer[VendorServer]):
@@ -109,7 +109,7 @@ class Nomad(StackServer[VendorServer]):
             # If slots can be isolated, nothing runs without isolation.
             "plugin": {
                 "raw_exec": {"config": [{"enabled": self.isolation is None}]},
-                "docker": {"config": _DOCKER},
+                "docker": {"config": [{**_DOCKER, **self._login()}]},
             },
             "disable_update_check": True,
             "log_level": "WARN",
@@ -195,6 +195,11 @@ class Nomad(StackServer[VendorServer]):
         snapshots = self.directory / "data" / "server" / "raft" / "snapshots"
         if not any(snapshots.glob("*/meta.json")):
             _request("GET", server, "operator/snapshot")
+
+    def _login(self) -> Mapping[str, object]:
+        """Return how it pulls images from the registry: as the API, which is of the same user."""
+        login = self.isolation.registry.get("registry_login") if self.isolation else ""
+        return {"auth": [{"config": f"{login}/config.json"}]} if login else {}
 
     def _tokens(self) -> AclTokens:
         return acl_tokens(self._keys, self.directory / "data", "Nomad")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from picloud_api.engine.scheduling.autoscaler import STARTING_S
+from picloud_api.engine.scheduling.autoscaler import PATIENCE_S, STARTING_S, SlotAutoscaler
 from picloud_api.store.records import Slot
+from picloud_driver.scheduler import Pool
+from picloud_model.errors import RequestRefused
 
+from tests.unit.api.api_harness import ACCOUNT
 from tests.unit.api.recording_state import SharedRecordingState
 
 if TYPE_CHECKING:
@@ -103,6 +106,31 @@ async def test_idle_slots_stay_while_the_slot_of_another_pool_starts(api: ApiHar
     await api.server.background.autoscaler.release_idle()
 
     assert (slot.dismissed, waiting.done()) == (False, False)
+
+
+async def test_slots_in_an_image_of_another_account_are_not_requested(api: ApiHarness) -> None:
+    """Whose image it is, is checked again when a burst is requested; the jobs wait."""
+    pool = Pool(ACCOUNT, "c1", 1)
+    api.scheduler.refusal = REFUSED
+    await api.submit(1)
+    await asyncio.sleep(0.01)
+    api.scheduler.refusal = ""
+    refusals = [RequestRefused("an image of another account")]
+
+    async def check(checked: Pool) -> None:
+        assert checked == pool
+        if refusals:
+            raise refusals.pop()
+
+    autoscaler = SlotAutoscaler(api.server.context, api.scheduler, check)
+    requested = []
+    for _ in range(2):
+        api.now += PATIENCE_S
+        autoscaler.scale_up_if_needed(pool)
+        await asyncio.gather(*autoscaler._checks)
+        requested.append(len(api.scheduler.bursts))
+
+    assert requested == [0, 1]
 
 
 async def test_a_refused_burst_is_requested_again(api: ApiHarness) -> None:

@@ -1,0 +1,142 @@
+"""A second machine of the Nomad of `picloud up`: a Nomad client with a dockerd of its own.
+
+It is a stand-in that shares the network of this machine: images and containers are its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import requests
+from picloud_driver.docker.engine import Engine
+
+from tests.polling import until
+from tests.servers import image
+from tests.servers.process import HOST, binary, free_ports, scratch
+from tests.servers.run_dockerd import Dockerd, dockerd
+from tests.servers.run_registry import CONFIG
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.user_home import UserHome
+    from tests.servers.run_registry import Registry
+
+NAME: Final = "second"
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_INTERFACE: Final = "pcsecond"
+
+
+@contextlib.contextmanager
+def second_machine(home: UserHome, registry: Registry) -> Iterator[Dockerd]:
+    """Let a second machine run the slots of a stack, and the first one none, until the block ends.
+
+    Args:
+        home: Where `picloud up` has started the stack.
+        registry: From which the machine pulls images, with a password of its own.
+
+    Yields:
+        The dockerd of the machine.
+    """
+    own = json.loads((home.data / "stack/nomad/nomad.json").read_text())
+    with dockerd() as daemon, scratch("second-nomad") as folder:
+        image.load(daemon)
+        network = home.tokens()["PICLOUD_SLOT_NETWORK"]
+        Engine(daemon.host).network(network, _INTERFACE)
+        config = folder / "nomad.json"
+        config.write_text(json.dumps(_config(own, folder)))
+        environment = {
+            "PATH": f"{CONFIG}:{_PATH}",
+            "HOME": str(folder),
+            "DOCKER_HOST": daemon.host,
+            "PICLOUD_REGISTRY_LOGIN": str(registry.machine_login / "login"),
+        }
+        command = [binary("nomad"), "agent", f"-config={config}"]
+        with (folder / "nomad.log").open("wb") as log:
+            process = subprocess.Popen(
+                command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT
+            )
+        try:
+            until(lambda: _drain_others(home), f"the machine {NAME} is ready: {folder}/nomad.log")
+            yield daemon
+        finally:
+            for container in daemon.docker("ps", "--all", "--quiet").stdout.split():
+                daemon.docker("rm", "--force", container)
+            process.terminate()
+            process.wait()
+            _unmount(folder)
+            Engine(daemon.host).clear(network, kept="none")
+
+
+def failed_pulls(home: UserHome) -> list[str]:
+    """Return what Nomad says of slots whose image could not be pulled."""
+    return [
+        event["DisplayMessage"]
+        for place in _ask(home, "GET", "allocations?task_states=true")
+        for state in (place["TaskStates"] or {}).values()
+        for event in state["Events"]
+        if "Failed to pull" in event["DisplayMessage"]
+    ]
+
+
+def _config(own: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the settings of the machine, given those of the Nomad of the stack."""
+    kinds = ("http", "rpc", "serf")
+    ports = dict(zip(kinds, free_ports(len(kinds)), strict=True))
+    servers = [f"{HOST}:{own['ports']['rpc']}"]
+    plugin = {"gc": [{"image": False}], "auth": [{"helper": "picloud"}]}
+    return {
+        **{name: value for name, value in own.items() if name != "server"},
+        "name": NAME,
+        "data_dir": str(folder / "data"),
+        "ports": ports,
+        "advertise": {kind: f"{HOST}:{port}" for kind, port in ports.items()},
+        "client": {**own["client"], "servers": servers},
+        "plugin": {**own["plugin"], "docker": {"config": [plugin]}},
+        "log_level": "INFO",
+    }
+
+
+def _drain_others(home: UserHome) -> bool:
+    """Let only the second machine run slots, if it is ready; return whether it is."""
+    nodes = _ask(home, "GET", "nodes?resources=true")
+    ready = [
+        node
+        for node in nodes
+        if node["Name"] == NAME
+        and node["Status"] == "ready"
+        and node["Drivers"].get("docker", {}).get("Healthy")
+    ]
+    for node in nodes if ready else ():
+        if node["Name"] != NAME:
+            body = {"Eligibility": "ineligible"}
+            _ask(home, "POST", f"node/{node['ID']}/eligibility", body)
+    return bool(ready)
+
+
+def _ask(home: UserHome, method: str, path: str, body: object = None) -> Any:
+    """Ask the Nomad of a stack as its administrator."""
+    named = home.tokens()
+    keys = json.loads((home.data / "stack/nomad.keys.json").read_text())
+    answer = requests.request(
+        method,
+        f"{named['NOMAD_ADDR']}/v1/{path}",
+        json=body,
+        headers={"X-Nomad-Token": keys["token"]},
+        cert=(named["NOMAD_CLIENT_CERT"], named["NOMAD_CLIENT_KEY"]),
+        verify=named["NOMAD_CACERT"],
+        timeout=10,
+    )
+    answer.raise_for_status()
+    return answer.json()
+
+
+def _unmount(folder: Path) -> None:
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in reversed(mounts):
+        if Path(mount).is_relative_to(folder):
+            subprocess.run(["umount", "--lazy", mount], check=False)

@@ -1,0 +1,102 @@
+"""Environments on a machine that did not build them: a registry, and a second Nomad client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.command_line import PICLOUD
+from tests.e2e.debian_package import debian_package
+from tests.e2e.stack_docker import daemon
+from tests.e2e.user_home import UserHome
+from tests.infra.second_machine import failed_pulls, second_machine
+from tests.polling import until
+from tests.servers.run_registry import registry as run_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.servers.run_dockerd import Dockerd
+    from tests.servers.run_registry import Registry
+
+_NOTE = "print(cloud.result(cloud.call(lambda: open('{path}').read(), _env='{name}'), 120))"
+_BY_HAND = "/usr/share/picloud-gadget/note"
+_BY_RECIPE = "/opt/environment/share/note"
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[Registry]:
+    """A registry over S3."""
+    with run_registry() as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path, registry: Registry) -> Iterator[UserHome]:
+    """A running stack whose images go to the registry."""
+    names = {
+        "DOCKER_HOST": daemon().host,
+        "PICLOUD_SLOT_REGISTRY": registry.pull,
+        "PICLOUD_SLOT_REGISTRY_PUSH": registry.push,
+        "PICLOUD_SLOT_REGISTRY_LOGIN": str(registry.server_login),
+    }
+    running = UserHome(tmp_path, names)
+    try:
+        printed = running.up()
+        assert "isolated, and limited" in " ".join(printed.split())
+        yield running
+        running.down()
+    finally:
+        running.clear()
+
+
+@pytest.fixture
+def second(home: UserHome, registry: Registry) -> Iterator[Dockerd]:
+    """The dockerd of a second machine, which runs all slots."""
+    with second_machine(home, registry) as daemon:
+        yield daemon
+
+
+def build(home: UserHome, name: str, note: str) -> None:
+    """Build an environment with a note on the first machine."""
+    recipe = home.root / f"{name}.toml"
+    recipe.write_text(f'[texts]\n"share/note" = "{note}"\n')
+    home.run(PICLOUD, "env", "build", name, "-f", str(recipe))
+
+
+def end_slots(second: Dockerd) -> None:
+    """End the slots of a machine, so that the next job gets another one."""
+    for container in second.docker("ps", "--quiet").stdout.split():
+        second.docker("kill", container)
+
+
+def test_a_second_machine_runs_what_was_saved_on_the_first(
+    home: UserHome, second: Dockerd, registry: Registry, tmp_path: Path
+) -> None:
+    """It pulls by digest, with its own password; without the registry, what it has goes on."""
+    package = debian_package(tmp_path)
+    home.run(PICLOUD, "env", "create", "hand", "base/bookworm")
+    home.run(PICLOUD, "env", "rsync", str(package), "hand:/tmp/gadget.deb")
+    home.run(PICLOUD, "env", "ssh", "hand", "dpkg --install /tmp/gadget.deb")
+    home.run(PICLOUD, "env", "save-shutdown", "hand")
+    first = home.python(_NOTE.format(path=_BY_HAND, name="hand"))
+    digests = second.docker("image", "ls", "--digests", "--format={{.Repository}}@{{.Digest}}")
+    pulled = [each for each in digests.stdout.split() if each.startswith(registry.pull)]
+
+    build(home, "later", "later")
+    registry.processes["pull"].kill()
+    end_slots(second)
+    again = home.python(_NOTE.format(path=_BY_HAND, name="hand"))
+    submit = f"print(cloud.call(lambda: open({_BY_RECIPE!r}).read(), _env='later'))"
+    jid = home.python(submit)
+    until(lambda: failed_pulls(home), "the machine has tried to pull it")
+    waiting = home.run(PICLOUD, "status", jid)
+    registry.processes["pull"].start()
+    later = home.python(f"print(cloud.result({jid}, 120))")
+
+    assert (first, again, later) == ("hello", "hello", "later")
+    assert len(pulled) == 1
+    assert "@sha256:" in pulled[0]
+    assert "done" not in waiting
