@@ -169,6 +169,15 @@ async def test_nomad_says_why_slots_do_not_start(nomad_site: NomadSite) -> None:
     await nomad.close()
 
 
+async def test_processes_fetch_no_images(
+    nomad: NomadScheduler, nomad_gateway: NomadGateway
+) -> None:
+    """Only containers have images, so `prefetch` registers nothing."""
+    await nomad.prefetch(f"sha256:{'1' * 64}", "")
+
+    assert nomad_gateway.jobs("picloud") == []
+
+
 async def test_slots_without_a_place_are_stopped(nomad: NomadScheduler) -> None:
     """`stop` takes back the wish for slots that no machine has room for."""
     await nomad.start(Burst("pc-1", POOL, 1000))

@@ -121,7 +121,6 @@ async def test_other_machines_pull_an_image_by_its_digest(
     names = await images.names()
     there = status(registry, reference)
     await images.remove(digest(FIRST))
-    daemon().docker("image", "rm", other)
 
     assert (found.state, found.reference) == (ImageState.READY, reference)
     assert reference.rpartition("@")[0] == f"{registry.pull}/{NETWORK}/{slot_image.tag()}"

@@ -66,6 +66,12 @@ def build(home: UserHome, name: str, note: str) -> None:
     home.run(PICLOUD, "env", "build", name, "-f", str(recipe))
 
 
+def images(second: Dockerd, registry: Registry) -> list[str]:
+    """Return the images that a machine has pulled, by their digests."""
+    listed = second.docker("image", "ls", "--digests", "--format={{.Repository}}@{{.Digest}}")
+    return [each for each in listed.stdout.split() if each.startswith(registry.pull)]
+
+
 def end_slots(second: Dockerd) -> None:
     """End the slots of a machine, so that the next job gets another one."""
     for container in second.docker("ps", "--quiet").stdout.split():
@@ -75,15 +81,17 @@ def end_slots(second: Dockerd) -> None:
 def test_a_second_machine_runs_what_was_saved_on_the_first(
     home: UserHome, second: Dockerd, registry: Registry, tmp_path: Path
 ) -> None:
-    """It pulls by digest, with its own password; without the registry, what it has goes on."""
+    """It pulls by digest, with its own password; without the registry, what it has goes on.
+
+    The next version of an environment that ran there is there before a slot needs it.
+    """
     package = debian_package(tmp_path)
     home.run(PICLOUD, "env", "create", "hand", "base/bookworm")
     home.run(PICLOUD, "env", "rsync", str(package), "hand:/tmp/gadget.deb")
     home.run(PICLOUD, "env", "ssh", "hand", "dpkg --install /tmp/gadget.deb")
     home.run(PICLOUD, "env", "save-shutdown", "hand")
     first = home.python(_NOTE.format(path=_BY_HAND, name="hand"))
-    digests = second.docker("image", "ls", "--digests", "--format={{.Repository}}@{{.Digest}}")
-    pulled = [each for each in digests.stdout.split() if each.startswith(registry.pull)]
+    pulled = images(second, registry)
 
     build(home, "later", "later")
     registry.processes["pull"].kill()
@@ -95,6 +103,9 @@ def test_a_second_machine_runs_what_was_saved_on_the_first(
     waiting = home.run(PICLOUD, "status", jid)
     registry.processes["pull"].start()
     later = home.python(f"print(cloud.result({jid}, 120))")
+    before = images(second, registry)
+    build(home, "later", "latest")
+    until(lambda: len(images(second, registry)) > len(before), "the machine has the next version")
 
     assert (first, again, later) == ("hello", "hello", "later")
     assert len(pulled) == 1

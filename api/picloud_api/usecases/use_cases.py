@@ -35,6 +35,7 @@ from picloud_api.usecases.accounts.webhook_secret import WebhookSecrets
 from picloud_api.usecases.crons.cron import Crons
 from picloud_api.usecases.environments.environment import Environments
 from picloud_api.usecases.environments.environment_choice import EnvironmentChoice
+from picloud_api.usecases.environments.image_fetch import ImageFetch
 from picloud_api.usecases.environments.image_sweep import ImageSweep
 from picloud_api.usecases.environments.notebook import Notebooks
 from picloud_api.usecases.environments.setup_machine import SetupMachines
@@ -142,7 +143,7 @@ class EnvironmentsRoom:
     """What jobs find besides their own modules, and machines to work in."""
 
     def __init__(self, base: Foundation) -> None:
-        self.choice = EnvironmentChoice(base.context, base.images)
+        self.choice = EnvironmentChoice(base.context, base.images, ImageFetch(base.scheduler))
         self.environments = Environments(base.context, base.images, self.choice)
         self.sweep = ImageSweep(base.context, base.images)
         self.notebooks = Notebooks(base.context, base.keys.host)

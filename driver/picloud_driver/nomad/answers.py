@@ -59,6 +59,7 @@ class Allocation(_NomadObject, frozen=True):
     client_status: str
     desired_status: str
     create_index: int
+    node_id: str = msgspec.field(name="NodeID", default="")
     client_description: str = ""
     task_states: dict[str, TaskState] | None = None
     job: NomadJob | None = None

@@ -86,6 +86,17 @@ class SchedulerPort(ABC):
         """
 
     @abstractmethod
+    async def prefetch(self, image: str, instead_of: str) -> None:
+        """Let machines that slots of an image have run on fetch another one, which replaces it.
+
+        It does not wait for them. Nothing happens where machines fetch no images.
+
+        Args:
+            image: The image that jobs are submitted with from now on.
+            instead_of: The one that they were submitted with before.
+        """
+
+    @abstractmethod
     async def stop(self, burst: str) -> None:
         """End every slot of a burst; an unknown or ended burst is not an error."""
 

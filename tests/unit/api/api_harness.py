@@ -67,6 +67,8 @@ class RecordingScheduler(SchedulerPort):
 
     def __init__(self) -> None:
         self.bursts: list[Burst] = []
+        self.fetched: list[tuple[str, str]] = []
+        """The images that machines are to fetch, each with the one that it replaces."""
         self.places: dict[str, Burst] = {}
         self.taken: set[str] = set()
         """The places at which a test acts as the slot, through any of the servers."""
@@ -76,7 +78,7 @@ class RecordingScheduler(SchedulerPort):
         self.refusal = ""
         """Why no slot can be requested, if none can."""
         self.failure: PiCloudError | None = None
-        """What a ping raises, if the scheduler does not work."""
+        """What a ping or a fetch raises, if the scheduler does not work."""
 
     def free_place(self) -> str | None:
         """Return a place that no test has taken, if there is one."""
@@ -88,6 +90,11 @@ class RecordingScheduler(SchedulerPort):
         self.bursts.append(burst)
         for number in range(burst.count):
             self.places[f"{burst.name}-{number}"] = burst
+
+    async def prefetch(self, image: str, instead_of: str) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.fetched.append((image, instead_of))
 
     async def stop(self, burst: str) -> None:
         self.places = {place: of for place, of in self.places.items() if of.name != burst}

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Header
+    from picloud_api.usecases.environments.image_fetch import ImageFetch
 
 _BASE_S: Final = 25.0
 """How long a submit waits for a base that was never used before; its client then repeats it."""
@@ -49,11 +50,13 @@ class EnvironmentChoice:
     Args:
         context: Where environments are recorded.
         images: What they consist of.
+        fetch: Brings them to machines.
     """
 
-    def __init__(self, context: Context, images: ImagePort) -> None:
+    def __init__(self, context: Context, images: ImagePort, fetch: ImageFetch) -> None:
         self._commits = context.commits
         self._images = images
+        self._fetch = fetch
 
     async def image_of(self, account: str, name: str | None, python: str) -> str:
         """Return the image that jobs submitted now run in; "" for the base.
@@ -148,7 +151,10 @@ class EnvironmentChoice:
             draft.put(key, after)
             return after
 
-        return await self._commits.run(plan)
+        settled = await self._commits.run(plan)
+        if record.current is not None and settled.current == version:
+            self._fetch.begin(version.image, record.current.image)
+        return settled
 
     async def _find(self, account: str, name: str) -> EnvironmentRecord:
         try:

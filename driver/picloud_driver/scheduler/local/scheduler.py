@@ -124,6 +124,9 @@ class LocalScheduler(SchedulerPort):
             # Each takes about 2 ms, mostly for the fork: let other tasks run in between.
             await asyncio.sleep(0)
 
+    async def prefetch(self, image: str, instead_of: str) -> None:
+        """See `SchedulerPort.prefetch`: images are on this machine."""
+
     async def stop(self, burst: str) -> None:
         """See `SchedulerPort.stop`; slots get SIGTERM, and are killed after 2 s."""
         self._find_slots()

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
+from picloud_jobspecs.fetch import fetch_jobspec, fetch_variables, is_pulled
 from picloud_jobspecs.render import (
     AUDIENCE,
     BURST_PREFIX,
@@ -115,6 +116,14 @@ class NomadScheduler(SchedulerPort):
         if evaluation:
             await self._ask(self._gateway.evaluated, evaluation, PLACED_S)
 
+    async def prefetch(self, image: str, instead_of: str) -> None:
+        """See `SchedulerPort.prefetch`; slots of the last ten minutes count."""
+        if self._in_image is None or self._site.driver is not Driver.DOCKER:
+            return
+        site = await self._ask(self._in_image, self._site, image)
+        if is_pulled(site.container):
+            await self._ask(self._fetch, image, site.container, instead_of)
+
     async def stop(self, burst: str) -> None:
         """See `SchedulerPort.stop`; slots get SIGTERM, and are killed after 2 s."""
         if not is_burst(burst):
@@ -185,6 +194,18 @@ class NomadScheduler(SchedulerPort):
             values = variables(site, job)
             self._templates[kind] = await self._ask(self._gateway.parse, jobspec(), values)
         return self._templates[kind]
+
+    def _fetch(self, image: str, container: str, instead_of: str) -> None:
+        bursts = self._gateway.jobs(BURST_PREFIX)
+        machines = {
+            place.node_id
+            for burst in bursts
+            if (burst.meta or {}).get("image") == instead_of
+            for place in self._gateway.allocations_of(burst.id)[0]
+        }
+        if machines:
+            values = fetch_variables(image, container, machines)
+            self._gateway.register(self._gateway.parse(fetch_jobspec(), values))
 
     def _present(self) -> list[SlotPresence]:
         # Jobs first: a slot that is placed in between is counted twice, never missed.

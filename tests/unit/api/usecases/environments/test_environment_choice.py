@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_api.usecases.environments.environment_choice import EnvironmentChoice, base_named
+from picloud_api.usecases.environments.image_fetch import ImageFetch
 from picloud_driver.image.base_only import BaseOnlyImages
 from picloud_model.errors import RequestRefused
 from picloud_model.pack import PYTHON
@@ -46,7 +47,7 @@ async def test_an_environment_with_another_python_is_refused_with_the_base_that_
     api: ApiHarness,
 ) -> None:
     """Or, where none fits, with those that there are; a base is refused in the same way."""
-    choice = EnvironmentChoice(api.server.context, TwoBases())
+    choice = EnvironmentChoice(api.server.context, TwoBases(), ImageFetch(api.scheduler))
     await build(api, "science", a="1")
     refused = r"'science' has Python .*; base/python3\.1 has that version: build the environment on"
     with pytest.raises(RequestRefused, match=refused):
