@@ -31,8 +31,8 @@ RETRY_S: Final = 1.0
 """How often a start is tried again that lacked a service."""
 
 PAGES: Final = frozenset(
-    {"", "bucket", "crons", "endpoints", "jobs", "keys", "maps", "queues", "sign-in", "sign-out"}
-    | {"notebooks", "realtime", "static", "usage", "volumes"}
+    {"", "bucket", "crons", "endpoints", "jobs", "join", "keys", "maps", "members", "notebooks"}
+    | {"queues", "realtime", "sign-in", "sign-out", "static", "usage", "volumes"}
 )
 """What the paths of web pages begin with; other paths are operations."""
 

@@ -163,6 +163,11 @@ COMMANDS: Final = (
     CommandRow(
         "key", "key:app", "Create, list, activate and deactivate the API keys of your account."
     ),
+    CommandRow(
+        "member",
+        "member:app",
+        "Invite people to your account, list them, change their roles and remove them.",
+    ),
     CommandRow("account", "account:app", "Create and list accounts, as an administrator."),
     CommandRow(
         "admin", "admin:app", "Operate PiCloud and the servers that it runs on.", needs_server=False

@@ -13,6 +13,7 @@
     │   └── BucketFull
     ├── NotAllowed                the sender may not do that
     │   ├── AdministratorsOnly
+    │   ├── RoleRefused
     │   ├── BudgetReached
     │   ├── KeyRefused
     │   ├── TokenRefused
@@ -21,6 +22,8 @@
     │   ├── JobNotFound
     │   ├── JobDeleted
     │   ├── KeyNotFound
+    │   ├── MemberNotFound
+    │   ├── InviteNotFound
     │   ├── BlobMissing
     │   ├── ObjectNotFound
     │   ├── UploadNotFound
@@ -137,6 +140,12 @@ class AdministratorsOnly(NotAllowed):
     code = "administrators_only"
 
 
+class RoleRefused(NotAllowed):
+    """The role of your key or sign-in does not allow that; an owner of the account can do it."""
+
+    code = "role.refused"
+
+
 class BudgetReached(NotAllowed):
     """A budget of your account is reached; `picloud budget list` shows it."""
 
@@ -183,6 +192,18 @@ class KeyNotFound(NotFound):
     """No such API key in your account; `picloud key list` shows them."""
 
     code = "key.not_found"
+
+
+class MemberNotFound(NotFound):
+    """Your account has no such member; `picloud member list` shows them."""
+
+    code = "member.not_found"
+
+
+class InviteNotFound(NotFound):
+    """Your account has no such invitation; `picloud member invites` shows them."""
+
+    code = "invite.not_found"
 
 
 class BlobMissing(NotFound):

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from picloud_model.wire.role import Role
 
 from tests.attacks.sender import Sender
 from tests.e2e.conftest import client, keys, other, over_stacks, picloud, stack
@@ -37,6 +38,7 @@ def sender(stack: Stack) -> Iterator[Sender]:
     spare = begun.keys.create().key
     begun.keys.set_active(spare.split("_")[1], active=False)
     made.revoked = spare
+    made.reader = begun.keys.create(Role.READER).key
     yield made
     made.close()
     begun.close()

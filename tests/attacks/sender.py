@@ -62,6 +62,7 @@ class Sender:
         key: Of the attacking account.
         other: A key of the attacked account.
         revoked: A key that was valid once.
+        reader: A key of the attacking account that may only read.
     """
 
     def __init__(self, url: str, key: str, other: str, live_slot: Callable[[], str]) -> None:
@@ -69,6 +70,7 @@ class Sender:
         self._live_slot = live_slot
         self._slot = ""
         self.revoked = ""
+        self.reader = ""
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(BOUND_S), retries=False)
 
     @property

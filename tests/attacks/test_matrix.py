@@ -15,7 +15,9 @@ from uuid import uuid4
 
 import jwt
 import pytest
+from picloud_api.resources.least_role import least_role
 from picloud_model.ranges import MAX_JID
+from picloud_model.wire.role import Role
 
 from tests.attacks.openapi_targets import DOCUMENT, GUARDED, TARGETS, Target
 from tests.attacks.sender import REFUSALS, authorization, basic
@@ -57,6 +59,8 @@ NAMING: Final = [
     for field in sorted(OBJECTS & set(target.fields))
     if (target.path, field) not in COMPARED
 ]
+KEYED: Final = [target for target in GUARDED if target.wants & {"apiKey", "basic"}]
+"""Every operation that an API key opens."""
 LOOSE_JIDS: Final = (
     0, -1, 2**63, 10**30, 1.5, "1", "1;2", "1-10", "' OR 1=1", None, True, {"a": 1}, [1], [[1]],
     [[1, 2, 3]], [[0, 1]], [[-5, -1]], [[2, 1]], [["1", "2"]], [[1, 2**53]], [[1.5, 2]],
@@ -170,6 +174,23 @@ def test_a_key_is_no_slot_and_a_slot_no_key(sender: Sender, target: Target) -> N
         reply = sender.raw(target.verb, target.address(), data, header)
 
         assert (reply.status, reply.code in REFUSALS) == (401, True), reply
+
+
+@pytest.mark.parametrize("target", KEYED, ids=str)
+def test_a_readers_key_changes_nothing(sender: Sender, target: Target) -> None:
+    """A key that may only read gets 403 from each operation that is not listed as reading, before
+    its body is read; a member's list is not enough for what owners decide.
+    """
+    body = target.body()
+    data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+    is_bearer = "apiKey" in target.wants
+    header = f"Bearer {sender.reader}" if is_bearer else authorization("", sender.reader)
+    reply = sender.raw(target.verb, target.address(), data, header)
+
+    may_read = least_role(target.verb, target.path) is Role.READER
+    assert (reply.code == "role.refused") == (not may_read), reply
+    if not may_read:
+        assert reply.status == 403
 
 
 @pytest.mark.parametrize(("target", "field"), NAMING, ids=str)

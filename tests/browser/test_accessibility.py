@@ -54,7 +54,16 @@ def test_pages_follow_the_guidelines(
     page = open_window(**look).pages[0]
     start = page.url.removesuffix("/jobs")
     paths = ["/jobs", f"/maps/{done[0]}", f"/jobs/{failed}", f"/jobs/{done[0]}", "/sign-in"]
-    paths += ["/queues", "/bucket", "/volumes", "/crons", "/realtime", "/keys", "/usage"]
+    paths += [
+        "/queues",
+        "/bucket",
+        "/volumes",
+        "/crons",
+        "/realtime",
+        "/keys",
+        "/usage",
+        "/members",
+    ]
     paths += ["/endpoints", "/endpoints/scaled", "/notebooks", "/notebooks/shared/a0000001-n-nb"]
 
     found = {}

@@ -32,6 +32,7 @@ from cloud._resources.dictionary import DictClient, list_dicts
 from cloud._resources.environment import EnvironmentClient
 from cloud._resources.grant import GrantClient
 from cloud._resources.lock import LockClient
+from cloud._resources.member import MemberClient
 from cloud._resources.notebook import NotebookClient
 from cloud._resources.queue import QueueClient
 from cloud._resources.realtime import RealtimeClient
@@ -65,6 +66,7 @@ from picloud_model.wire.lock import HeldLock
 from picloud_model.wire.price import PricesListed, PricesRequest
 from picloud_model.wire.realtime import ReserveCoresRequest
 from picloud_model.wire.rest import Parameter, PublishRequest
+from picloud_model.wire.role import Role
 from picloud_model.wire.secret_source import PutSecretSourceRequest
 from picloud_model.wire.snapshot import FILE, FOLDER, SnapshotEntry
 from picloud_model.wire.usage import JobUsageRequest
@@ -231,8 +233,7 @@ def use(client: Client) -> None:
     client.keys.set_active(name, active=False)
     client.keys.set_active(name, active=True)
     client.keys.list()
-    client.keys.create_account("third")
-    client.keys.accounts()
+    use_accounts(client)
     transport.post("/v1/webhooks/secret", WebhookSecretRequest(), WebhookSecret)
     transport.post("/v1/webhooks/rotate", RotateWebhookSecretRequest("a" * 32), WebhookSecret)
     SignInClient(transport).link()
@@ -245,6 +246,23 @@ def use(client: Client) -> None:
     use_notebook(NotebookClient(transport), client)
     use_cron(CronClient(transport), client)
     use_endpoint(EndpointClient(transport), client)
+
+
+def use_accounts(client: Client) -> None:
+    """Use everything that a client can request of accounts; the embedded stack has no members."""
+    client.keys.create_account("third")
+    client.keys.accounts()
+    members = MemberClient(client.transport)
+    with contextlib.suppress(CloudException):
+        members.revoke(members.invite(Role.READER).invite.id)
+    members.list()
+    members.invites()
+    with contextlib.suppress(CloudException):
+        members.change_role("nobody", Role.READER)
+    with contextlib.suppress(CloudException):
+        members.remove("nobody")
+    with contextlib.suppress(CloudException):
+        members.revoke("0" * 12)
 
 
 def use_bucket(bucket: BucketClient, transport: Transport) -> None:

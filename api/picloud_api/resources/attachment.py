@@ -34,7 +34,7 @@ class AttachmentResource:
         self._handled = use_cases.queues.handled
 
     async def _account(self, request: Request) -> str:
-        return set_account(request, await authenticate(request, self._accounts.authenticate))
+        return set_account(request, await authenticate(request, self._accounts.recognise))
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Attach a handler."""

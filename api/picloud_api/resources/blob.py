@@ -17,6 +17,7 @@ from picloud_api.resources.body import (
     write_body,
 )
 from picloud_api.resources.route import Credential, Route, post
+from picloud_api.usecases.accounts.account import Caller
 from picloud_api.usecases.accounts.slot_token import is_token
 from picloud_api.usecases.storage.blob import StoredBlob
 
@@ -38,12 +39,12 @@ class BlobResource:
         self._quota = use_cases.accounts.quota
 
     async def _account(self, request: Request) -> str:
-        return await authenticate(request, self._account_of)
+        return (await authenticate(request, self._sender)).account
 
-    async def _account_of(self, credential: str) -> str:
+    async def _sender(self, credential: str) -> Caller:
         if is_token(credential):
-            return (await self._slots.recognise(credential)).pool.account
-        return await self._accounts.authenticate(credential)
+            return Caller((await self._slots.recognise(credential)).pool.account)
+        return await self._accounts.recognise(credential)
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Store several small blobs."""

@@ -18,7 +18,8 @@ from picloud_model import wire
 from picloud_model.errors import KeyRefused, NotAllowed, TooLarge
 
 from picloud_api.errors import media_of
-from picloud_api.resources.in_flight import COUNTED_BYTES, IN_FLIGHT, Hold, sender_of
+from picloud_api.resources.in_flight import COUNTED_BYTES, IN_FLIGHT, Hold, account_of, sender_of
+from picloud_api.resources.least_role import check_role
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -64,10 +65,12 @@ async def authenticate(
 
     Raises:
         KeyRefused: When there is no credential; and what `recognise` raises.
+        RoleRefused: When the role of the sender does not allow the request.
         AccountBusy: When too many requests of the sender are not answered yet.
     """
     credential = (read or bearer)(request)
     sender = await recognise(credential)
+    check_role(request, sender)
     begin_request(request, sender)
     request.scope[KNOWN] = True
     request.context.check = _Check(partial(again or recognise, credential), time.monotonic())
@@ -84,7 +87,7 @@ async def authenticate_basic(
     """
     with basic_challenge(response):
         holder = await authenticate(request, recognise, read=basic_key)
-    return set_account(request, holder.account)
+    return set_account(request, holder)
 
 
 @contextmanager
@@ -283,8 +286,9 @@ def basic_pair(request: Request) -> tuple[str, str]:
     return name, secret
 
 
-def set_account(request: Request, account: str) -> str:
-    """Record the account of a request, for account affinity; return the account."""
+def set_account(request: Request, sender: object) -> str:
+    """Record the account of the sender of a request, for account affinity; return the account."""
+    account = account_of(sender)
     request.scope[ACCOUNT] = account
     return account
 

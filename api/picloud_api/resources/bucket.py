@@ -20,6 +20,7 @@ from picloud_api.resources.body import (
 )
 from picloud_api.resources.object_reply import reply_with_object
 from picloud_api.resources.route import Credential, Route, post
+from picloud_api.usecases.accounts.account import Caller
 from picloud_api.usecases.accounts.slot_token import is_token
 from picloud_api.usecases.storage.bucket import content_headers
 
@@ -47,12 +48,12 @@ class BucketResource:
         self._buckets = use_cases.storage.buckets
 
     async def _account(self, request: Request) -> str:
-        return set_account(request, await authenticate(request, self._account_of))
+        return set_account(request, await authenticate(request, self._sender))
 
-    async def _account_of(self, credential: str) -> str:
+    async def _sender(self, credential: str) -> Caller:
         if is_token(credential):
-            return (await self._slots.recognise(credential)).pool.account
-        return await self._accounts.authenticate(credential)
+            return Caller((await self._slots.recognise(credential)).pool.account)
+        return await self._accounts.recognise(credential)
 
     async def on_post_put(self, request: Request, response: Response) -> None:
         """Store a small object, or return where to send another one."""

@@ -41,7 +41,7 @@ class BudgetResource:
 
     async def on_post_list(self, request: Request, response: Response) -> None:
         """List budgets, with what is spent."""
-        account = set_account(request, await authenticate(request, self._accounts.authenticate))
+        account = set_account(request, await authenticate(request, self._accounts.recognise))
         body = await read_body(request, BudgetsRequest)
         if body.account is not None:
             account = await self._budgets.account(await self._holder(request), body.account)

@@ -33,7 +33,7 @@ class CronResource:
         self._crons = use_cases.crons.crons
 
     async def _account(self, request: Request) -> str:
-        return set_account(request, await authenticate(request, self._accounts.authenticate))
+        return set_account(request, await authenticate(request, self._accounts.recognise))
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Register a cron job."""

@@ -24,7 +24,7 @@ class DictResource:
         self._dicts = use_cases.sharing.dicts
 
     async def _account(self, request: Request) -> str:
-        return set_account(request, await authenticate(request, self._accounts.authenticate))
+        return set_account(request, await authenticate(request, self._accounts.recognise))
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Store a value under a key."""

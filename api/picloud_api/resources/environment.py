@@ -24,7 +24,7 @@ class EnvironmentResource:
         self._environments = use_cases.environments.environments
 
     async def _account(self, request: Request) -> str:
-        return set_account(request, await authenticate(request, self._accounts.authenticate))
+        return set_account(request, await authenticate(request, self._accounts.recognise))
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Begin to build an environment."""

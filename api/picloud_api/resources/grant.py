@@ -48,7 +48,7 @@ class GrantResource:
 
     async def on_post_list(self, request: Request, response: Response) -> None:
         """List grants, and the free core hours."""
-        account = set_account(request, await authenticate(request, self._accounts.authenticate))
+        account = set_account(request, await authenticate(request, self._accounts.recognise))
         body = await read_body(request, GrantsRequest)
         if body.account is not None:
             account = await self._grants.account(await self._holder(request), body.account)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from picloud_model import wire
 
 from picloud_api.resources.body import authenticate, read_body, write_body, write_list
+from picloud_api.resources.in_flight import account_of
 from picloud_api.resources.route import post
 
 if TYPE_CHECKING:
@@ -25,23 +26,26 @@ class InfoResource:
         self._accounts = use_cases.accounts.accounts
         self._jobs = use_cases.jobs
 
+    async def _account(self, request: Request) -> str:
+        return account_of(await authenticate(request, self._accounts.recognise))
+
     async def on_post_info(self, request: Request, response: Response) -> None:
         """Return what is known of jobs."""
-        account = await authenticate(request, self._accounts.authenticate)
+        account = await self._account(request)
         body = await read_body(request, wire.InfoRequest)
         infos = await self._jobs.info.info(account, body)
         await write_list(request, response, infos, "jobs")
 
     async def on_post_list(self, request: Request, response: Response) -> None:
         """List jobs."""
-        account = await authenticate(request, self._accounts.authenticate)
+        account = await self._account(request)
         body = await read_body(request, wire.ListRequest)
         listed = await self._jobs.listing.list(account, body)
         await write_list(request, response, listed, "jobs")
 
     async def on_post_batches(self, request: Request, response: Response) -> None:
         """List batches."""
-        account = await authenticate(request, self._accounts.authenticate)
+        account = await self._account(request)
         body = await read_body(request, wire.BatchesRequest)
         listed = await self._jobs.listing.batches(account, body)
         await write_list(request, response, listed, "batches")
@@ -53,7 +57,7 @@ class InfoResource:
 
     async def on_post_delete(self, request: Request, response: Response) -> None:
         """Delete what is known of jobs."""
-        account = await authenticate(request, self._accounts.authenticate)
+        account = await self._account(request)
         body = await read_body(request, wire.DeleteRequest)
         await write_body(request, response, await self._deleted(account, body.jids))
 

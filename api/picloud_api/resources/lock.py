@@ -27,7 +27,7 @@ class LockResource:
         self._locks = use_cases.sharing.locks
 
     async def _account(self, request: Request) -> str:
-        return set_account(request, await authenticate(request, self._accounts.authenticate))
+        return set_account(request, await authenticate(request, self._accounts.recognise))
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Take a lock."""

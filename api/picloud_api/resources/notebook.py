@@ -24,7 +24,7 @@ class NotebookResource:
         self._notebooks = use_cases.environments.notebooks
 
     async def _account(self, request: Request) -> str:
-        return set_account(request, await authenticate(request, self._accounts.authenticate))
+        return set_account(request, await authenticate(request, self._accounts.recognise))
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Make a job the machine of a notebook."""

@@ -24,7 +24,7 @@ class PriceResource:
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Return the prices of now."""
-        account = set_account(request, await authenticate(request, self._accounts.authenticate))
+        account = set_account(request, await authenticate(request, self._accounts.recognise))
         body = await read_body(request, PricesRequest)
         listed = await self._prices.list(account, body.env, body.core_type)
         await write_body(request, response, listed)

@@ -43,7 +43,7 @@ class RealtimeResource:
 
     async def on_post_list(self, request: Request, response: Response) -> None:
         """List reservations that have not ended."""
-        account = set_account(request, await authenticate(request, self._accounts.authenticate))
+        account = set_account(request, await authenticate(request, self._accounts.recognise))
         await read_body(request, ReservationsRequest)
         listed = ReservationsListed(reservations=[*await self._realtime.list(account)])
         await write_body(request, response, listed)

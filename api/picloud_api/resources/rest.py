@@ -39,7 +39,7 @@ class EndpointResource:
         self._keys = use_cases.rest.keys
 
     async def _account(self, request: Request) -> str:
-        return set_account(request, await authenticate(request, self._accounts.authenticate))
+        return set_account(request, await authenticate(request, self._accounts.recognise))
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Publish a function."""

@@ -26,7 +26,7 @@ class SetupMachineResource:
         self._machines = use_cases.setup_machines
 
     async def _account(self, request: Request) -> str:
-        return set_account(request, await authenticate(request, self._accounts.authenticate))
+        return set_account(request, await authenticate(request, self._accounts.recognise))
 
     async def on_post_setup(self, request: Request, response: Response) -> None:
         """Open a machine."""

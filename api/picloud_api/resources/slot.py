@@ -37,7 +37,7 @@ class SlotResource:
 
     async def on_post_restart(self, request: Request, response: Response) -> None:
         """End slots before their next job."""
-        account = set_account(request, await authenticate(request, self._accounts.authenticate))
+        account = set_account(request, await authenticate(request, self._accounts.recognise))
         await read_body(request, wire.RestartSlotsRequest)
         await write_body(request, response, await self._slots.restart(account))
 

@@ -31,7 +31,7 @@ class StreamResource:
 
     async def on_post_read(self, request: Request, response: Response) -> None:
         """Return values of a stream."""
-        account = set_account(request, await authenticate(request, self._accounts.authenticate))
+        account = set_account(request, await authenticate(request, self._accounts.recognise))
         body = await read_body(request, wire.ReadStreamRequest)
         await write_body(request, response, await self._streams.read(account, body))
 

@@ -31,19 +31,19 @@ class TunnelResource:
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Open a stream."""
-        account = set_account(request, await authenticate(request, self._accounts.authenticate))
+        account = set_account(request, await authenticate(request, self._accounts.recognise))
         body = await read_body(request, TunnelRequest)
         await write_body(request, response, await self._tunnel.open(account, body))
 
     async def on_post_ssh(self, request: Request, response: Response) -> None:
         """Open a stream to a shell server."""
-        account = set_account(request, await authenticate(request, self._accounts.authenticate))
+        account = set_account(request, await authenticate(request, self._accounts.recognise))
         body = await read_body(request, SshTunnelRequest)
         await write_body(request, response, await self._shell.open(account, body.jid))
 
     async def on_post_certificate(self, request: Request, response: Response) -> None:
         """Issue an SSH certificate for a job."""
-        account = set_account(request, await authenticate(request, self._accounts.authenticate))
+        account = set_account(request, await authenticate(request, self._accounts.recognise))
         body = await read_body(request, CertificateRequest)
         await write_body(request, response, await self._shell.certify(account, body))
 

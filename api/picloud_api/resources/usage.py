@@ -26,13 +26,13 @@ class UsageResource:
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Return how much is stored."""
-        account = set_account(request, await authenticate(request, self._accounts.authenticate))
+        account = set_account(request, await authenticate(request, self._accounts.recognise))
         await read_body(request, wire.UsageRequest)
         await write_body(request, response, await self._usage.measure(account))
 
     async def on_post_jobs(self, request: Request, response: Response) -> None:
         """Return how long jobs have run and what they cost."""
-        account = set_account(request, await authenticate(request, self._accounts.authenticate))
+        account = set_account(request, await authenticate(request, self._accounts.recognise))
         body = await read_body(request, JobUsageRequest)
         await write_body(request, response, await self._of_jobs.read(account, body))
 

@@ -24,7 +24,7 @@ class VolumeResource:
         self._volumes = use_cases.storage.volumes
 
     async def _account(self, request: Request) -> str:
-        return set_account(request, await authenticate(request, self._accounts.authenticate))
+        return set_account(request, await authenticate(request, self._accounts.recognise))
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Create a volume."""

@@ -23,6 +23,7 @@ from picloud_model.wire import (
     TunnelOrder,
 )
 from picloud_model.wire.cron import CronSchedule
+from picloud_model.wire.role import Role
 
 
 class BatchId(NamedTuple):
@@ -83,7 +84,7 @@ class Account(NamedRecord, frozen=True):
 
 
 class Key(NamedRecord, frozen=True):
-    """An API key: only a keyed hash of its secret is kept."""
+    """An API key: only a keyed hash of its secret and its role is kept."""
 
     prefix: ClassVar[str] = "keys/"
 
@@ -93,6 +94,11 @@ class Key(NamedRecord, frozen=True):
     created_at: float
     signed_out_at: float = 0.0
     """When all browsers that it had signed in were signed out last."""
+    role: Role = Role.OWNER
+    person: str = ""
+    """The name of the person whose key it is, if that is known."""
+    signs_in: bool = False
+    """Whether sessions of that person name it; such a key has no secret."""
 
 
 class Span(Record, frozen=True, gc=False):

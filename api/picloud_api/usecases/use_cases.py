@@ -24,6 +24,10 @@ from picloud_api.usecases.accounts.grants.statement import AccountStatements
 from picloud_api.usecases.accounts.job_token import JobTokens
 from picloud_api.usecases.accounts.job_usage import JobUsages
 from picloud_api.usecases.accounts.key import Keys
+from picloud_api.usecases.accounts.people.invite import Invites
+from picloud_api.usecases.accounts.people.member import Members
+from picloud_api.usecases.accounts.people.password import Passwords
+from picloud_api.usecases.accounts.people.person import People
 from picloud_api.usecases.accounts.price import Prices
 from picloud_api.usecases.accounts.quota import AccountQuota, Quotas
 from picloud_api.usecases.accounts.secrets.minted_secret import MintedSecrets
@@ -127,6 +131,9 @@ class AccountsRoom:
         # On the embedded stack the keys are in a file of the user, who has no need to see them.
         takes_keys = commits.view.state.shared
         self.sessions = WebSessions(self.accounts, base.keys.session, takes_keys=takes_keys)
+        self.people = People(self.accounts, self.sessions, Passwords(base.keys.pepper))
+        self.members = Members(self.accounts, self.people, self.sessions)
+        self.invites = Invites(self.accounts, self.people, self.sessions)
         self.minted_secrets = MintedSecrets(base.context, base.secrets, self.job_tokens)
         self.secrets = Secrets(base.context, base.secrets, self.minted_secrets)
         self.secret_sources = SecretSources(base.context, base.secrets)

@@ -31,6 +31,7 @@ NAVIGATION: Final = (
     ("/notebooks", "Notebooks"),
     ("/realtime", "Reserved cores"),
     ("/keys", "Keys"),
+    ("/members", "Members"),
     ("/usage", "Usage"),
 )
 """The address and the name of each page that every page links to."""

@@ -22,6 +22,7 @@ from picloud_api.web.pages import (
 )
 from picloud_api.web.pages.costs import realtime, usage
 from picloud_api.web.pages.machines import notebooks
+from picloud_api.web.pages.people import join, members
 from picloud_api.web.rendering import Renderer
 from picloud_api.web.static import StaticFiles
 from picloud_api.web.visitor import Visitors
@@ -48,6 +49,7 @@ SECURITY_HEADERS: Final = {
 PAGES: Final = (
     *(
         sign_in,
+        join,
         jobs,
         job_map,
         job,
@@ -59,6 +61,7 @@ PAGES: Final = (
         notebooks,
         realtime,
         keys,
+        members,
         usage,
     ),
 )

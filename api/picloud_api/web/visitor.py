@@ -11,6 +11,7 @@ from picloud_model.errors import KeyRefused, NotAllowed, RequestRefused
 
 from picloud_api.resources.body import authenticate, read_bytes, set_account
 from picloud_api.resources.cross_origin import is_foreign
+from picloud_api.usecases.accounts.account import Holder
 from picloud_api.usecases.accounts.web_session import SESSION_S
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
-    from picloud_api.usecases.accounts.account import Holder
     from picloud_api.usecases.accounts.web_session import WebSessions
 
 FORM_BYTES: Final = 256 * 1024
@@ -30,11 +30,15 @@ _STALE: Final = "This form belongs to another session: go back, reload the page 
 
 
 class Visitor(msgspec.Struct, frozen=True):
-    """The account and the key that a browser acts for, and the token of its forms."""
+    """Whom a browser acts for, and the token of its forms."""
 
-    account: str
-    key: str
+    holder: Holder
     form_token: str
+
+    @property
+    def account(self) -> str:
+        """The account that it acts for."""
+        return self.holder.account
 
 
 class Visitors:
@@ -48,12 +52,13 @@ class Visitors:
 
         Raises:
             KeyRefused: When the browser is not signed in.
+            RoleRefused: When the role of the visitor does not allow the request.
             AccountBusy: When too many requests of the account are not answered yet.
         """
         holder: Holder = await authenticate(request, self._sessions.recognise, read=_session_of)
         set_account(request, holder.account)
         token = self._sessions.form_token(_session_of(request))
-        return Visitor(holder.account, holder.key, token)
+        return Visitor(holder, token)
 
     async def form(self, request: Request, visitor: Visitor) -> dict[str, list[str]]:
         """Return the fields of a form that a visitor has sent from a page.

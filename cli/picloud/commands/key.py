@@ -9,6 +9,7 @@ import typer
 from cloud import CloudValueError, account
 from cloud._client.current import client
 from cloud._resources.key import checked_id
+from picloud_model.wire.role import Role
 
 from picloud import output, tables, units
 from picloud.completion import keys as completion
@@ -75,22 +76,41 @@ def list_keys(
             "active" if key.active else "inactive",
             units.moment(key.created_at, now),
             "this one" if key.own else "",
+            key.role,
+            key.person,
         )
         for key in listed
     ]
-    tables.show(tables.Columns(("id", "status", "created", "in use")), rows)
+    columns = ("id", "status", "created", "in use", "role", "member")
+    tables.show(tables.Columns(columns, flexible=("member",)), rows)
 
 
 @app.command()
-def create(*, json: AsJson = False) -> None:
+def create(
+    *,
+    role: Annotated[
+        Role,
+        typer.Option(
+            "--role",
+            metavar="ROLE",
+            help="What it may do: owner (everything), member (run jobs, change what the account "
+            "has) or reader (change nothing).",
+        ),
+    ] = Role.OWNER,
+    json: AsJson = False,
+) -> None:
     """Create an API key; its secret is shown only once.
+
+    It may not do more than the key in use.
 
     \b
     Examples:
       $ picloud key create
       pk_...
+      $ picloud key create --role reader
+      pk_...
     """  # noqa: D301 - \b keeps the lines apart
-    created = client().keys.create()
+    created = client().keys.create(role)
     if json:
         output.as_json({"key": created.key, "account": created.account})
     else:
@@ -151,4 +171,6 @@ def _fields(key: ListedKey) -> dict[str, object]:
         "active": key.active,
         "created": units.iso(key.created_at),
         "own": key.own,
+        "role": key.role,
+        "member": key.person,
     }

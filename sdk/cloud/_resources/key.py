@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from picloud_model import wire
+from picloud_model.wire.role import Role
 
 from cloud.errors import CloudValueError
 
@@ -24,9 +25,9 @@ class KeyClient:
         self._transport = transport
         self._known: set[str] = set()
 
-    def create(self) -> wire.KeyMade:
+    def create(self, role: Role = Role.OWNER) -> wire.KeyMade:
         """Create a key. Only this reply contains its secret."""
-        body = wire.KeyRequest(request_id=uuid4().hex)
+        body = wire.KeyRequest(request_id=uuid4().hex, role=role)
         return self._transport.post("/v1/keys", body, wire.KeyMade)
 
     def list(self, *, active_only: bool = False) -> list[wire.ListedKey]:

@@ -8,15 +8,18 @@ from msgspec import Meta
 
 from picloud_model.wire.body import Answer, KeyId, Request, SubmitId
 from picloud_model.wire.limits import MAX_ACCOUNT_NAME
+from picloud_model.wire.role import Role
 
 
 class KeyRequest(Request, frozen=True):
     """Make an API key for the account that asks: `POST /v1/keys`.
 
-    `request_id` is a secret UUID in hex; a request that repeats it gets the same key.
+    `request_id` is a secret UUID in hex; a request that repeats it gets the same key. The new key
+    may not do more than the one that makes it.
     """
 
     request_id: SubmitId
+    role: Role = Role.OWNER
 
 
 class KeyMade(Answer, frozen=True):
@@ -36,12 +39,17 @@ class KeysRequest(Request, frozen=True):
 
 
 class ListedKey(Answer, frozen=True):
-    """An API key without its secret; `own` marks the key that made the request."""
+    """An API key without its secret; `own` marks the key that made the request.
+
+    `person` is the name of the member whose key it is; empty if it belongs to no member.
+    """
 
     id: str
     active: bool
     created_at: float
     own: bool = False
+    role: Role = Role.OWNER
+    person: str = ""
 
 
 class KeysListed(Answer, frozen=True):

@@ -16,6 +16,18 @@ from cloud._packing.packer import Packer
 from picloud_model import errors, pack, ranges, wire
 from picloud_model.info import DEFAULT_KEYS, UNPICKLED, read_keys
 from picloud_model.job import Cause
+from picloud_model.wire.member import (
+    ChangeMemberRequest,
+    InviteMade,
+    InviteRequest,
+    InvitesListed,
+    ListedInvite,
+    ListedMember,
+    MembersListed,
+    RemoveMemberRequest,
+    RevokeInviteRequest,
+)
+from picloud_model.wire.role import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +65,7 @@ class FakeServer:
         self.listed_batches: list[wire.ListedBatch] = []
         self.deleted: list[Any] = []
         self.accounts = ["first"]
+        self.members = {"ada": Role.OWNER}
         self.keys = {"12ab": wire.ListedKey(id="12ab", active=True, created_at=100.0, own=True)}
 
     def exchange(self, sent: HttpRequest) -> HttpReply:
@@ -229,9 +242,9 @@ class FakeServer:
         return wire.BlobsRead(blobs=[self.blobs[digest] for digest in digests])
 
     def _keys(self, body: bytes) -> wire.KeyMade:
-        wire.decode(body, wire.KeyRequest)
+        role = wire.decode(body, wire.KeyRequest).role
         key_id = f"{len(self.keys):012x}"
-        self.keys[key_id] = wire.ListedKey(id=key_id, active=True, created_at=200.0)
+        self.keys[key_id] = wire.ListedKey(id=key_id, active=True, created_at=200.0, role=role)
         return wire.KeyMade(key=f"pk_{key_id}_secret", account="a1")
 
     def _keys_list(self, body: bytes) -> wire.KeysListed:
@@ -255,6 +268,34 @@ class FakeServer:
             id=key_id, active=active, created_at=key.created_at, own=key.own
         )
         return self.keys[key_id]
+
+    def _members_list(self, body: bytes) -> MembersListed:
+        listed = [
+            ListedMember(name=name, role=role, joined_at=100.0)
+            for name, role in self.members.items()
+        ]
+        return MembersListed(members=listed)
+
+    def _members_change(self, body: bytes) -> wire.Answer:
+        request = wire.decode(body, ChangeMemberRequest)
+        self.members[request.name] = request.role
+        return wire.Answer()
+
+    def _members_remove(self, body: bytes) -> wire.Answer:
+        if self.members.pop(wire.decode(body, RemoveMemberRequest).name, None) is None:
+            raise errors.MemberNotFound
+        return wire.Answer()
+
+    def _invites(self, body: bytes) -> InviteMade:
+        role = wire.decode(body, InviteRequest).role
+        return InviteMade(invite=_invite(role), path="/join/a1-secret")
+
+    def _invites_list(self, body: bytes) -> InvitesListed:
+        return InvitesListed(invites=[_invite(Role.MEMBER)])
+
+    def _invites_revoke(self, body: bytes) -> wire.Answer:
+        wire.decode(body, RevokeInviteRequest)
+        return wire.Answer()
 
     def _accounts(self, body: bytes) -> wire.KeyMade:
         self.accounts.append(wire.decode(body, wire.AccountRequest).name)
@@ -308,6 +349,12 @@ class FakeServer:
 def result_parcel(value: Any) -> bytes:
     """A result as a worker packs it."""
     return pack.seal(pickle.dumps(value))
+
+
+def _invite(role: Role) -> ListedInvite:
+    return ListedInvite(
+        id="0123456789ab", role=role, made_by="ada", created_at=100.0, expires_at=700.0
+    )
 
 
 def problem(error: errors.PiCloudError, status: int = 422) -> HttpReply:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from picloud_model.errors import AdministratorsOnly, KeyRefused
 from picloud_model.token import PREFIX, JobToken
+from picloud_model.wire.role import Role
 
 from picloud_api.store import layout
 from picloud_api.store.records import Account, Key
@@ -42,18 +43,27 @@ _random: Final = entropy.SystemRandom()
 
 
 class Caller(NamedTuple):
-    """The account a request comes from; the job that made it, or 0, and the token of that job."""
+    """The account a request comes from; the job that made it, or 0, and the token of that job.
+
+    Without a job, it has the id of an API key, its role, and the name of the person it belongs to.
+    """
 
     account: str
     jid: int = 0
     token: JobToken | None = None
+    key: str = ""
+    role: Role = Role.MEMBER
+    person: str = ""
 
 
 class Holder(NamedTuple):
-    """The account and the id of the API key that a request sends."""
+    """The account and the id of the API key that a request sends, and what it may do there."""
 
     account: str
     key: str
+    role: Role = Role.OWNER
+    person: str = ""
+    """The name of the person whose key it is; "" if that is not known."""
 
 
 class _StoredKey(NamedTuple):
@@ -104,7 +114,8 @@ class Accounts:
         if self._tokens is not None and bearer.startswith(PREFIX):
             token = await self._tokens.recognise(bearer)
             return Caller(token.account, token.jid, token)
-        return Caller((await self.holder(bearer)).account)
+        holder = await self.holder(bearer)
+        return Caller(holder.account, key=holder.key, role=holder.role, person=holder.person)
 
     async def holder(self, bearer: str) -> Holder:
         """Return the account and the id of an API key; job tokens are refused.
@@ -119,7 +130,7 @@ class Accounts:
         record = self._cached(name)
         if not _opens(record, digest):
             record = await self._stored(name, digest)
-        return Holder(record.account, name)
+        return Holder(record.account, name, record.role, record.person)
 
     async def stored_key(self, name: str) -> Key:
         """Return a key by its id, as it was stored `KNOWN_S` ago or later.
@@ -192,12 +203,21 @@ class Accounts:
 
         await self.commits.run(plan)
 
-    async def store_key(self, account: str, bearer: str) -> None:
+    async def store_key(
+        self, account: str, bearer: str, role: Role = Role.OWNER, person: str = ""
+    ) -> None:
         """Store a key of an account, with a keyed hash in place of its secret."""
         matched = _KEY.fullmatch(bearer)
         if matched is None:
             raise KeyRefused
-        record = Key(account, self._digest(matched[2]), True, self.clock())  # noqa: FBT003
+        record = Key(
+            account,
+            _bound(self._digest(matched[2]), role),
+            active=True,
+            created_at=self.clock(),
+            role=role,
+            person=person,
+        )
         name = layout.key(matched[1])
 
         async def plan(draft: Draft) -> None:
@@ -220,16 +240,25 @@ class Accounts:
 
 
 def _opens(record: Key, digest: bytes) -> bool:
-    return hmac.compare_digest(digest, record.digest) and record.active
+    return hmac.compare_digest(_bound(digest, record.role), record.digest) and record.active
+
+
+def _bound(digest: bytes, role: Role) -> bytes:
+    """Return the digest of a secret together with a role.
+
+    An earlier version of the server, which knows no roles, so refuses a key that may not do
+    everything, instead of accepting it for everything.
+    """
+    return digest if role is Role.OWNER else hmac.digest(digest, role.encode(), sha256)
 
 
 def check_administrator(holder: Holder) -> None:
-    """Refuse everybody except the owners of keys of the first account.
+    """Refuse everybody except the owners of the first account.
 
     Raises:
-        AdministratorsOnly: When the key belongs to another account.
+        AdministratorsOnly: When the key belongs to another account, or has another role.
     """
-    if holder.account != FIRST_ACCOUNT:
+    if holder.account != FIRST_ACCOUNT or holder.role is not Role.OWNER:
         raise AdministratorsOnly
 
 

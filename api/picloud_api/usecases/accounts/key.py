@@ -14,15 +14,17 @@ from picloud_model.errors import (
     KeyRefused,
     RequestConflict,
     RequestRefused,
+    RoleRefused,
 )
+from picloud_model.wire.role import Role
 
 from picloud_api.store import layout
 from picloud_api.store.records import Account, Key
-from picloud_api.usecases.accounts.account import FIRST_ACCOUNT, check_administrator
+from picloud_api.usecases.accounts.account import FIRST_ACCOUNT, Holder, check_administrator
 
 if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
-    from picloud_api.usecases.accounts.account import Accounts, Holder
+    from picloud_api.usecases.accounts.account import Accounts
 
 MAX_KEYS: Final = 1000
 """The most keys an account may have, inactive ones included."""
@@ -45,23 +47,30 @@ class Keys:
         self._seed = hmac.digest(pepper, b"keys that are made", sha256)
 
     async def create(self, holder: Holder, request: wire.KeyRequest) -> wire.KeyMade:
-        """Create a key of the caller's account.
+        """Create a key of the caller's account; it belongs to the same person.
 
         Raises:
+            RoleRefused: When it may do more than the caller's.
             RequestConflict: When the account has too many.
         """
+        if not holder.role.includes(request.role):
+            message = f"A key of a {holder.role} cannot make one of a {request.role}."
+            raise RoleRefused(message, field="role")
         if len(await self._of(holder.account)) >= MAX_KEYS:
             message = f"An account has {MAX_KEYS} keys at most; activate an old one."
             raise RequestConflict(message)
-        return await self._made(holder.account, request.request_id)
+        return await self._made(holder, request)
 
     async def list(self, holder: Holder, request: wire.KeysRequest) -> wire.KeysListed:
-        """Return the keys of the caller's account, the oldest first."""
+        """Return the keys of the caller's account, the oldest first.
+
+        Those who are not owners see their own ones only.
+        """
         keys = await self._of(holder.account)
         listed = [
             _listed(holder, name, key)
             for name, key in keys.items()
-            if key.active or not request.active_only
+            if (key.active or not request.active_only) and _sees(holder, name, key)
         ]
         return wire.KeysListed(keys=sorted(listed, key=lambda key: (key.created_at, key.id)))
 
@@ -72,6 +81,7 @@ class Keys:
 
         Raises:
             KeyNotFound: When the account has no such key.
+            RoleRefused: When it may do more than the caller's.
             RequestConflict: When a key is to deactivate itself.
         """
         if name == holder.key and not active:
@@ -83,9 +93,12 @@ class Keys:
             key: Key | None = await draft.get(layout.key(name))
             if own is None or not own.active:
                 raise KeyRefused
-            if key is None or key.account != holder.account:
+            if key is None or key.account != holder.account or not _sees(holder, name, key):
                 raise KeyNotFound
             changed = msgspec.structs.replace(key, active=active)
+            if active and not holder.role.includes(key.role):
+                message = f"A {holder.role} cannot activate a key of a {key.role}."
+                raise RoleRefused(message)
             if key.active != active:
                 draft.put(layout.key(name), changed)
             return _listed(holder, name, changed)
@@ -105,8 +118,8 @@ class Keys:
             raise RequestRefused(message, field="name")
         if len(await self._commits.view.scan(Account.prefix)) >= MAX_ACCOUNTS:
             raise RequestConflict(f"There are {MAX_ACCOUNTS} accounts, which is the most.")
-        account = await self._opened(request)
-        return await self._made(account, request.request_id)
+        first = Holder(await self._opened(request), "")
+        return await self._made(first, wire.KeyRequest(request_id=request.request_id))
 
     async def accounts(self, holder: Holder) -> wire.AccountsListed:
         """Return all accounts, the oldest first.
@@ -149,25 +162,41 @@ class Keys:
 
         return await self._commits.run(plan)
 
-    async def _made(self, account: str, request_id: str) -> wire.KeyMade:
-        text = f"{account}/{request_id}"
+    async def _made(self, holder: Holder, request: wire.KeyRequest) -> wire.KeyMade:
+        text = f"{holder.account}/{request.request_id}"
+        if request.role is not Role.OWNER:
+            text = f"{text}/{request.role}"
         secret = base64.urlsafe_b64encode(self._derived("secret", text)).decode().rstrip("=")
         key = f"pk_{self._derived('id', text).hex()[:12]}_{secret}"
-        await self._accounts.store_key(account, key)
-        return wire.KeyMade(key=key, account=account)
+        await self._accounts.store_key(holder.account, key, request.role, holder.person)
+        return wire.KeyMade(key=key, account=holder.account)
 
     def _derived(self, what: str, text: str) -> bytes:
         return hmac.digest(self._seed, f"{what}/{text}".encode(), sha256)
 
     async def _of(self, account: str) -> dict[str, Key]:
-        return {name: key for name, key in (await self._keys()).items() if key.account == account}
+        keys = (await self._keys()).items()
+        return {name: key for name, key in keys if key.account == account and not key.signs_in}
 
     async def _keys(self) -> dict[str, Any]:
         keys: dict[str, Key] = await self._commits.view.scan(Key.prefix)
         return {Key.parse(name): key for name, key in keys.items()}
 
 
+def _sees(holder: Holder, name: str, key: Key) -> bool:
+    """Whether the holder of a key sees another key of the account, and may deactivate it."""
+    if key.signs_in:
+        return False
+    is_of_person = bool(holder.person) and key.person == holder.person
+    return holder.role is Role.OWNER or name == holder.key or is_of_person
+
+
 def _listed(holder: Holder, name: str, key: Key) -> wire.ListedKey:
     return wire.ListedKey(
-        id=name, active=key.active, created_at=key.created_at, own=name == holder.key
+        id=name,
+        active=key.active,
+        created_at=key.created_at,
+        own=name == holder.key,
+        role=key.role,
+        person=key.person,
     )

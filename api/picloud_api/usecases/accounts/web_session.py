@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 from picloud_model.errors import KeyRefused, NotAllowed, NotFound, RequestConflict
+from picloud_model.wire.role import Role
 from picloud_model.wire.sign_in import SignInLink
 
 from picloud_api.store.records import Key, KeyedRecord
@@ -110,7 +111,7 @@ class WebSessions:
         record = await self._commits.run(plan)
         if record is None or record.expires_at <= self._clock():
             raise NotFound(_USED)
-        return await self._begin(record.key)
+        return await self.begin(record.key)
 
     async def sign_in(self, key: str) -> str:
         """Return a new session for an API key.
@@ -122,13 +123,19 @@ class WebSessions:
         if not self.takes_keys:
             message = "This server signs browsers in with a link only: run `picloud open`."
             raise NotAllowed(message)
-        return await self._begin((await self._accounts.holder(key)).key)
+        return await self.begin((await self._accounts.holder(key)).key)
 
-    async def _begin(self, key: str) -> str:
-        if not (await self._accounts.stored_key(key)).active:
+    async def begin(self, key: str) -> str:
+        """Return a new session that names a key, by its id.
+
+        Raises:
+            KeyRefused: When the key was deactivated.
+        """
+        stored = await self._accounts.stored_key(key)
+        if not stored.active:
             raise KeyRefused
         claims = f"{key}.{int(self._clock() * _MICRO):x}.{entropy.token_urlsafe(12)}"
-        return f"{claims}.{self._signature('session', claims)}"
+        return f"{claims}.{self._signature(_purpose(stored.role), claims)}"
 
     async def recognise(self, session: str) -> Holder:
         """Return the account and the key that a session acts for.
@@ -138,25 +145,38 @@ class WebSessions:
                 deactivated.
         """
         claims, _, signature = session.rpartition(".")
-        expected = self._signature("session", claims)
+        role = self._signed_role(claims, signature)
         matched = _SESSION.fullmatch(claims)
-        if not hmac.compare_digest(signature.encode(), expected.encode()) or matched is None:
+        if role is None or matched is None:
             raise KeyRefused(_ENDED)
         begun_at = int(matched[2], 16) / _MICRO
         key = await self._accounts.stored_key(matched[1])
         is_over = begun_at + SESSION_S <= self._clock() or begun_at <= key.signed_out_at
-        if is_over or not key.active:
+        if is_over or not key.active or key.role is not role:
             raise KeyRefused(_ENDED)
-        return Holder(key.account, matched[1])
+        return Holder(key.account, matched[1], key.role, key.person)
+
+    def _signed_role(self, claims: str, signature: str) -> Role | None:
+        """Return the role that a session was signed with; None if it was not signed."""
+        given = signature.encode()
+        for role in Role:
+            expected = self._signature(_purpose(role), claims)
+            if hmac.compare_digest(given, expected.encode()):
+                return role
+        return None
 
     def form_token(self, session: str) -> str:
         """Return what each form of a session's pages contains, which other sites cannot know."""
         return self._signature("form", session)
 
-    async def end_all(self, account: str) -> None:
-        """End every session of an account, in all browsers."""
+    async def end_all(self, holder: Holder) -> None:
+        """End every session of a person, in all browsers.
+
+        The holder of a key that belongs to no person ends all those of the account, as an
+        owner, or else those that this key has begun.
+        """
         keys: dict[str, Key] = await self._commits.view.scan(Key.prefix)
-        for name in [name for name, key in keys.items() if key.account == account]:
+        for name in [name for name, key in keys.items() if _is_ended(holder, name, key)]:
             await self._commits.run(partial(self._end_of, name))
 
     async def _end_of(self, name: str, draft: Draft) -> None:
@@ -165,6 +185,22 @@ class WebSessions:
 
     def _signature(self, purpose: str, text: str) -> str:
         return hmac.digest(self._secret, f"{purpose}/{text}".encode(), sha256).hex()
+
+
+def _is_ended(holder: Holder, name: str, key: Key) -> bool:
+    if holder.person:
+        return key.person == holder.person
+    if holder.role is Role.OWNER:
+        return key.account == holder.account
+    return Key.parse(name) == holder.key
+
+
+def _purpose(role: Role) -> str:
+    """Return what a session is signed for.
+
+    An earlier version of the server, which knows no roles, refuses those that it would not limit.
+    """
+    return "session" if role is Role.OWNER else f"session of a {role}"
 
 
 def _links(account: str) -> str:

@@ -8,8 +8,8 @@ from uuid import uuid4
 import msgspec
 from picloud_model import wire
 from picloud_model.errors import PathNotFound
+from picloud_model.wire.role import Role
 
-from picloud_api.usecases.accounts.account import Holder
 from picloud_api.web.rendering import go_to
 from picloud_api.web.visitor import text_of
 
@@ -30,9 +30,10 @@ class KeysPage:
         self._visitors = visitors
 
     async def _show(self, response: Response, visitor: Visitor, created: str = "") -> None:
-        holder = Holder(visitor.account, visitor.key)
-        keys = (await self._keys.list(holder, wire.KeysRequest())).keys
-        values = {"keys": keys, "created": created, "new_id": uuid4().hex}
+        keys = (await self._keys.list(visitor.holder, wire.KeysRequest())).keys
+        own = visitor.holder.role
+        roles = [each for each in Role if own.includes(each)]
+        values = {"keys": keys, "created": created, "new_id": uuid4().hex, "roles": roles}
         self._renderer.show(response, "keys.html", visitor, **values)
 
     async def on_get(self, request: Request, response: Response) -> None:
@@ -43,9 +44,12 @@ class KeysPage:
         """Create, activate or deactivate a key; a new one is shown in full, now only."""
         visitor = await self._visitors.of(request)
         fields = await self._visitors.form(request, visitor)
-        holder = Holder(visitor.account, visitor.key)
+        holder = visitor.holder
         if verb == "create":
-            values = {"request_id": text_of(fields, "request_id")}
+            values = {
+                "request_id": text_of(fields, "request_id"),
+                "role": text_of(fields, "role") or holder.role,
+            }
             made = await self._keys.create(holder, msgspec.convert(values, wire.KeyRequest))
             await self._show(response, visitor, made.key)
             return

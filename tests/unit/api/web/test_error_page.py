@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from picloud_api.usecases.accounts.account import Holder
 from picloud_model.errors import Unavailable
 
 from tests.unit.api.web_pages import WebPages
@@ -53,7 +54,7 @@ async def test_a_session_that_ends_within_a_form_loses_nothing(api: ApiHarness) 
     (jid,) = await api.submit(1)
     browser = await WebPages(api).open()
     body = f"jids={jid}&form_token={await browser.token()}"
-    await api.use_cases.accounts.sessions.end_all("a0000001")
+    await api.use_cases.accounts.sessions.end_all(Holder("a0000001", ""))
 
     page = await browser.send("POST", "/jobs/kill", body)
 

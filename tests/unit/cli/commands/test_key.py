@@ -28,7 +28,7 @@ def test_keys_are_listed_without_secrets(run: Callable[..., Any], server: FakeSe
 
     lines = run("key", "list").stdout.splitlines()
 
-    assert lines[0] == "id\tstatus\tcreated\tin use"
+    assert lines[0] == "id\tstatus\tcreated\tin use\trole\tmember"
     assert [line.split("\t")[0] for line in lines[1:]] == ["12ab", "000000000001"]
     assert [line.split("\t")[3] for line in lines[1:]] == ["this one", ""]
 

@@ -100,7 +100,7 @@ async def test_all_sessions_of_an_account_can_be_ended(api: ApiHarness) -> None:
     ended = [await _session(sessions, each.holder) for each in (owner, second)]
     kept = await _session(sessions, other.holder)
 
-    await sessions.end_all(owner.holder.account)
+    await sessions.end_all(owner.holder)
 
     for session in ended:
         with pytest.raises(KeyRefused):

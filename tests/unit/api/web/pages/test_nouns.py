@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
 
 PATHS = ["/queues", "/bucket", "/volumes", "/crons", "/endpoints", "/realtime", "/keys", "/usage"]
-PATHS += ["/notebooks"]
+PATHS += ["/notebooks", "/members"]
 BOUNDARY = "-----------------------------8721"
 
 
