@@ -13,6 +13,7 @@ import structlog
 from picloud_model.errors import PiCloudError, Unavailable
 
 from picloud_api import errors, wiring
+from picloud_api.resources.audit_trail import AuditTrail
 from picloud_api.resources.hang_up import RECEIVE
 from picloud_api.resources.health import HealthResource
 from picloud_api.resources.in_flight import RequestsInFlight
@@ -31,8 +32,8 @@ RETRY_S: Final = 1.0
 """How often a start is tried again that lacked a service."""
 
 PAGES: Final = frozenset(
-    {"", "bucket", "crons", "endpoints", "jobs", "join", "keys", "maps", "members", "notebooks"}
-    | {"queues", "realtime", "sign-in", "sign-out", "static", "usage", "volumes"}
+    {"", "audit", "bucket", "crons", "endpoints", "jobs", "join", "keys", "maps", "members"}
+    | {"notebooks", "queues", "realtime", "sign-in", "sign-out", "static", "usage", "volumes"}
 )
 """What the paths of web pages begin with; other paths are operations."""
 
@@ -210,6 +211,7 @@ def add_routes(app: App, use_cases: UseCases) -> None:
     app.req_options.strip_url_path_trailing_slash = True
     most = use_cases.accounts.quota.quotas.requests
     app.add_middleware(RequestsInFlight(most, use_cases.turns))
+    app.add_middleware(AuditTrail(use_cases.operation.audit))
     resources: dict[type, Any] = {}
     for route in SERVED:
         if route.resource not in resources:

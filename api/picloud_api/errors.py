@@ -197,6 +197,7 @@ def answer(request: Request, response: Response, error: PiCloudError) -> None:
         code=error.code,
         reason=error.message,
     )
+    request.context.error = error
     response.status = status_of(error)
     if isinstance(error, Unavailable):
         response.set_header("Retry-After", str(error.retry_after_s))

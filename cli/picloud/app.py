@@ -168,6 +168,9 @@ COMMANDS: Final = (
         "member:app",
         "Invite people to your account, list them, change their roles and remove them.",
     ),
+    CommandRow(
+        "audit", "audit:audit", "Show who did what in your account, newest first; for owners."
+    ),
     CommandRow("account", "account:app", "Create and list accounts, as an administrator."),
     CommandRow(
         "admin", "admin:app", "Operate PiCloud and the servers that it runs on.", needs_server=False

@@ -61,6 +61,7 @@ def test_pages_follow_the_guidelines(
         "/crons",
         "/realtime",
         "/keys",
+        "/audit",
         "/usage",
         "/members",
     ]

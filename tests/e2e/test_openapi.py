@@ -25,6 +25,7 @@ from cloud._http.connections import Connections
 from cloud._http.transport import ServerAddress, Transport
 from cloud._queues.attach import AttachOptions, attach
 from cloud._resources.attachment import AttachmentClient
+from cloud._resources.audit import AuditClient
 from cloud._resources.bucket import BucketClient
 from cloud._resources.budget import BudgetClient
 from cloud._resources.cron import CronClient
@@ -263,6 +264,7 @@ def use_accounts(client: Client) -> None:
         members.remove("nobody")
     with contextlib.suppress(CloudException):
         members.revoke("0" * 12)
+    assert [*AuditClient(client.transport).entries(most=1)]
 
 
 def use_bucket(bucket: BucketClient, transport: Transport) -> None:

@@ -18,6 +18,7 @@ from picloud_model import wire
 from picloud_model.errors import KeyRefused, NotAllowed, TooLarge
 
 from picloud_api.errors import media_of
+from picloud_api.resources.audit_trail import note
 from picloud_api.resources.in_flight import COUNTED_BYTES, IN_FLIGHT, Hold, account_of, sender_of
 from picloud_api.resources.least_role import check_role
 
@@ -189,11 +190,14 @@ async def read_body(request: Request, kind: type[Body], limit: int = wire.NAMES_
     """Read a request's body, msgpack or JSON, as a value of one kind.
 
     The values of a body that names many things take more memory than the body: they are counted.
+    A request that belongs into the audit log is recorded there.
     """
     data = await read_bytes(request, limit)
     if limit == wire.NAMES_BYTES and len(data) > COUNTED_BYTES:
         await hold_bytes(request, _MEMORY * len(data))
-    return await decode_body(request, data, kind)
+    body = await decode_body(request, data, kind)
+    await note(request, body)
+    return body
 
 
 async def decode_body(request: Request, data: bytes, kind: type[Body]) -> Body:

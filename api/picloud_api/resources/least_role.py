@@ -61,6 +61,9 @@ OWNERS: Final = frozenset(
         "POST /members/change",
         "POST /members/remove",
         "POST /members/revoke",
+        "POST /v1/audit",
+        "GET /audit",
+        "GET /audit/audit.csv",
         "GET /metrics",
     }
 )

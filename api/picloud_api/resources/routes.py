@@ -10,6 +10,7 @@ from typing import Final
 
 from picloud_api.resources import (
     attachment,
+    audit,
     blob,
     bucket,
     budget,
@@ -63,6 +64,7 @@ ROUTES: Final = (
     *rest.ROUTES,
     *key.ROUTES,
     *member.ROUTES,
+    *audit.ROUTES,
     *secret.ROUTES,
     *secret_source.ROUTES,
     *webhook.ROUTES,

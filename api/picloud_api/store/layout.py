@@ -4,6 +4,8 @@ accounts/<account>                   Account
 keys/<key>                           Key
 people/<digest>                      PersonRecord
 invites/<account>/<digest>           InviteRecord, until it is accepted
+audit/<account>/<number>             AuditBlock
+audit_extents/<account>              AuditExtent
 next/<account>                       the next jid
 jids/<account>/n<jid // 100>         spans of the batches with jids in that block
 jids/<account>/w<jid // 1000000>     the same, of batches too large to be listed so often

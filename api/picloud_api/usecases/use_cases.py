@@ -54,6 +54,7 @@ from picloud_api.usecases.jobs.submit import SubmitJobs
 from picloud_api.usecases.jobs.tunnel import JobShells, JobTunnels, PublicPorts
 from picloud_api.usecases.jobs.wait import WaitForJobs
 from picloud_api.usecases.jobs.why import Why
+from picloud_api.usecases.operation.audit import AuditLog
 from picloud_api.usecases.operation.health import HealthCheck
 from picloud_api.usecases.operation.metrics import Metrics
 from picloud_api.usecases.queues.attachment import Attachments
@@ -304,6 +305,7 @@ class OperationRoom:
     """What those who run the server look at."""
 
     def __init__(self, base: Foundation, accounts: AccountsRoom) -> None:
+        self.audit = AuditLog(base.context)
         self.metrics = Metrics(base.context, base.queues, accounts.prices)
 
 

@@ -32,6 +32,7 @@ NAVIGATION: Final = (
     ("/realtime", "Reserved cores"),
     ("/keys", "Keys"),
     ("/members", "Members"),
+    ("/audit", "Audit log"),
     ("/usage", "Usage"),
 )
 """The address and the name of each page that every page links to."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import falcon.asgi
 
+from picloud_api.resources.audit_trail import AuditTrail
 from picloud_api.resources.in_flight import RequestsInFlight
 from picloud_api.web import error_page
 from picloud_api.web.pages import (
@@ -22,7 +23,7 @@ from picloud_api.web.pages import (
 )
 from picloud_api.web.pages.costs import realtime, usage
 from picloud_api.web.pages.machines import notebooks
-from picloud_api.web.pages.people import join, members
+from picloud_api.web.pages.people import audit, join, members
 from picloud_api.web.rendering import Renderer
 from picloud_api.web.static import StaticFiles
 from picloud_api.web.visitor import Visitors
@@ -62,6 +63,7 @@ PAGES: Final = (
         realtime,
         keys,
         members,
+        audit,
         usage,
     ),
 )
@@ -113,6 +115,7 @@ def site(use_cases: UseCases) -> App:
         middleware=[
             HeadRequests(),
             SecurityHeaders(),
+            AuditTrail(use_cases.operation.audit),
             RequestsInFlight(most, use_cases.turns),
         ]
     )

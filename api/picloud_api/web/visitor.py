@@ -9,6 +9,7 @@ import msgspec
 from falcon import uri
 from picloud_model.errors import KeyRefused, NotAllowed, RequestRefused
 
+from picloud_api.resources.audit_trail import note_form
 from picloud_api.resources.body import authenticate, read_bytes, set_account
 from picloud_api.resources.cross_origin import is_foreign
 from picloud_api.usecases.accounts.account import Holder
@@ -71,7 +72,14 @@ class Visitors:
         check_origin(request)
         fields = await read_form(request)
         self.check_token(visitor, text_of(fields, TOKEN))
+        await note_form(request, fields)
         return fields
+
+    async def sign_in(self, request: Request, response: Response, session: str) -> None:
+        """Have the browser send a session from now on, which the audit log says."""
+        request.context.sender = await self._sessions.recognise(session)
+        await note_form(request, {})
+        _set_cookie(request, response, session, SESSION_S)
 
     def check_token(self, visitor: Visitor, token: str) -> None:
         """Check what a form contains to prove that it came from a page of the visitor's session.
@@ -121,11 +129,6 @@ def check_origin(request: Request) -> None:
     """
     if is_foreign(request):
         raise NotAllowed(_FOREIGN)
-
-
-def sign_in(request: Request, response: Response, session: str) -> None:
-    """Have the browser send a session from now on."""
-    _set_cookie(request, response, session, SESSION_S)
 
 
 def sign_out(request: Request, response: Response) -> None:

@@ -16,6 +16,7 @@ from cloud._packing.packer import Packer
 from picloud_model import errors, pack, ranges, wire
 from picloud_model.info import DEFAULT_KEYS, UNPICKLED, read_keys
 from picloud_model.job import Cause
+from picloud_model.wire.audit import AuditEntry, AuditListed, AuditRequest
 from picloud_model.wire.member import (
     ChangeMemberRequest,
     InviteMade,
@@ -297,6 +298,12 @@ class FakeServer:
         wire.decode(body, RevokeInviteRequest)
         return wire.Answer()
 
+    def _audit(self, body: bytes) -> AuditListed:
+        request = wire.decode(body, AuditRequest)
+        before = 2000 if request.before is None else request.before
+        numbers = range(before - 1, max(-1, before - 1 - request.limit), -1)
+        return AuditListed(entries=[_entry(number) for number in numbers])
+
     def _accounts(self, body: bytes) -> wire.KeyMade:
         self.accounts.append(wire.decode(body, wire.AccountRequest).name)
         return wire.KeyMade(key="pk_000000000001_secret", account="a2")
@@ -349,6 +356,19 @@ class FakeServer:
 def result_parcel(value: Any) -> bytes:
     """A result as a worker packs it."""
     return pack.seal(pickle.dumps(value))
+
+
+def _entry(number: int) -> AuditEntry:
+    refused = "key.not_found" if number == 1999 else ""
+    return AuditEntry(
+        number=number,
+        at=100.0,
+        operation="keys",
+        address="::1",
+        person="ada",
+        details=f"id={number}",
+        refused=refused,
+    )
 
 
 def _invite(role: Role) -> ListedInvite:

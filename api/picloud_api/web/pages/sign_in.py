@@ -10,7 +10,7 @@ from picloud_model.errors import KeyRefused, NotAllowed
 from picloud_api.usecases.accounts.people.person import key_of
 from picloud_api.web.failure_delay import FailureDelay
 from picloud_api.web.rendering import go_to
-from picloud_api.web.visitor import check_origin, read_form, sign_in, sign_out, text_of
+from picloud_api.web.visitor import check_origin, read_form, sign_out, text_of
 
 if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
@@ -57,7 +57,7 @@ class SignInPage:
             message = "This is not an active API key." if "key" in fields else error.message
             self._show(response, message, name)
             return
-        sign_in(request, response, session)
+        await self._visitors.sign_in(request, response, session)
         go_to(response, "/jobs")
 
     async def _with_password(self, name: str, password: str) -> str:
@@ -70,7 +70,7 @@ class SignInPage:
         if request.get_header("Sec-Fetch-Site") == "cross-site":
             message = "Another site has sent you here: open the link of `picloud open` itself."
             raise NotAllowed(message)
-        sign_in(request, response, await self._sessions.use_link(link))
+        await self._visitors.sign_in(request, response, await self._sessions.use_link(link))
         go_to(response, "/jobs")
 
     async def on_post_out(self, request: Request, response: Response) -> None:

@@ -23,8 +23,9 @@ SERVED_OPERATIONS = {f"{route.verb} {route.address}" for route in SERVED}
 def test_listed_operations_exist(api: ApiHarness) -> None:
     """A name that is misspelt here would open nothing, or leave something open."""
     pages = {
-        f"POST {node.uri_template}"
+        f"{verb} {node.uri_template}"
         for node in _nodes(site(api.use_cases)._router._roots)
+        for verb in ("GET", "POST")
         if node.uri_template
     }
 

@@ -9,7 +9,7 @@ from picloud_model.errors import KeyRefused, RequestRefused
 from picloud_api.errors import status_of
 from picloud_api.web.failure_delay import FailureDelay
 from picloud_api.web.rendering import go_to
-from picloud_api.web.visitor import check_origin, read_form, sign_in, text_of
+from picloud_api.web.visitor import check_origin, read_form, text_of
 
 if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class JoinPage:
     """Makes those who accept an invitation members of an account."""
 
-    def __init__(self, use_cases: UseCases, renderer: Renderer) -> None:
+    def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
+        self._visitors = visitors
         self._invites = use_cases.accounts.invites
         self._renderer = renderer
         self._delay = FailureDelay()
@@ -49,7 +50,7 @@ class JoinPage:
             await self._show(response, link, name, error.message)
             response.status = status_of(error)
             return
-        sign_in(request, response, session)
+        await self._visitors.sign_in(request, response, session)
         go_to(response, "/jobs")
 
 
@@ -57,5 +58,4 @@ def add_to(
     app: App[Request, Response], use_cases: UseCases, renderer: Renderer, visitors: Visitors
 ) -> None:
     """Add the page to the application."""
-    del visitors
-    app.add_route("/join/{link}", JoinPage(use_cases, renderer))
+    app.add_route("/join/{link}", JoinPage(use_cases, renderer, visitors))

@@ -11,7 +11,7 @@ from picloud_model.wire.role import Role
 
 from picloud_api.web.failure_delay import FailureDelay
 from picloud_api.web.rendering import go_to
-from picloud_api.web.visitor import sign_in, sign_out, text_of
+from picloud_api.web.visitor import sign_out, text_of
 
 if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
@@ -93,7 +93,7 @@ class MembersPage:
         """Act for another account from now on."""
         visitor, fields = await self._form(request)
         session = await self._members.switch(visitor.holder, fields.get("account", ""))
-        sign_in(request, response, session)
+        await self._visitors.sign_in(request, response, session)
         go_to(response, "/jobs")
 
     async def on_post_password(self, request: Request, response: Response) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
 
 PATHS = ["/queues", "/bucket", "/volumes", "/crons", "/endpoints", "/realtime", "/keys", "/usage"]
-PATHS += ["/notebooks", "/members"]
+PATHS += ["/notebooks", "/members", "/audit"]
 BOUNDARY = "-----------------------------8721"
 
 
