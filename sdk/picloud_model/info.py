@@ -32,7 +32,7 @@ class InfoKey(StrEnum):
     CAUSE = "cause"
     """Why it did not end `done`, as one of a closed list: "out of memory", ...; else None."""
     SYSLOG = "syslog"
-    """The system log of the job's machine: None, as slots have none of their own."""
+    """What the system said of its end, such as why the kernel killed it; "" for nothing."""
     EXCEPTION = "exception"
     """The remote traceback if the job failed, else None."""
     RUNTIME = "runtime"
@@ -53,6 +53,8 @@ class InfoKey(StrEnum):
     """Its label, or None."""
     PARENT = "parent"
     """What made it: the jid of a job, `cron LABEL` or `rest LABEL`; None for a program of yours."""
+    DEPENDS_ON = "depends_on"
+    """The jobs that it waited for, as ranges (first, last): the first 50 of them."""
     ARGS = "args"
     """The positional arguments of its function."""
     KWARGS = "kwargs"
@@ -63,6 +65,8 @@ class InfoKey(StrEnum):
     """Every option it was created with."""
     PROFILE = "profile"
     """The profile as text if the job ran with `_profile`, else None."""
+    PROFILE_CALLS = "profile.calls"
+    """Which functions called which: (caller, function, calls, own seconds, seconds)."""
     CPU_USER = "cputime.user"
     """Seconds of CPU in user space."""
     CPU_SYSTEM = "cputime.system"
@@ -81,6 +85,10 @@ class InfoKey(StrEnum):
     """Peak swap of a job that ran for at least a second, in bytes."""
     DISK_USAGE = "disk.usage"
     """Disk in bytes at its end, or now; None where slots have no file system of their own."""
+    NETWORK_RECEIVED = "network.received"
+    """Bytes that its slot received while it ran; None where slots have no network of their own."""
+    NETWORK_SENT = "network.sent"
+    """Bytes that its slot sent while it ran."""
     PORTS = "ports"
     """While processing: the ports it listens on, by protocol, and where public ones are reached."""
     WEBHOOK = "webhook"
@@ -107,6 +115,8 @@ LIVE: Final = frozenset(
         InfoKey.SWAP_USAGE,
         InfoKey.SWAP_PEAK,
         InfoKey.DISK_USAGE,
+        InfoKey.NETWORK_RECEIVED,
+        InfoKey.NETWORK_SENT,
         InfoKey.PORTS,
         InfoKey.PROGRESS,
         InfoKey.SAMPLES,
@@ -117,7 +127,7 @@ UNPICKLED: Final = frozenset((InfoKey.ARGS, InfoKey.KWARGS, InfoKey.FUNC_BODY))
 """Keys whose values only the client can unpickle."""
 ALL: Final = "all"
 """Stands for every key."""
-GROUPS: Final = ("cputime", "memory", "swap", "disk")
+GROUPS: Final = ("cputime", "memory", "swap", "disk", "network")
 """Each stands for the keys that begin with it."""
 
 

@@ -7,7 +7,7 @@ A record that has a key of its own declares what these keys begin with, and how 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 from picloud_driver.scheduler import Pool
@@ -114,11 +114,16 @@ class Span(Record, frozen=True, gc=False):
         return self.first + self.count - 1
 
 
+DEPENDENCIES_KEPT: Final = 50
+"""How many ranges of jobs a header names: each read of a batch reads them."""
+
+
 class Header(BatchRecord, frozen=True, kw_only=True):
     """A batch: everything its jobs share. Written once, with the jids.
 
     `parent` is what made it: the jid of a job, `cron LABEL`, `rest LABEL`, or 0 for a client.
-    `image` is what its environment was when it was made; "" for the base.
+    `image` is what its environment was when it was made; "" for the base. `depends_on` are the jobs
+    that it waited for, without those after the first `DEPENDENCIES_KEPT` ranges.
     """
 
     prefix: ClassVar[str] = "batches/"
@@ -136,6 +141,7 @@ class Header(BatchRecord, frozen=True, kw_only=True):
     fingerprint: bytes
     parent: int | str = 0
     image: str = ""
+    depends_on: list[JidRange] = []
 
     @property
     def pages(self) -> int:

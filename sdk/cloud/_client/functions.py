@@ -289,11 +289,12 @@ def info(jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
             the job waits for), `cause` (why it failed, in a word or two), `syslog`,
             `exception` (the remote traceback); `runtime` (seconds), `cost` (dollars); `created`,
             `finished` (times); `env`, `vol`, `function`, `label`, `args`, `kwargs`, `func_body`,
-            `attributes`, `parent` (what made it); `profile` (with `_profile`); `cputime.user`,
-            `cputime.system` (seconds); `memory.usage`, `memory.max_usage`, `swap.usage`,
-            `swap.max_usage`, `disk.usage` (bytes); `memory.failcnt`, `cpu_percentage`, `ports`,
-            `samples`. `cputime`, `memory`, `swap` and `disk` stand for all names that begin with
-            them. A value that is not known is None.
+            `attributes`, `parent` (what made it), `depends_on` (ranges of jobs); `profile`,
+            `profile.calls` (with `_profile`); `cputime.user`, `cputime.system` (seconds);
+            `memory.usage`, `memory.max_usage`, `swap.usage`, `swap.max_usage`, `disk.usage`,
+            `network.received`, `network.sent` (bytes); `memory.failcnt`, `cpu_percentage`,
+            `ports`, `samples`. `cputime`, `memory`, `swap`, `disk` and `network` stand for all
+            names that begin with them. A value that is not known is None.
 
     Returns:
         A dict with a dict for each jid, which has a value for each name.

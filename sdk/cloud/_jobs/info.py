@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _POLL_S: Final = 0.5
 """Time between two requests for the output of a job that runs."""
+_ROWS: Final = frozenset((InfoKey.SAMPLES, InfoKey.PROFILE_CALLS, InfoKey.DEPENDS_ON))
+"""Keys whose values are lists of tuples."""
 _TIMES: Final = (InfoKey.CREATED, InfoKey.FINISHED)
 
 
@@ -127,8 +129,8 @@ class InfoClient:
         for job, envelope in self._read(order, requested.keys):
             values = dict(job.values)
             values |= _with_times({key: values[key] for key in _TIMES if key in values})
-            if values.get(InfoKey.SAMPLES) is not None:
-                values[InfoKey.SAMPLES] = [tuple(each) for each in values[InfoKey.SAMPLES]]
+            for key in _ROWS.intersection(values):
+                values[key] = [tuple(each) for each in values[key] or ()]
             if values.get(InfoKey.PROGRESS) is not None:
                 values[InfoKey.PROGRESS] = tuple(map(_shortest, values[InfoKey.PROGRESS]))
             if values.get(InfoKey.WEBHOOK) is not None:

@@ -54,6 +54,7 @@ from picloud_model.wire.info import (
     ListedBatch,
     ListedJob,
     ListRequest,
+    ProfiledCall,
     Sample,
     Stream,
     pack_info,

@@ -108,6 +108,10 @@ class BatchesRequest(Request, frozen=True):
         statuses: Only batches with a job of one of these; if empty, all batches.
         label: Only batches with this label.
         function: Only batches of the function with this name.
+        env: Only batches that run in this environment, as they were made; "" for none.
+        parent: Only what this made: the jid of a job, `cron LABEL` or `rest LABEL`.
+        text: Only batches with this text in the name of their function or in their label, in upper
+            case or lower case.
         created_since: Only batches made at or after this time.
         before: Only batches whose jids are all below this one: `more` of the last answer.
         limit: Most batches in the answer.
@@ -116,6 +120,9 @@ class BatchesRequest(Request, frozen=True):
     statuses: Annotated[list[str], Meta(max_length=100)] = []
     label: str | None = None
     function: str | None = None
+    env: str | None = None
+    parent: str | None = None
+    text: str | None = None
     created_since: float | None = None
     before: Jid | None = None
     limit: Annotated[int, Meta(ge=1, le=10_000)] = 100
@@ -170,6 +177,20 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     memory_bytes: int
 
 
+class ProfiledCall(msgspec.Struct, frozen=True, array_like=True):
+    """A function that another one has called: how often, and the seconds that this took.
+
+    `own_s` is without what it has called itself. Functions are named as in a printed profile; the
+    caller of the function of a job is "".
+    """
+
+    caller: str
+    function: str
+    calls: int
+    own_s: float
+    total_s: float
+
+
 Progress = tuple[float, float | None]
 """How much of its work a job says it has done, and how much there is; None if that is unknown."""
 
@@ -177,7 +198,8 @@ Progress = tuple[float, float | None]
 class Info(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a slot reports about a job besides how it ended; unknown values are None.
 
-    `remarks` say what was done to the job's interpreter after it, a line each.
+    `remarks` say what was done to the job's interpreter after it, a line each. `network_bytes` are
+    those that its slot has received and sent while it ran, and `syslog` what the system said of it.
     """
 
     streams: dict[str, Stream] = {}
@@ -189,12 +211,15 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cpu_percentage: float | None = None
     ports: dict[str, list[int]] | None = None
     profile: str | None = None
+    calls: list[ProfiledCall] = []
     samples: list[Sample] = []
     remarks: list[str] = []
     progress: Progress | None = None
     memory_failures: int | None = None
     peak_swap_bytes: int | None = None
     disk_bytes: int | None = None
+    network_bytes: tuple[int, int] | None = None
+    syslog: str = ""
 
 
 def pack_info(info: Info) -> bytes:

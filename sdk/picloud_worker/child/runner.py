@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from picloud_model.wire import Lease, LeasedJob
     from picloud_model.wire.secret import JobSecret
 
+    from picloud_worker.ipc.frames import JobProfile
+
 KEPT_FUNCTIONS: Final = 8
 KEPT_BYTES: Final = 32 * 1024 * 1024
 """Pickles of the functions that are kept, apart from the last one: data may be part of them."""
@@ -83,7 +85,7 @@ class Runner:
         self.random = RandomStreams()
         self.imported_variables = ImportedVariables()
         self.inside = False
-        self.profile: str | None = None
+        self.profile: JobProfile | None = None
         """The profile of the last job, if it was profiled, until it is reported."""
 
     def run(
@@ -195,7 +197,7 @@ class Runner:
         try:
             return profiler.run(_call, (function, args, kwargs), {})
         finally:
-            self.profile = profiler.text()
+            self.profile = profiler.result()
 
     def _check(self, envelope: Envelope) -> None:
         if envelope == self._here:

@@ -6,7 +6,7 @@ import struct
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
-from picloud_model.wire import MAX_RESULT_BYTES, JobReport, Lease
+from picloud_model.wire import MAX_RESULT_BYTES, JobReport, Lease, ProfiledCall
 from picloud_model.wire.secret import JobSecret
 
 Body = TypeVar("Body")
@@ -47,19 +47,26 @@ class Assignment(msgspec.Struct, frozen=True, array_like=True):
         return cls(generation, provision.modules, leases, provision.files, provision.secrets)
 
 
+class JobProfile(msgspec.Struct, frozen=True, array_like=True):
+    """A profile as `pstats` prints it, and the calls that it was printed from."""
+
+    text: str
+    calls: list[ProfiledCall]
+
+
 class JobStats(msgspec.Struct, frozen=True, array_like=True):
     """What a child records about a job besides its result.
 
     `ends` are the lengths of the files of stdout, stderr and the log at the end of the job,
-    `user_s` and `system_s` its CPU time, `peak_bytes` its peak memory, `profile` a printed profile.
-    `remarks` say what was done to its interpreter after it.
+    `user_s` and `system_s` its CPU time, `peak_bytes` its peak memory, and `profile` where its time
+    went. `remarks` say what was done to its interpreter after it.
     """
 
     ends: tuple[int, int, int]
     user_s: float
     system_s: float
     peak_bytes: int
-    profile: str | None = None
+    profile: JobProfile | None = None
     remarks: list[str] = []
 
 

@@ -16,6 +16,7 @@ from picloud_worker.ipc.job_socket import JobSocket
 from picloud_worker.supervisor.info import JobMonitor
 from picloud_worker.supervisor.output import Output
 from picloud_worker.system import disk, memory, procfs
+from picloud_worker.system.kernel import kernel_log, traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,8 +62,15 @@ class ChildProcess:
         self._frames = Frames(JobDone, _largest_frame(memory.limit_bytes()))
         self._unsent = bytearray()
         self._outputs = (Output(directory), Output(directory), Output(directory))
-        on_disk = partial(disk.used_bytes, directory / "home")
-        self.monitor = JobMonitor(self.pid, self._outputs, clock, disk=on_disk)
+        home = directory / "home"
+        self.monitor = JobMonitor(
+            self.pid,
+            self._outputs,
+            clock,
+            disk=partial(disk.used_bytes, home),
+            traffic=traffic.read if disk.is_apart(home) else lambda: None,
+            system_log=kernel_log.lines_about,
+        )
         self.bundle: str | None = None
         self.generation = 0
         self.on_close: list[Callable[[], None]] = []

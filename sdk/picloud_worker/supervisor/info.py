@@ -23,12 +23,17 @@ if TYPE_CHECKING:
     from picloud_worker.ipc.frames import JobStats
     from picloud_worker.ipc.scoreboard import StartedJob
     from picloud_worker.supervisor.output import Output
+    from picloud_worker.system.kernel.traffic import Traffic
     from picloud_worker.system.procfs import Usage
 
 SAMPLE_S: Final = 1.0
 """The interval of the first samples of a job."""
 MOST_SAMPLES: Final = 120
-"""At this number every other sample is dropped, and the interval doubles."""
+"""At this number every other sample is dropped, and the interval doubles, up to `KEPT_S`."""
+KEPT_S: Final = 30.0
+"""The interval of the samples of a job that takes hours."""
+MOST_KEPT: Final = 2880
+"""How many samples at that interval are kept, those of a day; then it doubles, too."""
 FAILURES_S: Final = 0.1
 """Failures of memory are read at most so often when jobs begin: quick ones are many."""
 _STREAMS: Final = ("stdout", "stderr", "logging")
@@ -50,6 +55,8 @@ class JobMonitor:
         clock: Monotonic seconds.
         failures: Returns how often the slot lacked memory until now, None if that is unknown.
         disk: Returns how many bytes the slot has on its disk now, None if that is unknown.
+        traffic: Returns what the slot has received and sent until now, None if that is unknown.
+        system_log: Returns what the system says of a process that is so many seconds old.
     """
 
     def __init__(
@@ -60,6 +67,8 @@ class JobMonitor:
         failures: Callable[[], int | None] = memory.failures,
         *,
         disk: Callable[[], int | None] = lambda: None,
+        traffic: Callable[[], Traffic | None] = lambda: None,
+        system_log: Callable[[int, float], list[str]] = lambda _pid, _age_s: [],
     ) -> None:
         self._pid = pid
         self._outputs = dict(zip(_STREAMS, outputs, strict=True))
@@ -74,6 +83,9 @@ class JobMonitor:
         self._progress: Progress | None = None
         self._failures = failures
         self._disk = disk
+        self._traffic = traffic
+        self._traffic_before = traffic()
+        self._system_log = system_log
         self._failed = failures()
         self._failed_at = clock()
 
@@ -93,12 +105,19 @@ class JobMonitor:
             self._progress, self._peak_swap = None, 0
             if now - self._failed_at >= FAILURES_S:
                 self._failed, self._failed_at = self._failures(), now
+                self._traffic_before = self._traffic()
         if started is not None and now >= self._next_at:
             self._next_at = now + self._interval_s
             self._samples += self._measure(started, now)
-            if len(self._samples) > MOST_SAMPLES:
-                del self._samples[::2]
-                self._interval_s *= 2
+            self._thin()
+
+    def _thin(self) -> None:
+        """Drop every other sample if there are as many as may be, and take fewer from now on."""
+        interval_s = self._interval_s
+        if len(self._samples) > (MOST_SAMPLES if interval_s < KEPT_S else MOST_KEPT):
+            del self._samples[::2]
+            doubled_s = 2 * interval_s
+            self._interval_s = min(doubled_s, KEPT_S) if interval_s < KEPT_S else doubled_s
 
     def _measure(self, started: StartedJob, now: float) -> list[Sample]:
         """Measure the job, if the system can; CPU is relative to the last time."""
@@ -117,6 +136,11 @@ class JobMonitor:
         failed = self._failures()
         return None if failed is None or self._failed is None else failed - self._failed
 
+    def _transferred(self) -> tuple[int, int] | None:
+        """Return how many bytes the slot has received and sent since the job began."""
+        before, now = self._traffic_before, self._traffic()
+        return None if before is None or now is None else now.since(before)
+
     def ended(self, generation: int, position: int, stats: JobStats | None) -> EndInfo:
         """Return the info of a job whose child says that it ended."""
         if stats is None:
@@ -130,13 +154,15 @@ class JobMonitor:
                 user_s=stats.user_s,
                 system_s=stats.system_s,
                 peak_bytes=stats.peak_bytes,
-                profile=stats.profile,
+                profile=stats.profile.text if stats.profile else None,
+                calls=stats.profile.calls if stats.profile else [],
                 remarks=stats.remarks,
                 samples=self._samples if is_seen else [],
                 progress=self._progress if is_seen else None,
                 memory_failures=self._lacked() if was_measured else None,
                 peak_swap_bytes=self._peak_swap if was_measured else None,
                 disk_bytes=self._disk() if was_measured else None,
+                network_bytes=self._transferred() if was_measured else None,
             )
         )
         return EndInfo(content, printed=bool(streams))
@@ -164,9 +190,10 @@ class JobMonitor:
         usage, lacked = self._usage, self._lacked()
         if lacked is not None and lacked_memory:
             lacked = max(lacked, 1)
+        syslog = self._syslog(lacked, lacked_memory=lacked_memory)
         if usage is None or started is None:
-            info = Info(streams=streams, memory_failures=lacked)
-            return _content(info) if streams or lacked else None
+            info = Info(streams=streams, memory_failures=lacked, syslog=syslog)
+            return _content(info) if streams or lacked or syslog else None
         return _content(
             Info(
                 streams=streams,
@@ -178,8 +205,18 @@ class JobMonitor:
                 memory_failures=lacked,
                 peak_swap_bytes=self._peak_swap,
                 disk_bytes=self._disk(),
+                network_bytes=self._transferred(),
+                syslog=syslog,
             )
         )
+
+    def _syslog(self, lacked: int | None, *, lacked_memory: bool) -> str:
+        """Return what the system says of the end of the child, a line each."""
+        lines = self._system_log(self._pid(), self._clock() - self._since)
+        if lacked_memory and lacked is not None:
+            what = memory.out_of_memory(self._usage.peak_bytes if self._usage else 0)
+            lines.append(f"slot: {what}; the kernel killed a process")
+        return "".join(f"{line}\n" for line in lines)
 
     def live(self, started: StartedJob, since: Mapping[str, int]) -> Info:
         """Return what can be seen of the job that runs.
@@ -210,6 +247,7 @@ class JobMonitor:
             memory_failures=self._lacked(),
             peak_swap_bytes=self._peak_swap,
             disk_bytes=self._disk(),
+            network_bytes=self._transferred(),
         )
 
 

@@ -43,16 +43,17 @@ def used_bytes(home: Path, others: Iterable[Path] = (Path("/tmp"),)) -> int | No
         home: The directory in which jobs begin.
         others: Directories that count as well, where they are file systems of their own.
     """
-    if not _is_apart(home):
+    if not is_apart(home):
         return None
     used = 0
-    for each in (home, *(other for other in others if _is_apart(other))):
+    for each in (home, *(other for other in others if is_apart(other))):
         system = os.statvfs(each)
         used += (system.f_blocks - system.f_bfree) * system.f_frsize
     return used
 
 
-def _is_apart(directory: Path) -> bool:
+def is_apart(directory: Path) -> bool:
+    """Whether a directory is a file system of its own, as the home of a slot in a container is."""
     try:
         return directory.stat().st_dev != directory.parent.stat().st_dev
     except OSError:

@@ -15,13 +15,14 @@ from picloud_model.wire import MAX_DEPENDENCIES, MAX_VARIABLES_BYTES, Content
 
 from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
 from picloud_api.engine.scheduling.pool import check_core_type
-from picloud_api.store.records import Waiting
+from picloud_api.store.records import DEPENDENCIES_KEPT, Waiting
 from picloud_api.usecases.accounts.secrets.secret import check_secrets
 from picloud_api.usecases.storage.volume_record import check_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from picloud_model.ranges import Range
     from picloud_model.wire import Options, PackPart, SubmitRequest
 
     from picloud_api.engine.process.turns import Turn
@@ -153,3 +154,8 @@ async def waiting_of(
     except (JobNotFound, JobDeleted) as error:
         raise type(error)(error.message, field="depends_on") from None
     return Waiting(jids, request.depends_on_errors == "ignore")
+
+
+def named(waiting: Waiting | None) -> list[Range]:
+    """Return the jobs that the header of a batch names as those that it depends on."""
+    return waiting.depends_on[:DEPENDENCIES_KEPT] if waiting else []

@@ -125,8 +125,13 @@ def _attributes(job: JobView) -> dict[str, Any]:
     return {"kind": job.header.kind, "function": job.header.function_name, **options}
 
 
+def _rows(values: Sequence[msgspec.Struct]) -> list[tuple[Any, ...]]:
+    return [msgspec.structs.astuple(each) for each in values]
+
+
 OF_INFO: Final[dict[InfoKey, Callable[[Info], Any]]] = {
     InfoKey.PROFILE: lambda info: info.profile,
+    InfoKey.PROFILE_CALLS: lambda info: _rows(info.calls),
     InfoKey.CPU_USER: lambda info: info.user_s,
     InfoKey.CPU_SYSTEM: lambda info: info.system_s,
     InfoKey.CPU_PERCENTAGE: lambda info: info.cpu_percentage,
@@ -136,8 +141,11 @@ OF_INFO: Final[dict[InfoKey, Callable[[Info], Any]]] = {
     InfoKey.SWAP_USAGE: lambda info: info.swap_bytes,
     InfoKey.SWAP_PEAK: lambda info: info.peak_swap_bytes,
     InfoKey.DISK_USAGE: lambda info: info.disk_bytes,
+    InfoKey.NETWORK_RECEIVED: lambda info: info.network_bytes and info.network_bytes[0],
+    InfoKey.NETWORK_SENT: lambda info: info.network_bytes and info.network_bytes[1],
+    InfoKey.SYSLOG: lambda info: info.syslog,
     InfoKey.PROGRESS: lambda info: info.progress,
-    InfoKey.SAMPLES: lambda info: [msgspec.structs.astuple(each) for each in info.samples],
+    InfoKey.SAMPLES: lambda info: _rows(info.samples),
 }
 """How each value that a slot reports is shown."""
 OF_BATCH: Final[dict[InfoKey, Callable[[JobView], Any]]] = {
@@ -152,8 +160,7 @@ OF_BATCH: Final[dict[InfoKey, Callable[[JobView], Any]]] = {
     InfoKey.FUNCTION: lambda job: job.header.function_name,
     InfoKey.LABEL: lambda job: job.header.options.label,
     InfoKey.PARENT: lambda job: job.header.parent or None,
+    InfoKey.DEPENDS_ON: lambda job: job.header.depends_on,
     InfoKey.ATTRIBUTES: _attributes,
-    # Not measured yet.
-    InfoKey.SYSLOG: lambda _: None,
 }
 """How each value that the server records itself is shown."""

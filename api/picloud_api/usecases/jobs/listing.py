@@ -191,10 +191,18 @@ class _Tally(msgspec.Struct):
 
 
 def _is_requested(header: Header, request: BatchesRequest) -> bool:
-    return request.label in (None, header.options.label) and request.function in (
-        None,
-        header.function_name,
+    wanted = (
+        (request.label, header.options.label),
+        (request.function, header.function_name),
+        (request.env, header.options.env or ""),
+        (request.parent, str(header.parent or "")),
     )
+    if not all(value in (None, present) for value, present in wanted):
+        return False
+    if request.text is None:
+        return True
+    searched = f"{header.function_name}\n{header.options.label or ''}"
+    return request.text.casefold() in searched.casefold()
 
 
 def _matching(page: Page, states: bytes, last: int) -> Iterator[int]:

@@ -44,7 +44,7 @@ _MOST: Final = 16
 """Pages that are stored in one transaction ahead of a large submit."""
 _FEW: Final = 4
 """How many of them are while others commit, too."""
-_RANGE_BYTES: Final = 20
+_RANGE_BYTES: Final = 40
 """The most bytes that a range of jids takes in the state store."""
 
 
@@ -219,7 +219,7 @@ class SubmitJobs:
             # That may have taken long: what it refers to must not have been deleted meanwhile.
             await self._check_blobs(account, admission.contents_of(request), request.bundle)
         crashpoint("submit.stored")
-        header = replace(header, parts=parts)
+        header = replace(header, parts=parts, depends_on=admission.named(waiting))
         return partial(
             self._announce,
             account=account,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from picloud_worker.child.profiler import MOST_CHARACTERS, Profiler
+from picloud_worker.child.profiler import MOST_CALLS, MOST_CHARACTERS, Profiler
 
 
 def inner(n: int) -> int:
@@ -19,6 +19,21 @@ def test_a_profile_names_what_was_called() -> None:
 
     assert "(inner)" in profiler.text()
     assert "cumulative" in profiler.text()
+
+
+def test_a_profile_has_its_calls() -> None:
+    """Who called whom, how often, and how long that took; the function of the job has no caller."""
+    profiler = Profiler()
+
+    profiler.run(lambda: [inner(1000) for _ in range(3)], (), {})
+    profile = profiler.result()
+
+    named = {call.function.rpartition("(")[2]: call for call in profile.calls}
+    assert named["inner)"].calls == 3
+    assert named["inner)"].total_s >= named["inner)"].own_s >= 0
+    assert "(inner)" in next(call.caller for call in profile.calls if "sum" in call.function)
+    assert "" in {call.caller for call in profile.calls}
+    assert "(inner)" in profile.text
 
 
 def test_a_failed_function_has_a_profile() -> None:
@@ -40,3 +55,4 @@ def test_a_long_profile_is_cut() -> None:
     profiler.run(exec, (functions, {}), {})
 
     assert len(profiler.text()) == MOST_CHARACTERS
+    assert len(profiler.calls()) == MOST_CALLS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import logging
 import os
 import subprocess
@@ -17,8 +18,9 @@ import pytest
 from picloud_model import wire
 from picloud_worker.ipc.frames import JobStats
 from picloud_worker.ipc.scoreboard import StartedJob
-from picloud_worker.supervisor.info import JobMonitor
+from picloud_worker.supervisor.info import KEPT_S, MOST_KEPT, MOST_SAMPLES, JobMonitor
 from picloud_worker.supervisor.output import Output
+from picloud_worker.system.kernel.traffic import Traffic
 
 from tests.unit.worker.jobs import appears
 from tests.unit.worker.worker import Worker
@@ -432,3 +434,92 @@ def test_failures_are_not_read_for_each_quick_job(tmp_path: Path) -> None:
     assert len(reads) <= 1 + 10
     for output in outputs:
         output.close()
+
+
+@pytest.mark.parametrize(("hours", "interval_s"), [(0.1, 4), (3, KEPT_S), (40, 2 * KEPT_S)])
+def test_samples_of_a_long_job_are_far_apart(
+    tmp_path: Path, *, hours: float, interval_s: float
+) -> None:
+    """One every 30 s is kept for a day; a job of days has as many."""
+    now = [0.0]
+    outputs = [Output(tmp_path) for _ in range(3)]
+    monitor = JobMonitor(os.getpid, outputs, lambda: now[0])
+    job = StartedJob(generation=1, position=0, started_at=0.0)
+
+    for at in range(int(hours * 3600)):
+        now[0] = float(at)
+        monitor.sample(job)
+
+    samples = monitor.live(job, {}).samples
+    assert MOST_SAMPLES / 2 <= len(samples) <= MOST_KEPT
+    gaps = {round(after.after_s - before.after_s) for before, after in itertools.pairwise(samples)}
+    assert max(gaps) <= 2 * interval_s
+    assert min(gaps) >= interval_s / 2
+    for output in outputs:
+        output.close()
+
+
+def test_a_job_has_the_traffic_of_its_own_time(tmp_path: Path) -> None:
+    """What its slot has received and sent since it began; nothing where that is unknown."""
+    now, total = [0.0], [Traffic(1000, 100)]
+    outputs = [Output(tmp_path) for _ in range(3)]
+    monitor = JobMonitor(os.getpid, outputs, lambda: now[0], traffic=lambda: total[0])
+    stats = JobStats(ends=(0, 0, 0), user_s=0.0, system_s=0.0, peak_bytes=0)
+    first, second = (StartedJob(generation=1, position=each, started_at=0.0) for each in (0, 1))
+
+    now[0], total[0] = 5.0, Traffic(2000, 150)
+    monitor.sample(first)
+    now[0], total[0] = 6.5, Traffic(2700, 180)
+    monitor.sample(first)
+    live = monitor.live(first, {})
+    long = monitor.ended(1, 0, stats).content
+    monitor.sample(second)
+    short = monitor.ended(1, 1, stats).content
+
+    assert live.network_bytes == (700, 30)
+    assert long is not None
+    assert short is not None
+    ended = [wire.unpack_info(each.data or b"").network_bytes for each in (long, short)]
+    assert ended == [(700, 30), None]
+    for output in outputs:
+        output.close()
+
+
+def test_a_crash_has_what_the_system_says_of_it(tmp_path: Path) -> None:
+    """Lines of the kernel about the process of the job, and that the slot lacked memory."""
+    now = [0.0]
+    outputs = [Output(tmp_path) for _ in range(3)]
+    seen = []
+
+    def lines(pid: int, age_s: float) -> list[str]:
+        seen.append((pid, age_s))
+        return ["kernel: segfault"]
+
+    monitor = JobMonitor(lambda: 42, outputs, lambda: now[0], lambda: 0, system_log=lines)
+    job = StartedJob(generation=1, position=0, started_at=0.0)
+    monitor.sample(job)
+    now[0] = 0.5
+
+    crashed = monitor.crashed(job)
+    killed = monitor.crashed(job, lacked_memory=True)
+
+    logs = [wire.unpack_info(each.data or b"").syslog for each in (crashed, killed) if each]
+    assert seen[0] == (42, 0.5)
+    assert logs[0] == "kernel: segfault\n"
+    assert logs[1].startswith("kernel: segfault\nslot: out of memory (")
+    for output in outputs:
+        output.close()
+
+
+def test_a_segmentation_fault_is_in_the_system_log(api: FakeApi, worker: Worker) -> None:
+    """Where the log of the kernel may be read, if Python does not handle the signal itself."""
+
+    def crash() -> None:
+        import faulthandler
+
+        faulthandler.disable()
+        ctypes.string_at(0)
+
+    batch = api.submit(crash, [()])
+
+    assert "segfault at 0" in info(api, batch).syslog

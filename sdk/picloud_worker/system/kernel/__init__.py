@@ -1,0 +1,1 @@
+"""What the kernel knows of a slot: its log, and what went over its network."""
