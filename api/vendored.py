@@ -28,12 +28,60 @@ class NpmPackage(NamedTuple):
     files: dict[str, str]
 
 
+_HYPARQUET = [
+    "alp",
+    "assemble",
+    "bloom",
+    "column",
+    "constants",
+    "convert",
+    "datapage",
+    "delta",
+    "encoding",
+    "filter",
+    "geoparquet",
+    "indexes",
+    "metadata",
+    "plain",
+    "plan",
+    "read",
+    "rowgroup",
+    "scan",
+    "schema",
+    "snappy",
+    "thrift",
+    "utils",
+    "variant",
+    "wkb",
+    "xxhash",
+]
+"""The modules of hyparquet that reading the first rows of a file takes."""
 SHIPPED = (
     NpmPackage(
         "htmx.org",
         "4.0.1",
         "oF7JgXhDW9UXCy/k1ZYFUQgzu/rm19ORWPSPNL91vPluB2PB9+MV55tyQdH/w7o2EAbTYUG5SDW1R60mdkdqGg==",
         {"htmx.min.js": "dist/htmx.min.js", "htmx.LICENSE.txt": "LICENSE"},
+    ),
+    NpmPackage(
+        "uplot",
+        "1.6.32",
+        "KIMVnG68zvu5XXUbC4LQEPnhwOxBuLyW1AHtpm6IKTXImkbLgkMy+jabjLgSLMasNuGGzQm/ep3tOkyTxpiQIw==",
+        {
+            "uPlot.min.js": "dist/uPlot.iife.min.js",
+            "uPlot.min.css": "dist/uPlot.min.css",
+            "uPlot.LICENSE.txt": "LICENSE",
+        },
+    ),
+    NpmPackage(
+        "hyparquet",
+        "1.33.0",
+        "8EKLe73vRIMEKVEOe5y+kIzFxo6AvbLvd5ukd7P+yv3RvG0+TZM4qO8imbqxU6zds5pV+OeWRTMwy95mhHUheg==",
+        # Its modules import each other, so the version is in the name of their folder.
+        {
+            "hyparquet-1.33.0/LICENSE.txt": "LICENSE",
+            **{f"hyparquet-1.33.0/{name}.js": f"src/{name}.js" for name in _HYPARQUET},
+        },
     ),
 )
 """What pages contain."""
@@ -78,6 +126,7 @@ def main() -> None:
                 file = archive.extractfile(f"package/{path}")
                 if file is None:
                     raise SystemExit(f"{package.name} {package.version} has no file {path}.")
+                (target / name).parent.mkdir(exist_ok=True)
                 (target / name).write_bytes(file.read())
 
 

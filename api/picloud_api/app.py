@@ -32,8 +32,19 @@ RETRY_S: Final = 1.0
 """How often a start is tried again that lacked a service."""
 
 PAGES: Final = frozenset(
-    {"", "audit", "bucket", "crons", "endpoints", "jobs", "join", "keys", "maps", "members"}
-    | {"notebooks", "queues", "realtime", "sign-in", "sign-out", "static", "usage", "volumes"}
+    {"", "audit", "bucket", "crons", "endpoints", "environments", "jobs", "join", "keys"}
+    | {
+        "maps",
+        "members",
+        "notebooks",
+        "queues",
+        "realtime",
+        "sign-in",
+        "sign-out",
+        "static",
+        "usage",
+        "volumes",
+    }
 )
 """What the paths of web pages begin with; other paths are operations."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,11 @@ LOOKS: list[dict[str, Any]] = [
 ]
 
 
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+
+
 def scaled(x: float, times: int = 2, *, exact: bool = False, more: list[Any] | None = None) -> None:
     """A function with parameters of several kinds."""
     del x, times, exact, more
@@ -36,6 +42,10 @@ def fill(client: Client) -> None:
         numbers.attach(abs, output_queues=["squares"], on_error={ValueError: "failed"})
         cloud.bucket.putf("x", "folder/object")
         cloud.bucket.putf("x", "object")
+        cloud.bucket.putf("a,b\n1,2\n", "table.csv")
+        cloud.bucket.putf(PNG, "image.png")
+        if not cloud.environment.list_envs():
+            cloud.environment.build("mine", {"texts": {"a": "1"}})
         cloud.cron.register(dict, "nightly", "@daily")
         cloud.rest.publish(scaled, "scaled")
         waiting = cloud.call(abs, 1, _depends_on=cloud.call(time.sleep, 600))
@@ -49,23 +59,18 @@ def test_pages_follow_the_guidelines(
 ) -> None:
     """WCAG 2.2 A and AA hold on each page, and no page is wider than a narrow screen."""
     done, failed = client.map(abs, [1, "x"], _label="looks"), client.call(divmod, 1, 0)
-    client.join([*done, failed], 60, ignore_errors=True)
+    profiled = client.call(sorted, [2, 1], _profile=True)
+    after = client.call(abs, 1, _depends_on=done[:1])
+    client.join([*done, failed, profiled, after], 60, ignore_errors=True)
     fill(client)
     page = open_window(**look).pages[0]
     start = page.url.removesuffix("/jobs")
     paths = ["/jobs", f"/maps/{done[0]}", f"/jobs/{failed}", f"/jobs/{done[0]}", "/sign-in"]
-    paths += [
-        "/queues",
-        "/bucket",
-        "/volumes",
-        "/crons",
-        "/realtime",
-        "/keys",
-        "/audit",
-        "/usage",
-        "/members",
-    ]
-    paths += ["/endpoints", "/endpoints/scaled", "/notebooks", "/notebooks/shared/a0000001-n-nb"]
+    paths += ["/queues", "/bucket", "/volumes", "/crons", "/realtime", "/keys", "/usage"]
+    paths += ["/members", "/audit", "/notebooks", "/notebooks/shared/a0000001-n-nb"]
+    paths += ["/endpoints", "/endpoints/scaled", "/environments", "/environments/mine"]
+    paths += [f"/jobs/{profiled}/profile", f"/jobs/{after}/dependencies", "/queues/numbers"]
+    paths += ["/bucket/preview?key=table.csv", "/bucket/preview?key=image.png"]
 
     found = {}
     for path in paths:

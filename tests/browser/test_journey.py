@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import cloud
+import pyarrow as pa
+import pyarrow.parquet as pq
 from playwright.sync_api import expect
 
 from tests.current_client import current_client
@@ -129,3 +133,107 @@ def test_a_session_that_ends_leads_to_the_sign_in_page(page: Page, client: Clien
     client.call(abs, 1)
 
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=20_000)
+
+
+def _work(seconds: float) -> int:
+    end = time.monotonic() + seconds
+    kept = bytearray(80_000_000)
+    while time.monotonic() < end:
+        sum(range(10_000))
+    return len(kept)
+
+
+def test_what_a_job_uses_is_drawn_while_it_runs(page: Page, client: Client) -> None:
+    """The chart grows by itself, keeps its canvas, and stays when the job has ended."""
+    jid = int(client.call(_work, 12, _label="chart"))
+    page.goto(f"{page.url}/{jid}")
+    chart = page.locator("#usage-chart")
+    expect(chart.locator("canvas")).to_be_visible(timeout=20_000)
+    chart.locator("canvas").evaluate("canvas => { canvas.kept = true }")
+    before = chart.get_attribute("data-columns")
+
+    expect(chart).not_to_have_attribute("data-columns", before or "", timeout=20_000)
+
+    assert chart.locator("canvas").count() == 1
+    assert chart.locator("canvas").evaluate("canvas => canvas.kept")
+    painted = """canvas => {
+        const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+        return data.some((value, at) => at % 4 === 3 && value > 0);
+    }"""
+    assert chart.locator("canvas").evaluate(painted)
+    expect(page.locator("dd .status")).to_have_text("done", timeout=30_000)
+    page.reload()
+    expect(chart.locator("canvas")).to_be_visible()
+    page.get_by_text("As a table").click()
+    expect(page.get_by_role("cell", name="MB").last).to_be_visible()
+
+
+def _inner(n: int) -> int:
+    return sum(n * each for each in range(n))
+
+
+def _outer() -> int:
+    return sum(_inner(each) for each in range(500))
+
+
+def test_a_profile_is_read_from_its_graph(page: Page, client: Client) -> None:
+    """A click on a function begins the graph there; another order sorts the table."""
+    jid = int(client.call(_outer, _profile=True))
+    client.join(jid, 60)
+    page.goto(f"{page.url}/{jid}")
+    page.get_by_role("link", name="Show it as a table").click()
+    whole = page.locator(".flame rect").count()
+
+    page.get_by_role("link", name="Own time").click()
+    expect(page.locator("th[aria-sort]")).to_have_text("Own time")
+    page.get_by_role("link", name="_inner (").click()
+
+    expect(page.get_by_text("From _inner")).to_be_visible()
+    assert 1 < page.locator(".flame rect").count() < whole
+
+
+def test_files_are_dropped_and_looked_at(page: Page) -> None:
+    """Several at once, with a message for what is refused; a script in a file stays text."""
+    page.goto(page.url.replace("/jobs", "/bucket"))
+    files = "[['a.csv', 'x,y\\n1,<script>alert(1)</script>\\n'], ['b.txt', 'hello']]"
+    dropped = page.evaluate_handle(f"""() => {{
+        const moved = new DataTransfer();
+        for (const [name, text] of {files}) moved.items.add(new File([text], name));
+        return moved;
+    }}""")
+    page.dispatch_event("form.drop", "dragover", {"dataTransfer": dropped})
+    expect(page.locator("form.drop.over")).to_be_visible()
+    page.dispatch_event("form.drop", "drop", {"dataTransfer": dropped})
+
+    expect(page.get_by_role("link", name="b.txt", exact=True)).to_be_visible(timeout=20_000)
+    page.get_by_role("link", name="Preview a.csv").click()
+    expect(page.get_by_role("cell", name="<script>alert(1)</script>")).to_be_visible()
+    page.get_by_role("button", name="Make it public").click()
+    expect(page.get_by_text("everybody, at")).to_be_visible()
+
+
+def test_the_first_rows_of_a_parquet_file_are_shown(page: Page, client: Client) -> None:
+    """With their types, compressed as pandas writes them; text in them stays text."""
+    table = pa.table(
+        {
+            "number": [1, 2, 2**60],
+            "text": ["<script>alert(1)</script>", None, "c"],
+            "list": [[1], [], [2, 3]],
+            "at": [datetime(2026, 11, day, tzinfo=UTC) for day in (1, 2, 3)],
+        }
+    )
+    written = io.BytesIO()
+    pq.write_table(table, written)
+    with current_client(client):
+        cloud.bucket.putf(written.getvalue(), "table.parquet")
+        cloud.bucket.putf(b"PAR1 and nothing else", "broken.parquet")
+    start = page.url.replace("/jobs", "/bucket/preview?key=")
+
+    page.goto(f"{start}table.parquet")
+    expect(page.get_by_text("3 rows, of which the first 3 are shown.")).to_be_visible()
+    cells = page.locator("[data-parquet] td").all_inner_texts()
+    page.goto(f"{start}broken.parquet")
+    expect(page.get_by_text("It cannot be shown here: ")).to_be_visible()
+
+    assert cells[:4] == ["1", "<script>alert(1)</script>", "[1]", "2026-11-01T00:00:00.000Z"]
+    assert cells[8] == str(2**60)

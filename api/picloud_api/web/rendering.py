@@ -26,6 +26,7 @@ NAVIGATION: Final = (
     ("/queues", "Queues"),
     ("/bucket", "Bucket"),
     ("/volumes", "Volumes"),
+    ("/environments", "Environments"),
     ("/crons", "Cron jobs"),
     ("/endpoints", "Endpoints"),
     ("/notebooks", "Notebooks"),

@@ -10,20 +10,18 @@ from picloud_api.resources.audit_trail import AuditTrail
 from picloud_api.resources.in_flight import RequestsInFlight
 from picloud_api.web import error_page
 from picloud_api.web.pages import (
-    bucket,
     crons,
     endpoints,
-    job,
-    job_map,
-    jobs,
+    environments,
     keys,
     queues,
     sign_in,
-    volumes,
 )
 from picloud_api.web.pages.costs import realtime, usage
+from picloud_api.web.pages.jobs import dependency, job, job_map, jobs, profile
 from picloud_api.web.pages.machines import notebooks
 from picloud_api.web.pages.people import audit, join, members
+from picloud_api.web.pages.storage import bucket, volumes
 from picloud_api.web.rendering import Renderer
 from picloud_api.web.static import StaticFiles
 from picloud_api.web.visitor import Visitors
@@ -54,9 +52,12 @@ PAGES: Final = (
         jobs,
         job_map,
         job,
+        profile,
+        dependency,
         queues,
         bucket,
         volumes,
+        environments,
         crons,
         endpoints,
         notebooks,
@@ -121,6 +122,7 @@ def site(use_cases: UseCases) -> App:
     )
     app.req_options.strip_url_path_trailing_slash = True
     app.add_route("/static/{name}", static)
+    app.add_route("/static/{name}/{module}", static, suffix="module")
     for page in PAGES:
         page.add_to(app, use_cases, renderer, visitors)
     error_page.register(app, renderer)

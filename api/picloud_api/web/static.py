@@ -24,13 +24,22 @@ class StaticFiles:
     """Serves the files of the folder `static`, all of which it keeps in memory."""
 
     def __init__(self) -> None:
-        paths = [path for path in _FOLDER.iterdir() if path.suffix in _TYPES]
-        self._files = {path.name: (path.read_bytes(), _TYPES[path.suffix]) for path in paths}
+        paths = [path for path in _FOLDER.rglob("*") if path.suffix in _TYPES]
+        self._files = {
+            path.relative_to(_FOLDER).as_posix(): (path.read_bytes(), _TYPES[path.suffix])
+            for path in paths
+        }
 
     def address(self, name: str) -> str:
         """Return the address of a file; a new version of it has another one."""
         digest = sha256(self._files[name][0]).hexdigest()[:12]
         return f"/static/{name}?v={digest}"
+
+    async def on_get_module(
+        self, request: Request, response: Response, name: str, module: str
+    ) -> None:
+        """Return a file of a library whose version is in the name of its folder."""
+        await self.on_get(request, response, f"{name}/{module}")
 
     async def on_get(self, request: Request, response: Response, name: str) -> None:
         """Return a file."""

@@ -9,8 +9,8 @@ from picloud_model.errors import PathNotFound
 from picloud_model.wire.attachment import UpdateAttachmentRequest
 from picloud_model.wire.queue import QueueRequest
 
-from picloud_api.web.pipeline import BOX, RADIUS, pipeline
-from picloud_api.web.queue_chart import HEIGHT, WIDTH, queue_chart
+from picloud_api.web.drawings.pipeline import BOX, RADIUS, pipeline
+from picloud_api.web.drawings.queue_chart import HEIGHT, WIDTH, queue_chart, queue_plot
 from picloud_api.web.rendering import go_to
 from picloud_api.web.visitor import text_of
 
@@ -59,6 +59,22 @@ class QueuesPage:
             chart_size=(WIDTH, HEIGHT),
         )
 
+    async def on_get_one(self, request: Request, response: Response, name: str) -> None:
+        """Show a queue: its messages, how fast they come and go, and the jobs of its handler."""
+        visitor = await self._visitors.of(request)
+        queue = msgspec.convert({"name": name}, QueueRequest).name
+        info = await self._queues.info(visitor.account, queue)
+        attachments = (await self._attachments.list(visitor.account)).attachments
+        (rates,) = (await self._rates.list(visitor.account, [queue])).rates
+        self._renderer.show(
+            response,
+            "queue_live.html" if request.get_header("HX-Request") else "queue.html",
+            visitor,
+            queue=info,
+            handler=next((each for each in attachments if each.queue == queue), None),
+            rates=queue_plot(rates),
+        )
+
     async def on_post_verb(
         self, request: Request, response: Response, name: str, verb: str
     ) -> None:
@@ -103,4 +119,5 @@ def add_to(
     """Add the page to the application."""
     page = QueuesPage(use_cases, renderer, visitors)
     app.add_route("/queues", page)
+    app.add_route("/queues/{name}", page, suffix="one")
     app.add_route("/queues/{name}/{verb}", page, suffix="verb")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,22 @@ async def test_a_file_is_stored_by_browsers(api: ApiHarness) -> None:
     assert "immutable" in page.headers["cache-control"]
 
 
-@pytest.mark.parametrize("name", ["..", "%2e%2e%2fstatic.py", "nothing.js", "static.py"])
+async def test_a_module_finds_those_that_it_imports(api: ApiHarness) -> None:
+    """A library of several modules has its version in the name of its folder."""
+    script = (FOLDER / "parquet.js").read_text(encoding="utf-8")
+    imported = re.findall(r'from "\./([^"]+)"', script)
+
+    pages = [await WebPages(api).send("GET", f"/static/{name}") for name in imported]
+
+    assert len(pages) == 3
+    for page in pages:
+        assert (page.status, page.headers["content-type"]) == (
+            200,
+            "text/javascript; charset=utf-8",
+        )
+
+
+@pytest.mark.parametrize("name", ["..", "%2e%2e%2fstatic.py", "nothing.js", "static.py", "a/b.js"])
 async def test_no_other_file_is_served(api: ApiHarness, name: str) -> None:
     """Only names of files of the folder are known."""
     assert (await WebPages(api).send("GET", f"/static/{name}")).status == 404
@@ -35,7 +51,7 @@ async def test_no_other_file_is_served(api: ApiHarness, name: str) -> None:
 
 def test_scripts_and_styles_are_small() -> None:
     """All of them together are at most 200 KB, compressed."""
-    texts = [path.read_bytes() for path in FOLDER.iterdir() if path.suffix in (".js", ".css")]
+    texts = [path.read_bytes() for path in FOLDER.rglob("*") if path.suffix in (".js", ".css")]
 
     assert sum(len(gzip.compress(text)) for text in texts) <= 200_000
 
@@ -45,3 +61,5 @@ def test_each_script_of_others_has_its_licence() -> None:
     for script in FOLDER.glob("*.min.js"):
         name = script.name.removesuffix(".min.js")
         assert (FOLDER / f"{name}.LICENSE.txt").read_text(encoding="utf-8")
+    for folder in filter(Path.is_dir, FOLDER.iterdir()):
+        assert (folder / "LICENSE.txt").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from picloud_api.web.pages.bucket import UPLOAD_BYTES
+from picloud_api.web.pages.storage.bucket import UPLOAD_BYTES
 from picloud_model.wire.argument_type import ArgumentType
 from picloud_model.wire.attachment import AttachRequest
 from picloud_model.wire.cron import CronSchedule, RegisterCronRequest
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from tests.unit.api.api_harness import ApiHarness
 
-PATHS = ["/queues", "/bucket", "/volumes", "/crons", "/endpoints", "/realtime", "/keys", "/usage"]
+PATHS = ["/queues", "/bucket", "/volumes", "/environments", "/crons", "/endpoints", "/realtime"]
+PATHS += ["/keys", "/usage"]
 PATHS += ["/notebooks", "/members", "/audit"]
 BOUNDARY = "-----------------------------8721"
 
@@ -103,7 +104,8 @@ async def test_queues_are_drawn_and_counted(api: ApiHarness) -> None:
     page = (await (await WebPages(api).open()).send("GET", "/queues")).text
 
     assert (page.count("<rect"), page.count("<circle"), page.count('class="arrow')) == (3, 1, 3)
-    assert re.search(r'id="q-out">\s*<td>out</td>\s*<td class="number">2</td>', page)
+    row = r'id="q-out">\s*<td><a href="/queues/out">out</a></td>\s*<td class="number">2</td>'
+    assert re.search(row, page)
     assert "module.handle" in page
 
 

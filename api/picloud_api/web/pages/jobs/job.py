@@ -13,6 +13,7 @@ from picloud_model.job import ENDED, Status
 from picloud_model.ranges import MAX_JID
 
 from picloud_api.resources.body import hold_bytes
+from picloud_api.web.drawings.job_chart import job_chart, sample_file
 from picloud_api.web.rendering import go_to
 from picloud_api.web.traceback_frames import frames_of
 
@@ -33,6 +34,9 @@ _KEYS: Final = [
         InfoKey.FUNCTION, InfoKey.LABEL, InfoKey.ATTRIBUTES, InfoKey.PROFILE, InfoKey.CPU_USER,
         InfoKey.CPU_SYSTEM, InfoKey.CPU_PERCENTAGE, InfoKey.MEMORY_USAGE, InfoKey.MEMORY_PEAK,
         InfoKey.PORTS, InfoKey.SAMPLES, InfoKey.COST, InfoKey.WEBHOOK,
+        InfoKey.MEMORY_FAILURES, InfoKey.SWAP_PEAK, InfoKey.DISK_USAGE, InfoKey.NETWORK_RECEIVED,
+        InfoKey.NETWORK_SENT, InfoKey.SYSLOG, InfoKey.PARENT, InfoKey.ENV,
+        InfoKey.DEPENDS_ON,
     )
 ]  # fmt: skip
 
@@ -72,6 +76,7 @@ class JobPage:
             batch=batch,
             info=values,
             is_final=status in ENDED,
+            chart=job_chart(values),
             frames=frames_of(values[InfoKey.EXCEPTION] or ""),
             result=result[:SHOWN_CHARACTERS],
             result_problem=problem,
@@ -93,6 +98,12 @@ class JobPage:
     async def on_get_file(self, request: Request, response: Response, jid: int, name: str) -> None:
         """Return the output of a job as a file: all of it that is kept."""
         visitor = await self._visitors.of(request)
+        if name == "samples.csv":
+            values = await self._values(visitor, jid, [InfoKey.SAMPLES.value])
+            response.content_type = "text/csv; charset=utf-8"
+            response.downloadable_as = f"job-{jid}-samples.csv"
+            response.data = sample_file(values).encode()
+            return
         key = name.removesuffix(".txt")
         if key not in {*STREAMS, InfoKey.EXCEPTION, InfoKey.PROFILE, InfoKey.PILOG}:
             raise PathNotFound

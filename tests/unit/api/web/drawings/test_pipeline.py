@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from picloud_api.web.pipeline import COLUMN, MARGIN, pipeline
+from picloud_api.web.drawings.pipeline import COLUMN, MARGIN, pipeline
 from picloud_model.wire.attachment import AttachmentInfo
 
 

@@ -8,7 +8,7 @@ import falcon
 from picloud_model import wire
 from picloud_model.ranges import MAX_JID
 
-from picloud_api.web.pages.job_filter import ROWS, ListFilter
+from picloud_api.web.pages.jobs.job_filter import ROWS, ListFilter
 
 if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from functools import partial
 from hashlib import md5
 from typing import TYPE_CHECKING, Final
@@ -12,10 +13,16 @@ from falcon import uri
 from falcon.media.multipart import MultipartParseError
 from picloud_model.errors import RequestRefused, TooLarge
 from picloud_model.size import size
-from picloud_model.wire.bucket import ListObjectsRequest, WriteObjectQuery
+from picloud_model.wire.bucket import (
+    ListObjectsRequest,
+    PublishObjectRequest,
+    WriteObjectQuery,
+    public_path,
+)
 
 from picloud_api.resources.body import hold_bytes, reauthenticate
 from picloud_api.resources.object_reply import reply_with_object
+from picloud_api.web.drawings.object_preview import HEAD_BYTES, image_type, object_preview
 from picloud_api.web.rendering import go_to
 from picloud_api.web.visitor import TOKEN, check_origin, text_of
 
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from falcon.asgi import App, Request, Response
+    from picloud_driver.bucket import ObjectInfo
 
     from picloud_api.usecases.use_cases import UseCases
     from picloud_api.web.rendering import Renderer
@@ -75,6 +83,54 @@ class BucketPage:
         await reply_with_object(request, response, info, read)
         response.content_type = _BINARY
         response.downloadable_as = key.rpartition("/")[2]
+
+    async def on_get_preview(self, request: Request, response: Response) -> None:
+        """Show what an object is, and its beginning."""
+        visitor = await self._visitors.of(request)
+        key = request.get_param("key") or ""
+        info, head = await self._head(visitor, key)
+        self._renderer.show(
+            response,
+            "object.html",
+            visitor,
+            key=key,
+            parts=_parts(key),
+            info=info,
+            preview=object_preview(key, head, info.size),
+            address=f"{public_path(visitor.account)}{uri.encode(key)}",
+        )
+
+    async def on_get_image(self, request: Request, response: Response) -> None:
+        """Return an object as an image, if its first bytes are those of one."""
+        visitor = await self._visitors.of(request)
+        key = request.get_param("key") or ""
+        info, head = await self._head(visitor, key)
+        kind = image_type(head)
+        if not kind:
+            raise RequestRefused("This object is not an image that can be shown.", field="key")
+        await reply_with_object(
+            request, response, info, partial(self._buckets.read, visitor.account, key)
+        )
+        response.content_type = kind
+
+    async def _head(self, visitor: Visitor, key: str) -> tuple[ObjectInfo, bytes]:
+        """Return what is known of an object, and its first bytes."""
+        info = await self._buckets.head(visitor.account, key)
+        end = min(info.size, HEAD_BYTES)
+        if not end:
+            return info, b""
+        opened = await self._buckets.read(visitor.account, key, 0, end, info.etag)
+        async with aclosing(opened.chunks) as chunks:
+            return info, b"".join([chunk async for chunk in chunks])
+
+    async def on_post_publish(self, request: Request, response: Response) -> None:
+        """Let everybody read an object, or only its owner."""
+        visitor = await self._visitors.of(request)
+        fields = await self._visitors.form(request, visitor)
+        key = text_of(fields, "key")
+        wanted = PublishObjectRequest(key=key, public=text_of(fields, "public") == "yes")
+        await self._buckets.publish(visitor.account, wanted)
+        go_to(response, f"/bucket/preview?key={uri.encode_value(key)}")
 
     async def on_post_remove(self, request: Request, response: Response) -> None:
         """Remove the chosen objects."""
@@ -160,5 +216,8 @@ def add_to(
     page = BucketPage(use_cases, renderer, visitors)
     app.add_route("/bucket", page)
     app.add_route("/bucket/object", page, suffix="object")
+    app.add_route("/bucket/preview", page, suffix="preview")
+    app.add_route("/bucket/image", page, suffix="image")
+    app.add_route("/bucket/publish", page, suffix="publish")
     app.add_route("/bucket/remove", page, suffix="remove")
     app.add_route("/bucket/upload", page, suffix="upload")

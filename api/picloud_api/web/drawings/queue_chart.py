@@ -1,4 +1,4 @@
-"""Charts: how many messages came and went in a queue in the last hour, as two lines."""
+"""Charts: how many messages came and went in a queue in the last hour, small and large."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from picloud_model.wire.queue import RATE_EVERY_S, RATES_KEPT
+
+from picloud_api.web.drawings.plot import Plot, PlotLine, plot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +20,11 @@ HEIGHT: Final = 26
 _MARGIN: Final = 1
 _TOGETHER: Final = 60 // RATE_EVERY_S
 """How many counts are one point of a line: those of a minute."""
+_LINES: Final = (
+    PlotLine("In", "a second", "link"),
+    PlotLine("Out", "a second", "soft"),
+    PlotLine("Failed", "a second", "error"),
+)
 _POINTS: Final = RATES_KEPT // _TOGETHER
 
 
@@ -47,9 +54,25 @@ def queue_chart(rates: QueueRates) -> QueueChart | None:
     )
 
 
+def queue_plot(rates: QueueRates) -> Plot:
+    """Return the rates of the last hour as lines, a point for each 10 seconds."""
+    times = [round((at + 1 - RATES_KEPT) * RATE_EVERY_S / 60, 2) for at in range(RATES_KEPT)]
+    lists = [_hour(counts) for counts in (rates.pushed, rates.removed, rates.failed)]
+    values = [[count / RATE_EVERY_S for count in counts] for counts in lists]
+    words = ", ".join(
+        f"{line.label.lower()} {sum(counts):,}" for line, counts in zip(_LINES, lists, strict=True)
+    )
+    return plot(times, "min", [*zip(_LINES, values, strict=True)], f"in the last hour {words}")
+
+
+def _hour(counts: Sequence[int]) -> list[int]:
+    """Return the counts of the hour, with 0 for the time before the first message."""
+    return [0] * (RATES_KEPT - len(counts)) + [*counts]
+
+
 def _minutes(counts: Sequence[int]) -> list[int]:
     """Return the counts of each minute of the hour, the oldest first."""
-    hour = [0] * (RATES_KEPT - len(counts)) + [*counts]
+    hour = _hour(counts)
     return [sum(hour[start : start + _TOGETHER]) for start in range(0, RATES_KEPT, _TOGETHER)]
 
 

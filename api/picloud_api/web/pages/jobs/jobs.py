@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import falcon
+import msgspec
+from falcon import uri
 from picloud_model.errors import RequestRefused
+from picloud_model.job import ENDED
 from picloud_model.ranges import merged, parse
 
-from picloud_api.web.pages.job_filter import AGES, ListFilter
+from picloud_api.web.pages.jobs.job_filter import AGES, ListFilter
 from picloud_api.web.rendering import go_to
 from picloud_api.web.visitor import text_of
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
     from falcon.asgi import App, Request, Response
     from picloud_model.ranges import Range
+    from picloud_model.wire import ListedBatch
 
     from picloud_api.usecases.use_cases import UseCases
     from picloud_api.web.rendering import Renderer
     from picloud_api.web.visitor import Visitors
+
+
+_ALL: Final = "all"
+"""The field of a form that is for all jobs of a list, and not for chosen ones."""
+_AT_ONCE: Final = 1_000
+"""How many calls and maps are killed or deleted together."""
 
 
 class JobsPage:
@@ -54,18 +66,52 @@ class JobsPage:
         )
 
     async def on_post_kill(self, request: Request, response: Response) -> None:
-        """Kill the chosen jobs."""
+        """Kill the chosen jobs, or all that the list finds."""
         visitor = await self._visitors.of(request)
         fields = await self._visitors.form(request, visitor)
-        await self._jobs.kill.kill(visitor.account, _jids(fields))
+        if _ALL in fields:
+            async for batches in self._found(visitor.account, fields):
+                await self._jobs.kill.kill(visitor.account, _ranges(batches))
+        else:
+            await self._jobs.kill.kill(visitor.account, _jids(fields))
         _go_back(response, fields)
 
     async def on_post_delete(self, request: Request, response: Response) -> None:
-        """Delete the chosen jobs."""
+        """Delete the chosen jobs, or all calls and maps that the list finds and that have ended."""
         visitor = await self._visitors.of(request)
         fields = await self._visitors.form(request, visitor)
-        await self._jobs.delete.delete(visitor.account, _jids(fields))
+        if _ALL in fields:
+            async for batches in self._found(visitor.account, fields):
+                ended = [batch for batch in batches if ENDED.issuperset(batch.statuses)]
+                await self._jobs.delete.delete(visitor.account, _ranges(ended))
+        else:
+            await self._jobs.delete.delete(visitor.account, _jids(fields))
         _go_back(response, fields)
+
+    async def _found(
+        self, account: str, fields: dict[str, list[str]]
+    ) -> AsyncIterator[list[ListedBatch]]:
+        """Yield what a list finds on all its pages, some at a time.
+
+        Raises:
+            RequestRefused: When it is limited to a status: a map may have jobs of several.
+        """
+        parameters = uri.parse_query_string(text_of(fields, "back"), keep_blank=True)
+        chosen = ListFilter.of(lambda name: str(parameters.get(name, "")))
+        if chosen.status:
+            raise RequestRefused("This list has a status: choose jobs in it.", field="status")
+        before: int | None = None
+        while True:
+            portion = msgspec.structs.replace(chosen, before=before).batches(_AT_ONCE)
+            listed = await self._jobs.listing.batches(account, portion)
+            yield listed.batches
+            before = listed.more
+            if before is None:
+                return
+
+
+def _ranges(batches: Iterable[ListedBatch]) -> list[Range]:
+    return merged((batch.jids[0], batch.jids[-1]) for batch in batches)
 
 
 def _jids(fields: dict[str, list[str]]) -> list[Range]:

@@ -13,6 +13,8 @@ from picloud_model.job import Status
 from picloud_model.ranges import MAX_JID
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from falcon.asgi import Request
 
 ROWS: Final = 50
@@ -27,6 +29,9 @@ class ListFilter(msgspec.Struct, frozen=True, kw_only=True):
     status: str = ""
     label: str = ""
     function: str = ""
+    env: str = ""
+    parent: str = ""
+    text: str = ""
     age: str = ""
     before: int | None = None
 
@@ -37,9 +42,19 @@ class ListFilter(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             RequestRefused: When there is no such status or age, or `before` is not a jid.
         """
-        status = request.get_param("status") or ""
-        age = request.get_param("age") or ""
-        before = request.get_param("before") or ""
+        return cls.of(lambda name: request.get_param(name) or "")
+
+    @classmethod
+    def of(cls, read: Callable[[str], str]) -> ListFilter:
+        """Return what parameters ask for.
+
+        Args:
+            read: Returns the text of a parameter; "" if it is missing.
+
+        Raises:
+            RequestRefused: As for `read`.
+        """
+        status, age, before = map(read, ("status", "age", "before"))
         if status and status not in {each.value for each in Status}:
             raise RequestRefused("There is no such status.", field="status")
         if age and age not in AGES:
@@ -48,8 +63,11 @@ class ListFilter(msgspec.Struct, frozen=True, kw_only=True):
             raise RequestRefused("`before` must be a job id.", field="before")
         return cls(
             status=status,
-            label=request.get_param("label") or "",
-            function=request.get_param("function") or "",
+            label=read("label"),
+            function=read("function"),
+            env=read("env"),
+            parent=read("parent"),
+            text=read("text"),
             age=age,
             before=int(before) if before else None,
         )
@@ -64,15 +82,18 @@ class ListFilter(msgspec.Struct, frozen=True, kw_only=True):
         chosen = {name: str(value) for name, value in values.items() if value not in ("", None)}
         return "&".join(f"{name}={uri.encode_value(value)}" for name, value in chosen.items())
 
-    def batches(self) -> wire.BatchesRequest:
-        """Return the request for the batches of one page."""
+    def batches(self, limit: int = ROWS) -> wire.BatchesRequest:
+        """Return the request for the first batches of a list, by default as many as a page has."""
         return wire.BatchesRequest(
             statuses=self.statuses,
             label=self.label or None,
             function=self.function or None,
+            env=self.env or None,
+            parent=self.parent or None,
+            text=self.text or None,
             created_since=time.time() - AGES[self.age] if self.age else None,
             before=self.before,
-            limit=ROWS,
+            limit=limit,
         )
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from picloud_api.web.queue_chart import HEIGHT, queue_chart
+import msgspec
+from picloud_api.web.drawings.queue_chart import HEIGHT, queue_chart, queue_plot
 from picloud_model.wire.queue import QueueRates
 
 
@@ -34,3 +35,13 @@ def test_a_quiet_queue_has_no_chart() -> None:
     chart = queue_chart(rates([1], [1], [0]))
     assert chart is not None
     assert not chart.failed
+
+
+def test_a_plot_has_a_point_for_each_ten_seconds() -> None:
+    """In messages a second; time before the first message counts as 0."""
+    drawn = queue_plot(rates([50, 100], [20, 0], [0, 0]))
+
+    times, pushed, removed, failed = msgspec.json.decode(drawn.columns)
+    assert (len(times), times[-1], pushed[-2:], removed[-2:]) == (360, 0, [5, 10], [2, 0])
+    assert set(failed) == {0}
+    assert drawn.text == "in the last hour in 150, out 20, failed 0"

@@ -1,0 +1,85 @@
+"""`/jobs/.../dependencies`: the jobs that a job waits for, drawn as a graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from picloud_model import wire
+from picloud_model.errors import NotFound
+from picloud_model.info import InfoKey
+from picloud_model.ranges import MAX_JID
+
+from picloud_api.web.drawings.dependency_graph import BOX, DependencyNode, dependency_graph
+
+if TYPE_CHECKING:
+    from falcon.asgi import App, Request, Response
+    from picloud_model.ranges import Range
+
+    from picloud_api.usecases.use_cases import UseCases
+    from picloud_api.web.rendering import Renderer
+    from picloud_api.web.visitor import Visitors
+
+MOST_NODES: Final = 40
+"""How many boxes are drawn."""
+_KEYS: Final = [key.value for key in (InfoKey.STATUS, InfoKey.FUNCTION, InfoKey.DEPENDS_ON)]
+
+
+class DependencyPage:
+    """What a job waits for, or has waited for."""
+
+    def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
+        self._info = use_cases.jobs.info
+        self._listing = use_cases.jobs.listing
+        self._renderer = renderer
+        self._visitors = visitors
+
+    async def on_get(self, request: Request, response: Response, jid: int) -> None:
+        """Show a job behind the jobs that it waited for, and those that these waited for."""
+        visitor = await self._visitors.of(request)
+        last = (jid, jid)
+        nodes = {last: await self._node(visitor.account, last)}
+        following = [*nodes[last].depends_on]
+        is_cut = False
+        while following:
+            jids = following.pop(0)
+            if jids in nodes:
+                continue
+            if len(nodes) >= MOST_NODES:
+                is_cut = True
+                break
+            try:
+                nodes[jids] = await self._node(visitor.account, jids)
+            except NotFound:  # it was deleted
+                continue
+            following += nodes[jids].depends_on
+        self._renderer.show(
+            response,
+            "dependencies.html",
+            visitor,
+            jid=jid,
+            graph=dependency_graph(nodes, last),
+            box=BOX,
+            is_cut=is_cut,
+        )
+
+    async def _node(self, account: str, jids: Range) -> DependencyNode:
+        asked = wire.InfoRequest(jids=[(jids[0], jids[0])], keys=_KEYS)
+        (job,) = (await self._info.info(account, asked)).jobs
+        status = job.values[InfoKey.STATUS]
+        if jids[0] != jids[1]:
+            counts = (await self._listing.batch(account, jids[0])).statuses
+            status = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+        return DependencyNode(
+            jids=jids,
+            function_name=job.values[InfoKey.FUNCTION],
+            status=status,
+            depends_on=[(first, last) for first, last in job.values[InfoKey.DEPENDS_ON]],
+        )
+
+
+def add_to(
+    app: App[Request, Response], use_cases: UseCases, renderer: Renderer, visitors: Visitors
+) -> None:
+    """Add the page to the application."""
+    page = DependencyPage(use_cases, renderer, visitors)
+    app.add_route(f"/jobs/{{jid:int(min=1, max={MAX_JID})}}/dependencies", page)
