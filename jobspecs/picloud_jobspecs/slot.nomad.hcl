@@ -166,7 +166,8 @@ job "slots" {
           # is the file that `nomad alloc logs -stderr` reads.
           args = concat(["-c", <<-EOT
             umask 077
-            exec env -i PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME="$NOMAD_TASK_DIR" "$@" \
+            exec env -i PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME="$NOMAD_TASK_DIR" \
+              OMP_NUM_THREADS=${var.cores} "$@" \
               3<"$NOMAD_SECRETS_DIR/nomad_picloud.jwt" \
               </dev/null >>"$NOMAD_ALLOC_DIR/logs/slot.stderr.0" 2>&1
             EOT
@@ -195,6 +196,7 @@ job "slots" {
             chmod 700 /alloc /local /secrets &&
             exec setpriv --bounding-set=-all,+setuid,+setgid,+kill \
               env -i PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME=/work/home TMPDIR=/tmp \
+              OMP_NUM_THREADS=${var.cores} \
               "$@" --drop --workdir /work --mount-fd 4
             EOT
           , "slot"], local.worker)

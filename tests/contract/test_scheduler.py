@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import IO
 
 import pytest
-from picloud_driver.scheduler import Burst, Placement, Pool, SchedulerPort
+from picloud_driver.scheduler import THREADS, Burst, Placement, Pool, SchedulerPort
 from picloud_model.errors import RequestRefused
 
 from tests.contract.scheduler_adapters import (
@@ -74,7 +74,18 @@ async def test_a_slot_inherits_no_environment(
 
     assert b"canary-77" not in environment
     names = {entry.partition(b"=")[0] for entry in environment.split(b"\0") if entry}
-    assert names <= {b"PATH", b"HOME", b"LANG", b"TZ", b"PYTHONUSERBASE"}
+    assert names <= {b"PATH", b"HOME", b"LANG", b"TZ", b"PYTHONUSERBASE", THREADS.encode()}
+
+
+async def test_a_slot_has_as_many_threads_as_cores(
+    slot_site: Site, scheduler: SchedulerPort
+) -> None:
+    """Libraries that compute in threads would otherwise start one for each core of the machine."""
+    [place] = await started(scheduler)
+
+    environment = (await slot_site.slot(place)).environment
+
+    assert f"{THREADS}={POOL.cores}".encode() in environment.split(b"\0")
 
 
 async def test_a_slot_inherits_no_files(slot_site: Site, scheduler: SchedulerPort) -> None:

@@ -78,6 +78,14 @@ def test_variables_of_the_caller_are_seen_by_the_job(
     ]
 
 
+def test_libraries_start_a_thread_for_each_core_of_the_job(client: Client) -> None:
+    """By the variable that they read, which a job may have otherwise."""
+    usual = client.call(os.getenv, "OMP_NUM_THREADS")
+    other = client.call(os.getenv, "OMP_NUM_THREADS", _os_env_vars={"OMP_NUM_THREADS": "3"})
+
+    assert client.result([usual, other], WAIT_S) == ["1", "3"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

@@ -1,6 +1,7 @@
 """Scheduler: where slots run. The port, and one module per adapter."""
 
 from picloud_driver.scheduler.port import (
+    THREADS,
     Burst,
     Placement,
     Pool,
@@ -9,4 +10,4 @@ from picloud_driver.scheduler.port import (
     SlotPresence,
 )
 
-__all__ = ["Burst", "Placement", "Pool", "SchedulerPort", "SlotEnd", "SlotPresence"]
+__all__ = ["THREADS", "Burst", "Placement", "Pool", "SchedulerPort", "SlotEnd", "SlotPresence"]

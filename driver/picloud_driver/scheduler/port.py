@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 
@@ -61,12 +61,17 @@ class SlotEnd(msgspec.Struct, frozen=True, kw_only=True):
     ended_from_outside: bool = False
 
 
+THREADS: Final = "OMP_NUM_THREADS"
+"""The variable that OpenMP, OpenBLAS, MKL and others read."""
+
+
 class SchedulerPort(ABC):
     """What a scheduler promises. Each sentence here is a contract test.
 
     A slot is a process `python -m picloud_worker` with the API's URL and a proof of its identity
     that no other user of the machine can read. It inherits nothing else of the server's
-    environment, files or standard streams. Slots outlive the process that started them. Every
+    environment, files or standard streams. `THREADS` is the number of its cores, as libraries would
+    start a thread for each core of the machine. Slots outlive the process that started them. Every
     method raises `Unavailable` when the scheduler cannot answer.
     """
 

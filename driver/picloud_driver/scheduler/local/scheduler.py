@@ -20,6 +20,7 @@ from picloud_driver.process import Process, ProcessSpec, describe_status, slot_e
 from picloud_driver.scheduler.local.proof import Proofs
 from picloud_driver.scheduler.local.records import SlotRecord, SlotRecords
 from picloud_driver.scheduler.port import (
+    THREADS,
     Burst,
     Placement,
     SchedulerPort,
@@ -234,7 +235,11 @@ class LocalScheduler(SchedulerPort):
         command = ProcessSpec(
             arguments=(*slot, "--url", self._url, "--place", place),
             directory=directory,
-            environment={**self._environment, "HOME": str(directory)},
+            environment={
+                **self._environment,
+                "HOME": str(directory),
+                THREADS: str(placement.pool.cores),
+            },
             log=self._records.log(place),
         )
         with disk.faults(slot[0]):
