@@ -113,7 +113,7 @@ def test_the_keyboard_is_enough(page: Page, client: Client) -> None:
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     box = page.get_by_role("checkbox", name=f"Choose job {jid}")
-    for _ in range(10):
+    for _ in range(15):
         page.keyboard.press("Tab")
         if box.evaluate("box => box === document.activeElement"):
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cProfile
 import io
 import pstats
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from picloud_model.wire import ProfiledCall
@@ -13,6 +14,7 @@ from picloud_worker.ipc.frames import JobProfile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from types import CodeType
 
 MOST_CHARACTERS: Final = 64_000
 MOST_CALLS: Final = 1_000
@@ -48,33 +50,43 @@ class Profiler:
 
     def calls(self) -> list[ProfiledCall]:
         """Return which functions called which, those first that took most time."""
-        found = []
-        for function, (_, count, own_s, total_s, callers) in self._stats().items():
-            if not callers:
-                found.append(_call("", function, count, own_s, total_s))
-            for caller, (calls, _, own, total) in callers.items():
-                found.append(_call(_name(caller), function, calls, own, total))
-        found.sort(key=lambda call: -call.total_s)
-        return found[:MOST_CALLS]
-
-    def _stats(self) -> dict[tuple[str, int, str], Any]:
-        self._profile.create_stats()
-        stats: dict[tuple[str, int, str], Any] = self._profile.stats
-        return stats
-
-
-def _call(
-    caller: str, function: tuple[str, int, str], calls: int, own_s: float, total_s: float
-) -> ProfiledCall:
-    return ProfiledCall(
-        caller=caller,
-        function=_name(function),
-        calls=calls,
-        own_s=round(own_s, 6),
-        total_s=round(total_s, 6),
-    )
+        # Not those of `pstats`: of two functions in one line with one name it has the last.
+        called: dict[tuple[str, str], _Count] = defaultdict(_Count)
+        outermost: dict[str, _Count] = defaultdict(_Count)
+        for entry in self._profile.getstats():
+            name = _name(entry.code)
+            outermost[name].add(entry)
+            for each in entry.calls or ():
+                called[name, _name(each.code)].add(each)
+        for _, function in called:
+            outermost.pop(function, None)
+        called |= {("", function): count for function, count in outermost.items()}
+        calls = [
+            ProfiledCall(
+                caller=caller,
+                function=function,
+                calls=count.calls,
+                own_s=round(count.own_s, 6),
+                total_s=round(count.total_s, 6),
+            )
+            for (caller, function), count in called.items()
+        ]
+        return sorted(calls, key=lambda call: -call.total_s)[:MOST_CALLS]
 
 
-def _name(function: tuple[str, int, str]) -> str:
+class _Count:
+    """How often a function was called, and for how many seconds, without and with others."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.own_s = self.total_s = 0.0
+
+    def add(self, entry: Any) -> None:
+        self.calls += entry.callcount
+        self.own_s += entry.inlinetime
+        self.total_s += entry.totaltime
+
+
+def _name(code: CodeType | str) -> str:
     """Return a function as `pstats` prints it."""
-    return pstats.func_std_string(function)  # type: ignore[attr-defined, no-any-return]
+    return pstats.func_std_string(cProfile.label(code))  # type: ignore[attr-defined, no-any-return]

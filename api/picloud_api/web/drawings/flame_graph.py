@@ -112,13 +112,14 @@ class _Drawing:
             color=sum(name.encode()) % _COLORS,
         )
         self.boxes.append(box)
-        share = seconds / self._totals[name] if self._totals[name] else 0.0
         path = (*path, name)
-        for call in self._called.get(name, ()):
-            if call.function not in path:
-                part_s = call.total_s * share
-                self.add(call.function, part_s, x, path)
-                x += part_s * self.scale
+        calls = [call for call in self._called.get(name, ()) if call.function not in path]
+        # Where functions call each other, what they called may have taken longer than they did.
+        whole_s = max(self._totals[name], sum(call.total_s for call in calls))
+        for call in calls:
+            part_s = seconds * call.total_s / whole_s if whole_s else 0.0
+            self.add(call.function, part_s, x, path)
+            x += part_s * self.scale
 
 
 def short(name: str) -> str:

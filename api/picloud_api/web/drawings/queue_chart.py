@@ -60,7 +60,7 @@ def queue_plot(rates: QueueRates) -> Plot:
     lists = [_hour(counts) for counts in (rates.pushed, rates.removed, rates.failed)]
     values = [[count / RATE_EVERY_S for count in counts] for counts in lists]
     words = ", ".join(
-        f"{line.label.lower()} {sum(counts):,}" for line, counts in zip(_LINES, lists, strict=True)
+        f"{sum(counts):,} {line.label.lower()}" for line, counts in zip(_LINES, lists, strict=True)
     )
     return plot(times, "min", [*zip(_LINES, values, strict=True)], f"in the last hour {words}")
 

@@ -8,14 +8,17 @@ const COLUMNS = 40;
 const MOST_BYTES = 64e6;
 const CHARACTERS = 300;
 
+function plain(key, value) {
+  if (typeof value !== "bigint") return value;
+  return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
+}
+
 function shown(value) {
   if (value === null || value === undefined) return "";
   if (value instanceof Date) return value.toISOString();
   if (value instanceof Uint8Array) return `${value.length} bytes`;
   if (typeof value !== "object") return String(value).slice(0, CHARACTERS);
-  return JSON.stringify(value, (_, each) =>
-    typeof each === "bigint" ? each.toString() : each,
-  ).slice(0, CHARACTERS);
+  return JSON.stringify(value, plain).slice(0, CHARACTERS);
 }
 
 function row(parent, name, texts) {

@@ -36,6 +36,16 @@ def test_a_profile_has_its_calls() -> None:
     assert "(inner)" in profile.text
 
 
+def test_functions_of_one_name_and_line_are_added_up() -> None:
+    """Two generators in one line are one function in a profile; both count."""
+    profiler = Profiler()
+
+    profiler.run(lambda: (sum(n for n in range(10)), sum(n for n in range(10))), (), {})
+
+    (generator,) = (call for call in profiler.calls() if "genexpr" in call.function)
+    assert generator.calls == 22
+
+
 def test_a_failed_function_has_a_profile() -> None:
     """Its exception passes, with no frame of cProfile in its traceback."""
     profiler = Profiler()

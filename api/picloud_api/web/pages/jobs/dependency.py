@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from picloud_model import wire
 from picloud_model.errors import NotFound
 from picloud_model.info import InfoKey
@@ -12,6 +15,8 @@ from picloud_model.ranges import MAX_JID
 from picloud_api.web.drawings.dependency_graph import BOX, DependencyNode, dependency_graph
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from falcon.asgi import App, Request, Response
     from picloud_model.ranges import Range
 
@@ -30,6 +35,7 @@ class DependencyPage:
     def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
         self._info = use_cases.jobs.info
         self._listing = use_cases.jobs.listing
+        self._status = use_cases.jobs.status
         self._renderer = renderer
         self._visitors = visitors
 
@@ -38,20 +44,18 @@ class DependencyPage:
         visitor = await self._visitors.of(request)
         last = (jid, jid)
         nodes = {last: await self._node(visitor.account, last)}
-        following = [*nodes[last].depends_on]
+        following = [last]
         is_cut = False
-        while following:
+        while following and not is_cut:
             jids = following.pop(0)
-            if jids in nodes:
-                continue
-            if len(nodes) >= MOST_NODES:
-                is_cut = True
-                break
-            try:
-                nodes[jids] = await self._node(visitor.account, jids)
-            except NotFound:  # it was deleted
-                continue
-            following += nodes[jids].depends_on
+            before = await self._apart(visitor.account, nodes[jids].depends_on)
+            nodes[jids] = msgspec.structs.replace(nodes[jids], depends_on=before)
+            for each in before:
+                is_cut |= each not in nodes and len(nodes) >= MOST_NODES
+                if each not in nodes and not is_cut:
+                    with suppress(NotFound):  # it was deleted
+                        nodes[each] = await self._node(visitor.account, each)
+                        following.append(each)
         self._renderer.show(
             response,
             "dependencies.html",
@@ -62,12 +66,28 @@ class DependencyPage:
             is_cut=is_cut,
         )
 
+    async def _apart(self, account: str, ranges: Sequence[Range]) -> list[Range]:
+        """Return ranges of jobs, each of one call or map; of deleted ones the jids as they are."""
+        apart: list[Range] = []
+        for first, last in ranges:
+            at = first
+            while at <= last and len(apart) < MOST_NODES:
+                try:
+                    end = (await self._listing.batch(account, at)).jids[-1]
+                except NotFound:
+                    end = last
+                apart.append((at, min(end, last)))
+                at = end + 1
+        return apart
+
     async def _node(self, account: str, jids: Range) -> DependencyNode:
         asked = wire.InfoRequest(jids=[(jids[0], jids[0])], keys=_KEYS)
         (job,) = (await self._info.info(account, asked)).jobs
         status = job.values[InfoKey.STATUS]
         if jids[0] != jids[1]:
-            counts = (await self._listing.batch(account, jids[0])).statuses
+            counts: Counter[str] = Counter()
+            for run in (await self._status.status(account, [jids])).runs:
+                counts[run.status] += run.last - run.first + 1
             status = ", ".join(f"{count:,} {name}" for name, count in counts.items())
         return DependencyNode(
             jids=jids,

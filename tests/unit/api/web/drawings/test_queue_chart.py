@@ -44,4 +44,4 @@ def test_a_plot_has_a_point_for_each_ten_seconds() -> None:
     times, pushed, removed, failed = msgspec.json.decode(drawn.columns)
     assert (len(times), times[-1], pushed[-2:], removed[-2:]) == (360, 0, [5, 10], [2, 0])
     assert set(failed) == {0}
-    assert drawn.text == "in the last hour in 150, out 20, failed 0"
+    assert drawn.text == "in the last hour 150 in, 20 out, 0 failed"

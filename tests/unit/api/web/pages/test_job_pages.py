@@ -100,9 +100,10 @@ async def test_a_profile_is_a_table_and_a_flame_graph(api: ApiHarness) -> None:
 
 async def test_the_jobs_that_a_job_waited_for_are_drawn(api: ApiHarness) -> None:
     """Also after they have ended, and those that these waited for; deleted ones are left out."""
+    await api.submit(1, function="other")
     first = await api.submit(3, function="load")
     second = await api.send(_after(api, first, "clean"))
-    third = await api.send(_after(api, second, "train"))
+    third = await api.send(_after(api, range(first[1], second[-1] + 1), "train"))
     slot = await api.slot()
     browser = await WebPages(api).open()
     waiting = (await browser.send("GET", f"/jobs/{third[0]}")).text
@@ -115,11 +116,13 @@ async def test_the_jobs_that_a_job_waited_for_are_drawn(api: ApiHarness) -> None
     await api.use_cases.jobs.delete.delete("a0000001", [(second[0], second[0])])
     left = (await browser.send("GET", f"/jobs/{third[0]}/dependencies")).text
 
-    assert f"Waited for</dt><dd>{second[0]}" in waiting
-    assert (page.count("<rect"), page.count('class="arrow"')) == (3, 2)
+    assert f"Waited for</dt><dd>{first[1]}-{second[0]}" in waiting
+    assert (page.count("<rect"), page.count('class="arrow"')) == (4, 3)
     assert f"jobs {first[0]}-{first[-1]}, 3 done" in page
+    assert f"<td>{first[1]}-{first[-1]}, {second[0]}</td>" in page
+    assert f"jobs {first[1]}-{first[-1]}, 2 done" in page
     assert "It waited for no other job." in alone
-    assert "It waited for no other job." in left
+    assert (left.count("<rect"), left.count('class="arrow"')) == (2, 1)
     other = await WebPages(api).open((await owner_of_second_account(api)).holder)
     assert (await other.send("GET", f"/jobs/{third[0]}/dependencies")).status == 404
 
