@@ -18,7 +18,7 @@ from picloud_api.web.pages import (
     sign_in,
 )
 from picloud_api.web.pages.costs import realtime, usage
-from picloud_api.web.pages.jobs import dependency, job, job_map, jobs, profile
+from picloud_api.web.pages.jobs import clone, dependency, job, job_map, jobs, profile
 from picloud_api.web.pages.machines import notebooks
 from picloud_api.web.pages.people import audit, join, members
 from picloud_api.web.pages.storage import bucket, volumes
@@ -54,6 +54,7 @@ PAGES: Final = (
         job,
         profile,
         dependency,
+        clone,
         queues,
         bucket,
         volumes,

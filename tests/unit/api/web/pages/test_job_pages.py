@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 from typing import TYPE_CHECKING
 
 import msgspec
-from picloud_model import wire
+import pytest
+from picloud_model import pack, wire
 
-from tests.unit.api.api_harness import report_of
+from tests.unit.api.api_harness import ACCOUNT, report_of
 from tests.unit.api.job_info import report_with_infos
 from tests.unit.api.key_owner import owner_of_second_account
 from tests.unit.api.web_pages import WebPages
@@ -109,11 +111,11 @@ async def test_the_jobs_that_a_job_waited_for_are_drawn(api: ApiHarness) -> None
     waiting = (await browser.send("GET", f"/jobs/{third[0]}")).text
     while leases := (await api.work(slot)).leases:
         await api.work(slot, reports=[report_of(lease) for lease in leases], lease=False)
-    await api.use_cases.jobs.kill.kill("a0000001", [(second[0], third[0])])
+    await api.use_cases.jobs.kill.kill(ACCOUNT, [(second[0], third[0])])
 
     page = (await browser.send("GET", f"/jobs/{third[0]}/dependencies")).text
     alone = (await browser.send("GET", f"/jobs/{first[0]}/dependencies")).text
-    await api.use_cases.jobs.delete.delete("a0000001", [(second[0], second[0])])
+    await api.use_cases.jobs.delete.delete(ACCOUNT, [(second[0], second[0])])
     left = (await browser.send("GET", f"/jobs/{third[0]}/dependencies")).text
 
     assert f"Waited for</dt><dd>{first[1]}-{second[0]}" in waiting
@@ -137,7 +139,7 @@ async def test_the_dashboard_is_searched(api: ApiHarness) -> None:
     for function, label in (("module.Train", None), ("load", "nightly TRAINING"), ("load", "x")):
         await api.submit(1, function=function, label=label)
     request = api.request(1, function="child")
-    await api.use_cases.jobs.submit.submit("a0000001", request, b"x" * 16, parent=2)
+    await api.use_cases.jobs.submit.submit(ACCOUNT, request, b"x" * 16, parent=2)
     browser = await WebPages(api).open()
 
     async def rows(query: str) -> list[str]:
@@ -158,7 +160,7 @@ async def test_the_dashboard_is_searched(api: ApiHarness) -> None:
 
 async def test_a_queue_has_a_page(api: ApiHarness) -> None:
     """Its rates are numbers for a script; those of others are not found."""
-    await api.use_cases.queues.queues.create("a0000001", "numbers")
+    await api.use_cases.queues.queues.create(ACCOUNT, "numbers")
     browser = await WebPages(api).open()
     other = await WebPages(api).open((await owner_of_second_account(api)).holder)
 
@@ -190,3 +192,46 @@ async def test_all_jobs_of_a_list_are_killed_and_deleted(api: ApiHarness) -> Non
     assert statuses == ["killed"] * 120 + ["queued"] * 2
     assert re.findall(r'<tr id="b(\d+)">', left) == [str(others[0])]
     assert narrow.status == 422
+
+
+@pytest.mark.parametrize("size", [100, 300_000])
+async def test_a_job_is_cloned_with_other_options(api: ApiHarness, size: int) -> None:
+    """Its function and its arguments are the same, however large; a form sent twice is one job."""
+    parcel = pack.seal(b"x" * size)
+    data = pack.write([parcel])
+    content = wire.Content("", len(data), data)
+    if size > pack.INLINE_BYTES:
+        digest = hashlib.sha256(data).hexdigest()
+        await api.use_cases.storage.blobs.put(ACCOUNT, digest, data)
+        content = wire.Content(digest, len(data))
+    request = api.request(1, function="f", label="<b>", priority=7)
+    request = msgspec.structs.replace(request, parts=[wire.PackPart(0, 1, content)])
+    (jid,) = await api.send(request)
+    browser = await WebPages(api).open()
+    other = await WebPages(api).open((await owner_of_second_account(api)).holder)
+    page = await browser.send("GET", f"/jobs/{jid}/clone")
+    submit = re.search(r'name="submit_id" value="(\w+)"', page.text)
+    assert submit
+    form = f"submit_id={submit[1]}&form_token={page.token}&core_type=c2&priority=3"
+
+    replies = [
+        await browser.send("POST", f"/jobs/{jid}/clone", f"{form}&cores=2&label=&profile=yes")
+        for _ in range(2)
+    ]
+    wrong = await browser.send("POST", f"/jobs/{jid}/clone", f"{form}&cores=99")
+    unsigned = await browser.send("POST", f"/jobs/{jid}/clone", form.partition("&")[0])
+
+    assert [each.headers["location"] for each in replies] == ["/jobs/2", "/jobs/2"]
+    keys = ["attributes", "args", "func_body"]
+    asked = wire.InfoRequest(jids=[(1, 2)], keys=keys)
+    first, second = (await api.use_cases.jobs.info.info(ACCOUNT, asked)).jobs
+    changed = {"core_type": "c2", "cores": 2, "label": None, "priority": 3, "profile": True}
+    assert second.values["attributes"] == {**first.values["attributes"], **changed, "kind": "call"}
+    assert second.function == first.function
+    assert 'value="&lt;b&gt;"' in page.text
+    assert [wrong.status, unsigned.status] == [422, 403]
+    assert (await other.send("GET", f"/jobs/{jid}/clone")).status == 404
+    assert second.arguments is not None
+    stored = second.arguments.pack
+    assert (second.arguments.parcel == parcel) == (stored is None)
+    assert stored is None or stored == content
