@@ -11,7 +11,8 @@ class CoreType(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of core.
 
     `compute_units` is the guaranteed share (1 is a 2007 Xeon of 1.0-1.2 GHz), `memory_mb` the
-    memory limit of one core in MB, `multiples` the numbers of cores that one job may have.
+    memory limit of one core in MB, `multiples` the numbers of cores that one job may have. With
+    `own_address`, each core is to have an IP address of its own, so a machine of a cluster has one.
     """
 
     name: str
@@ -19,6 +20,7 @@ class CoreType(msgspec.Struct, frozen=True, kw_only=True):
     compute_units: float
     memory_mb: int
     multiples: tuple[int, ...]
+    own_address: bool = False
 
     @property
     def allowed(self) -> str:
@@ -51,7 +53,14 @@ CORE_TYPES: Final[dict[str, CoreType]] = {
             memory_mb=8000,
             multiples=(1, 2, 4, 8),
         ),
-        CoreType(name="s1", use="scraping", compute_units=2, memory_mb=300, multiples=(1,)),
+        CoreType(
+            name="s1",
+            use="scraping",
+            compute_units=2,
+            memory_mb=300,
+            multiples=(1,),
+            own_address=True,
+        ),
     )
 }
 """Every core type by its name."""

@@ -77,7 +77,9 @@ def nats_server() -> Iterator[running.Nats]:
 def nats_cluster() -> Iterator[NatsAccess]:
     """Three NATS servers for all tests, each of which stores each message."""
     with running.nats_cluster() as cluster:
-        access = NatsAccess(",".join(cluster.addresses), token=cluster.token, replicas=3)
+        access = NatsAccess(
+            ",".join(cluster.addresses), user=cluster.user, token=cluster.token, replicas=3
+        )
         asyncio.run(_until_elected(access))
         yield access
 
@@ -99,7 +101,7 @@ def sqlite_queue_site(tmp_path: Path) -> QueueSite:
 @pytest.fixture
 def nats_queue_site(nats_server: running.Nats) -> QueueSite:
     """A server with queues of other tests."""
-    return NatsSite(NatsAccess(nats_server.address, token=nats_server.token))
+    return NatsSite(NatsAccess(nats_server.address, user=nats_server.user, token=nats_server.token))
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ class FaultyQueues(NatsQueues):
 @pytest.fixture
 async def pair(nats_server: running.Nats) -> AsyncIterator[tuple[QueuePort, QueuePort]]:
     """The ports of two processes on the same server."""
-    access = NatsAccess(nats_server.address, token=nats_server.token)
+    access = NatsAccess(nats_server.address, user=nats_server.user, token=nats_server.token)
     one, two = NatsQueues(access), NatsQueues(access)
     yield one, two
     await two.close()
@@ -90,7 +90,7 @@ async def test_an_owner_that_closes_keeps_no_other_process_waiting(
     nats_server: running.Nats,
 ) -> None:
     """A take that waits at the owner goes on at another process, at once."""
-    access = NatsAccess(nats_server.address, token=nats_server.token)
+    access = NatsAccess(nats_server.address, user=nats_server.user, token=nats_server.token)
     one, two = NatsQueues(access), NatsQueues(access)
     queue = new_name()
     await one.create(queue)
@@ -112,7 +112,7 @@ async def test_an_owner_that_closes_keeps_no_other_process_waiting(
 
 async def test_a_fault_of_the_owner_is_an_answer(nats_server: running.Nats) -> None:
     """Whatever it is: the other process does not wait for one that never comes."""
-    access = NatsAccess(nats_server.address, token=nats_server.token)
+    access = NatsAccess(nats_server.address, user=nats_server.user, token=nats_server.token)
     one, two = FaultyQueues(access), NatsQueues(access)
     queue = new_name()
     await one.create(queue)
@@ -129,7 +129,7 @@ async def test_a_fault_of_the_owner_is_an_answer(nats_server: running.Nats) -> N
 
 async def test_a_queue_whose_owner_is_gone_is_taken_over(nats_server: running.Nats) -> None:
     """Messages in flight are delivered again, and those of the earlier owner remove nothing."""
-    access = NatsAccess(nats_server.address, token=nats_server.token)
+    access = NatsAccess(nats_server.address, user=nats_server.user, token=nats_server.token)
     one, two = NatsQueues(access), NatsQueues(access)
     queue = new_name()
     await one.create(queue)
@@ -153,7 +153,7 @@ async def test_a_queue_whose_owner_is_gone_is_taken_over(nats_server: running.Na
 
 async def test_processes_that_start_at_once_agree_on_an_owner(nats_server: running.Nats) -> None:
     """No message is taken twice, and none is lost."""
-    access = NatsAccess(nats_server.address, token=nats_server.token)
+    access = NatsAccess(nats_server.address, user=nats_server.user, token=nats_server.token)
     ports = [NatsQueues(access) for _ in range(4)]
     queue = new_name()
     await ports[0].create(queue)
@@ -177,7 +177,7 @@ async def test_processes_that_start_at_once_agree_on_an_owner(nats_server: runni
 
 async def test_a_request_is_handled_by_one_process_only(nats_server: running.Nats) -> None:
     """While another process wants to own the queue and listens, no message is taken in vain."""
-    access = NatsAccess(nats_server.address, token=nats_server.token)
+    access = NatsAccess(nats_server.address, user=nats_server.user, token=nats_server.token)
     owner, late, asking = ports = [NatsQueues(access) for _ in range(3)]
     queue = new_name()
     await owner.create(queue)
@@ -201,7 +201,7 @@ async def test_a_killed_server_comes_back_with_all_messages() -> None:
     What was removed is not, although the server keeps in memory what it has delivered.
     """
     with running.nats() as server:
-        queues = NatsQueues(NatsAccess(server.address, token=server.token))
+        queues = NatsQueues(NatsAccess(server.address, user=server.user, token=server.token))
         queue = new_name()
         await queues.create(queue)
         await push(queues, queue, *(b"%d" % number for number in range(100)))
@@ -249,7 +249,10 @@ async def test_a_push_that_a_full_server_cuts_is_repeated_whole() -> None:
     """The server keeps the beginning of the batch; no message is lost when it is pushed again."""
     bodies = [b"%d" % number * 300 for number in range(100, 500)]
     with running.nats(store_bytes=1_000_000) as server:
-        queues, full = NatsQueues(NatsAccess(server.address, token=server.token)), new_name()
+        queues, full = (
+            NatsQueues(NatsAccess(server.address, user=server.user, token=server.token)),
+            new_name(),
+        )
         await queues.create(full)
         for ids in ((), [f"id{number}" for number in range(400)]):
             queue = new_name()
@@ -276,7 +279,7 @@ async def test_a_push_that_a_full_server_cuts_is_repeated_whole() -> None:
 
 async def test_a_queue_of_an_earlier_version_can_be_used(nats_server: running.Nats) -> None:
     """Its stream has other settings, which are changed when it is made again or first needed."""
-    access = NatsAccess(nats_server.address, token=nats_server.token)
+    access = NatsAccess(nats_server.address, user=nats_server.user, token=nats_server.token)
     for is_made_again in (True, False):
         queues, gateway, name = NatsQueues(access), NatsGateway(access), new_name()
         config = stream_config(name)
@@ -297,6 +300,8 @@ async def test_wrong_credentials_are_named(nats_server: running.Nats) -> None:
     """With what to do about them."""
     queues = NatsQueues(NatsAccess(nats_server.address, token="wrong"))
 
-    with pytest.raises(Unavailable, match=r"refuses our credentials: check NATS_TOKEN"):
+    with pytest.raises(
+        Unavailable, match=r"refuses our credentials: check NATS_USER, NATS_TOKEN or NATS_CREDS"
+    ):
         await queues.ping()
     await queues.close()

@@ -28,7 +28,7 @@ def bare() -> Iterator[dict[str, str]]:
         consul() as consul_address,
         nomad() as nomad_address,
         running.vault() as vault,
-        running.versitygw() as s3,
+        running.versitygw(users=True) as s3,
         running.nats() as nats,
     ):
         yield {
@@ -41,6 +41,7 @@ def bare() -> Iterator[dict[str, str]]:
             "AWS_ACCESS_KEY_ID": s3.access_key,
             "AWS_SECRET_ACCESS_KEY": s3.secret_key,
             "NATS_URL": nats.address,
+            "NATS_USER": nats.user,
             "NATS_TOKEN": nats.token,
         }
 

@@ -72,7 +72,7 @@ def instances(client: Client) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_day_costs_little_and_waits_little(client: Client, group: str, endpoint: str) -> None:
     """Compared with fixed numbers of machines, and with the least that is possible.
 
@@ -99,6 +99,24 @@ def test_a_day_costs_little_and_waits_little(client: Client, group: str, endpoin
     assert day.hours < 0.5 * largest.hours
     assert day.hours < 1.6 * least_hours(MOST)
     assert day.waiting_s < 0.5 * same.waiting_s
+
+
+def test_cores_with_an_address_each_are_spread_over_machines(
+    client: Client, group: str, endpoint: str
+) -> None:
+    """As many machines are wanted as cores of s1, though each machine has two processors."""
+    assert client("ec2")
+    sizes = Sizes(
+        AwsGroups(REGION, endpoint),
+        Day(),
+        {"s1": group},
+        planner=Planner(lambda: 0.0, CALM_S),
+        drain_s=60.0,
+    )
+
+    ((found, step),) = sizes.look({"s1": 5})
+
+    assert (found.cores, step.size) == (1, 5)
 
 
 def test_a_group_that_does_not_exist_is_named(client: Client, endpoint: str) -> None:

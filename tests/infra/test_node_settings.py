@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -150,6 +151,58 @@ def test_an_api_machine_may_be_a_client_of_nomad(tmp_path: Path, configure: Conf
     assert "meta" not in client
     assert "PICLOUD_SLOT_URL=http://picloud-api:8787\n" in (machine / "environment").read_text()
     assert "10.0.0.31 picloud-api" in (tmp_path / "etc/hosts").read_text()
+
+
+def test_a_server_of_nats_accepts_two_tokens_while_one_is_replaced(
+    tmp_path: Path, configure: Configure
+) -> None:
+    """Each is the password of a user with the rights of the API; later the old one is forgotten."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for name in SECRETS:
+        (kept / name).write_text("new" if name == "nats-token" else "x")
+    (kept / "nats-token-old").write_text("old")
+    own = {"servers": ["10.0.0.11"], "secrets": str(kept), "address": "127.0.0.1"}
+    machine = tmp_path / "etc/picloud/machine"
+
+    def passwords() -> list[str]:
+        assert configure("http://127.0.0.1:1", SERVER | own) == ""
+        written = json.loads((machine / "nats.json").read_text())
+        return [each["password"] for each in written["authorization"]["users"]]
+
+    assert passwords() == ["new", "old"]
+    (kept / "nats-token-old").unlink()
+    assert passwords() == ["new"]
+    assert not (machine / "secrets/nats-token-old").exists()
+
+
+@pytest.mark.parametrize(
+    ("own", "slots", "mhz"),
+    [
+        ({"core_type": "c1", "slots": 2}, 2, 800),
+        ({"core_type": "c2", "slots": 8}, 8, 8000),
+        ({"core_type": "c1"}, os.cpu_count() or 1, 400 * (os.cpu_count() or 1)),
+        ({"core_type": "s1"}, 1, 800),
+    ],
+)
+def test_a_client_offers_room_for_its_slots_and_no_more(
+    tmp_path: Path, configure: Configure, own: dict[str, object], slots: int, mhz: int
+) -> None:
+    """By Nomad's measure, MHz. A machine of s1 has one slot, which so has its address alone."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (kept / name).write_text("x")
+    client = {"kind": "clients", "name": "demo", "region": REGION, "address": "127.0.0.1"}
+
+    error = configure(
+        "http://127.0.0.1:1", client | {"servers": ["10.0.0.11"], "secrets": str(kept)} | own
+    )
+
+    assert error == ""
+    written = json.loads((tmp_path / "etc/picloud/machine/nomad.json").read_text())["client"]
+    assert written["meta"]["picloud_slots"] == str(slots)
+    assert written["cpu_total_compute"] == mhz
 
 
 def test_a_missing_secret_is_named(tmp_path: Path, endpoint: str, configure: Configure) -> None:

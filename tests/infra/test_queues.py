@@ -81,7 +81,9 @@ def cluster() -> Iterator[NatsCluster]:
 
 def access(cluster: NatsCluster, replicas: int = REPLICAS) -> NatsAccess:
     """Return how to reach all of them."""
-    return NatsAccess(",".join(cluster.addresses), token=cluster.token, replicas=replicas)
+    return NatsAccess(
+        ",".join(cluster.addresses), user=cluster.user, token=cluster.token, replicas=replicas
+    )
 
 
 @pytest.mark.timeout(300)
@@ -136,7 +138,9 @@ async def test_bootstrap_gives_older_queues_more_copies(
     for number in range(2):
         await before.create(f"a0000001-{number}")
         await after.push(f"a0000001-{number}", "1", [b"kept"])
-    server = VendorServer(",".join(cluster.addresses), cluster.token, replicas=str(REPLICAS))
+    server = VendorServer(
+        ",".join(cluster.addresses), cluster.token, user=cluster.user, replicas=str(REPLICAS)
+    )
     keys = KeyFile(tmp_path)
 
     examined = nats_line(tmp_path, server)
@@ -172,6 +176,6 @@ async def works(queues: NatsQueues) -> bool:
 def test_too_few_servers_are_named(tmp_path: Path) -> None:
     """One server cannot store three copies."""
     with running.nats() as alone:
-        server = VendorServer(alone.address, alone.token, replicas=str(REPLICAS))
+        server = VendorServer(alone.address, alone.token, user=alone.user, replicas=str(REPLICAS))
         with pytest.raises(Unavailable, match=r"fewer servers than NATS_REPLICAS wants"):
             bootstrap.changes(server, KeyFile(tmp_path), adopt=False)

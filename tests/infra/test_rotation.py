@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from tests.infra import programs
-from tests.infra.cluster import CLIENTS, LATE_S, ROOT, SERVERS
+from tests.infra.cluster import LATE_S, SERVERS
 from tests.infra.programs import LONG, PASSED
+from tests.infra.replacement import PORTS, make_secrets, shown
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -19,27 +18,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(600)
 
 STATES: Final = ("alive", "failed", "left", "leaving")
-PORTS: Final = {"consul": 8501, "vault": 8200, "nomad": 4646, "nats": 4222}
-SHOWN: Final = """
-import socket, ssl, sys
-
-own = "/etc/picloud/machine/secrets"
-context = ssl.create_default_context(cafile=f"{own}/ca.pem")
-context.load_cert_chain(f"{own}/cert.pem", f"{own}/key.pem")
-address, port = sys.argv[1:]
-with socket.create_connection((address, int(port)), timeout=10) as plain:
-    if port == "4222":
-        assert plain.recv(4096).startswith(b"INFO")  # NATS greets before TLS begins
-    with context.wrap_socket(plain, server_hostname="picloud-servers") as encrypted:
-        print(ssl.DER_cert_to_PEM_cert(encrypted.getpeercert(binary_form=True)))
-"""
-"""Prints the certificate that a server shows."""
-
-
-def shown(cluster: Cluster, address: str, port: int) -> str:
-    """Return the certificate that a server shows."""
-    python = f"/opt/picloud/venv/bin/python -c {shlex.quote(SHOWN)}"
-    return cluster.execute("api", f"{python} {address} {port}").strip()
 
 
 def members(cluster: Cluster) -> list[str]:
@@ -52,13 +30,10 @@ def test_certificates_are_renewed_under_a_map(cluster: Cluster) -> None:
     """Every server shows the new one, without a restart; no program notices."""
     passing, mapping = programs.begin(cluster, PASSED, LONG)
     before = {shown(cluster, each, port) for each in SERVERS.values() for port in PORTS.values()}
-    command = [str(ROOT / "packer" / "make-secrets.sh"), "--renew", str(cluster.secrets)]
-    subprocess.run(command, check=True, capture_output=True)
+
+    make_secrets(cluster, "--renew")
+
     new = (cluster.secrets / "servers" / "cert.pem").read_text().strip()
-
-    for name in (*SERVERS, *CLIENTS, "api"):
-        cluster.execute(name, "/opt/picloud/boot/renew /etc/picloud/machine.json")
-
     assert len(before) == 1
     assert new not in before
     for address in SERVERS.values():

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from picloud_driver.nats.users import authorization, user_of
+
 from tests.servers.process import HOST, ServerProcess, binary, free_ports, scratch, server
 
 
@@ -16,6 +18,7 @@ class Nats:
     """A running NATS server, without streams."""
 
     address: str
+    user: str
     token: str = dataclasses.field(repr=False)
     directory: Path
     process: ServerProcess
@@ -26,6 +29,7 @@ class NatsCluster:
     """Running NATS servers of one cluster, without streams."""
 
     addresses: tuple[str, ...]
+    user: str
     token: str = dataclasses.field(repr=False)
     processes: dict[str, ServerProcess]
     """By the name of the server."""
@@ -46,7 +50,11 @@ def nats(store_bytes: int | None = None) -> Iterator[Nats]:
         config["jetstream"] |= room
         with _server(directory, config, monitor) as process:
             yield Nats(
-                address=f"nats://{HOST}:{port}", token=token, directory=directory, process=process
+                address=f"nats://{HOST}:{port}",
+                user=user_of(token),
+                token=token,
+                directory=directory,
+                process=process,
             )
 
 
@@ -72,7 +80,9 @@ def nats_cluster(size: int = 3) -> Iterator[NatsCluster]:
             started = _server(own, config, monitor, "/varz")
             processes[config["server_name"]] = stack.enter_context(started)
         addresses = tuple(f"nats://{HOST}:{port}" for port in clients)
-        yield NatsCluster(addresses=addresses, token=token, processes=processes)
+        yield NatsCluster(
+            addresses=addresses, user=user_of(token), token=token, processes=processes
+        )
 
 
 def _config(directory: Path, port: int, monitor: int, token: str) -> dict[str, Any]:
@@ -81,7 +91,7 @@ def _config(directory: Path, port: int, monitor: int, token: str) -> dict[str, A
         "http": f"{HOST}:{monitor}",
         "server_name": f"nats-{port}",
         "max_payload": 8 * 1024 * 1024,
-        "authorization": {"token": token},
+        "authorization": authorization([token]),
         "jetstream": {"store_dir": str(directory / "data"), "sync_interval": "always"},
     }
 

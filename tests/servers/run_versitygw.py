@@ -24,16 +24,25 @@ class S3:
 
 
 @contextlib.contextmanager
-def versitygw(*, region: str = "us-east-1") -> Iterator[S3]:
-    """Run one versitygw; its data outlives `process.kill()` and `process.start()`."""
+def versitygw(*, region: str = "us-east-1", users: bool = False) -> Iterator[S3]:
+    """Run one versitygw; its data outlives `process.kill()` and `process.start()`.
+
+    Args:
+        region: Of its buckets.
+        users: Whether its administrator can make users.
+    """
     with scratch("versitygw") as directory:
         (port,) = free_ports(1)
         access_key, secret_key = secrets.token_hex(10), secrets.token_hex(20)
         endpoint = f"http://{HOST}:{port}"
+        accounts = []
+        if users:
+            (directory / "accounts").mkdir()
+            accounts = ["--iam-dir", str(directory / "accounts")]
         # In the environment, for arguments are shown to every user of the machine.
         environment = {"ROOT_ACCESS_KEY_ID": access_key, "ROOT_SECRET_ACCESS_KEY": secret_key}
         with server(
-            [binary("versitygw"), *_options(port, region), *_posix(directory)],
+            [binary("versitygw"), *_options(port, region), *accounts, *_posix(directory)],
             directory=directory,
             url=f"{endpoint}/health",
             environment=environment,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from picloud_model.core import CORE_TYPES
 from picloud_model.errors import RequestRefused, Unavailable
 
 from picloud_driver.capacity.plan import Group, GroupMachine
@@ -75,7 +76,8 @@ class AwsGroups:
                     minimum=found[name]["MinSize"],
                     maximum=found[name]["MaxSize"],
                     size=found[name]["DesiredCapacity"],
-                    cores=self._cores_of(found[name]),
+                    # One slot for its one address.
+                    cores=1 if CORE_TYPES[core_type].own_address else self._cores_of(found[name]),
                     machines=tuple(
                         _machine(each["InstanceId"], by_address.get(addresses[each["InstanceId"]]))
                         for each in _present(found[name])

@@ -17,7 +17,7 @@ _SLOW: Final = "it took too long: try again, and look at its load if this stays"
 _TOO_FEW: Final = (
     "it has fewer servers than NATS_REPLICAS wants for each queue: add servers, or lower it"
 )
-_REFUSED: Final = "it refuses our credentials: check NATS_TOKEN or NATS_CREDS"
+_REFUSED: Final = "it refuses our credentials: check NATS_USER, NATS_TOKEN or NATS_CREDS"
 
 FAULTS: Final = (
     Fault("10077", "its stream is full or JetStream is down: see its log"),

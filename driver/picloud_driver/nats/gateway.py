@@ -278,7 +278,7 @@ class NatsGateway:
         servers, host = await server_urls(access.address)
         options: dict[str, Any] = {
             "tls_hostname": host or None,
-            "token": access.token or None,
+            **_credentials(access),
             "user_credentials": access.creds_file or None,
             "tls": self._tls(),
             "reconnect_time_wait": _RECONNECT_S,
@@ -366,6 +366,12 @@ async def server_urls(address: str) -> tuple[list[str], str]:
         return urls, ""
     bracketed = [f"[{host}]" if kind == socket.AF_INET6 else host for host, kind in hosts.items()]
     return [f"{parts.scheme}://{host}:{port}" for host in bracketed], parts.hostname
+
+
+def _credentials(access: NatsAccess) -> dict[str, str | None]:
+    if access.user:
+        return {"user": access.user, "password": access.token}
+    return {"token": access.token or None}
 
 
 def _is_worth_logging(record: logging.LogRecord) -> bool:

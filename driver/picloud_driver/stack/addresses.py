@@ -19,9 +19,10 @@ class VendorServer(msgspec.Struct, frozen=True):
     """Address and credentials of Consul, Vault, Nomad or NATS; the token is in no `repr`.
 
     The files are PEM: the authority that signed its certificate, and the client's certificate with
-    its key. Only Nomad has a namespace; "" is its default. Only NATS has a file of credentials, a
-    comma between the URLs of several servers, and `replicas`, the number of servers that store each
-    message: "" for one. `browser` is the URL for browsers, if that is not the address.
+    its key. Only Nomad has a namespace; "" is its default. Only NATS has a user, whose password is
+    the token, a file of credentials, a comma between the URLs of several servers, and `replicas`,
+    the number of servers that store each message: "" for one. `browser` is the URL for browsers, if
+    that is not the address.
     """
 
     address: str
@@ -33,6 +34,7 @@ class VendorServer(msgspec.Struct, frozen=True):
     browser: str = ""
     creds_file: str = ""
     replicas: str = ""
+    user: str = ""
 
     @property
     def page(self) -> str:
@@ -85,6 +87,7 @@ _NOMAD: Final = {
 }
 _NATS: Final = {
     "address": "NATS_URL",
+    "user": "NATS_USER",
     "token": "NATS_TOKEN",
     "creds_file": "NATS_CREDS",
     "ca_file": "NATS_CA",

@@ -25,7 +25,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import boto3
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
+from picloud_driver.nats.users import authorization, user_of
 from picloud_driver.stack.addresses import Bucket, VendorServer, environment_of
+from picloud_jobspecs.render import mhz
 from picloud_model.core import CORE_TYPES
 
 if TYPE_CHECKING:
@@ -42,8 +44,9 @@ _NEEDED: Final = {
     "clients": _TLS,
 }
 """The secrets of each kind of machine."""
-_LATER: Final = {"api": ("environment",)}
-"""Those that exist only once the servers run."""
+_OLD_NATS: Final = "nats-token-old"
+_LATER: Final = {"servers": (_OLD_NATS,), "api": ("environment",)}
+"""Those that exist only while a token is replaced, or once the servers run."""
 _SERVICES: Final = {
     "servers": ("consul", "vault", "nats", "nomad-server"),
     "api": ("api",),
@@ -75,6 +78,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Servers are the instances on which the tag `join_tag` has the cluster's name, unless `servers`
     lists their addresses. Keys come from the Parameter Store, unless `secrets` names a directory.
+    Without `slots`, a client has one for each processor, or one if its core type has own addresses.
     Slots and programs of a machine reach the API at any of `api_machines`, if that lists addresses.
     An API machine `on_nomad` runs a Nomad client, which starts the API as a service.
     """
@@ -161,6 +165,8 @@ def configure(machine: Machine, servers: list[str], root: Path) -> None:
     found = secrets(machine)
     for name, value in found.items():
         write(root / SECRETS / name, f"{value}\n")
+    if _OLD_NATS not in found:
+        (root / SECRETS / _OLD_NATS).unlink(missing_ok=True)
     own = machine.address or _own_address()
     folder = (root / SECRETS).parent
     if machine.kind == "servers":
@@ -199,11 +205,18 @@ def nomad(machine: Machine, own: str, secret: Mapping[str, str]) -> dict[str, An
         # No slot is placed in another pool than that of slots.
         kind: dict[str, Any] = {"node_pool": API_NAME}
     else:
-        slots = str(machine.slots or os.cpu_count() or 1)
-        kind = {"meta": {"picloud_core_types": machine.core_type, "picloud_slots": slots}}
+        slots = machine.slots or _usual_slots(machine.core_type)
+        meta = {"picloud_core_types": machine.core_type, "picloud_slots": str(slots)}
+        # Nomad counts MHz, not slots: by those of the processors it would place many times more.
+        kind = {"meta": meta, "cpu_total_compute": slots * mhz(machine.core_type)}
     # Otherwise Nomad runs `ip`, which small systems do not have, to find it.
     client = {"server_join": join, "network_interface": _interface(own)}
     return common | {"client": client | kind}
+
+
+def _usual_slots(core_type: str) -> int:
+    """Return how many slots a machine has: one for each processor, or for its address."""
+    return 1 if CORE_TYPES[core_type].own_address else os.cpu_count() or 1
 
 
 def vault(machine: Machine, own: str) -> dict[str, Any]:
@@ -241,6 +254,7 @@ def nats(own: str, servers: list[str], secret: Mapping[str, str]) -> dict[str, A
     three connections, and would lose every message that belongs on the fourth.
     """
     folder = Path("/") / SECRETS
+    tokens = [secret[name] for name in ("nats-token", _OLD_NATS) if name in secret]
     tls = {
         "ca_file": str(folder / "ca.pem"),
         "cert_file": str(folder / "cert.pem"),
@@ -252,7 +266,7 @@ def nats(own: str, servers: list[str], secret: Mapping[str, str]) -> dict[str, A
         "listen": f"{own}:4222",
         "server_name": socket.gethostname(),
         "max_payload": _MAX_PAYLOAD,
-        "authorization": {"token": secret["nats-token"]},
+        "authorization": authorization(tokens),
         "tls": tls,
         "cluster": {
             "name": "picloud",
@@ -276,7 +290,9 @@ def environment(machine: Machine, own: str, nats_token: str) -> dict[str, str]:
 
     replicas = _MOST_REPLICAS if machine.server_count >= _MOST_REPLICAS else 1
     queues = msgspec.structs.replace(
-        server(f"tls://{SERVERS_NAME}:4222", nats_token), replicas=str(replicas)
+        server(f"tls://{SERVERS_NAME}:4222", nats_token),
+        user=user_of(nats_token) if nats_token else "",
+        replicas=str(replicas),
     )
     found = {
         **environment_of("consul", server(f"https://{SERVERS_NAME}:8501")),

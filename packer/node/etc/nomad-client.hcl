@@ -2,9 +2,17 @@
 data_dir             = "/var/lib/picloud/nomad-client"
 disable_update_check = true
 log_level            = "WARN"
+leave_on_interrupt   = true
 
 client {
   enabled = true
+
+  # At SIGINT, which boot/interruption.py sends two minutes before AWS takes the machine away; at
+  # SIGTERM, slots outlive the client.
+  drain_on_shutdown {
+    deadline           = "90s"
+    ignore_system_jobs = true
+  }
 
   options = {
     # A slot needs what `meta` says and no facts of clouds, each of which is waited for elsewhere.

@@ -108,6 +108,7 @@ def access(server: VendorServer) -> NatsAccess:
     return NatsAccess(
         address=server.address,
         token=server.token,
+        user=server.user,
         creds_file=server.creds_file,
         ca_file=server.ca_file,
         cert_file=server.cert_file,
