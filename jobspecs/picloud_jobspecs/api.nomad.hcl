@@ -142,6 +142,14 @@ job "picloud-api" {
         args    = slice(var.command, 1, length(var.command))
       }
 
+      # With this, the API gets its token of Vault; see picloud_driver/stack/bootstrap/identity.py.
+      identity {
+        name = "vault"
+        aud  = ["picloud-vault"]
+        file = true
+        ttl  = "1h"
+      }
+
       logs {
         max_files     = 5
         max_file_size = 10

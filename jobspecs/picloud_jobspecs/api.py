@@ -9,6 +9,12 @@ from typing import Final
 import msgspec
 from picloud_model.errors import RequestRefused
 
+JOB: Final = "picloud-api"
+"""The name of the job."""
+TASK: Final = "api"
+"""The name of its task."""
+AUDIENCE: Final = "picloud-vault"
+"""The audience of the identity by which the task signs in to Vault."""
 _FILE: Final = "api.nomad.hcl"
 _BLOCK: Final = r'(variable "{name}" {{.*?default     = )[^\n]*'
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")

@@ -19,6 +19,7 @@ from picloud_driver.stack.bootstrap.keys import KeyFile
 from picloud_driver.stack.bootstrap.servers import Bootstrap
 from picloud_driver.stack.faults import StackFault
 from picloud_driver.stack.servers import consul, nomad, s3
+from picloud_model.errors import Unavailable
 
 from tests.e2e import bare_servers, processes
 from tests.e2e.bare_servers import GOSSIP_KEY
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MADE: Final = {"consul": 3, "vault": 6, "s3": 2, "nomad": 3, "nats": 0}
+    from picloud_driver.stack.bootstrap.keys import ClusterKeys
+
+MADE: Final = {"consul": 3, "vault": 6, "s3": 4, "nomad": 6, "nats": 0}
 """How many things each bare server lacks."""
 API_TOKENS: Final = {
     "consul": ("CONSUL_HTTP_ADDR", "X-Consul-Token", "acl/tokens"),
@@ -37,6 +40,10 @@ API_TOKENS: Final = {
     "nomad": ("NOMAD_ADDR", "X-Nomad-Token", "acl/token/self"),
 }
 """Where the API has a token, and what tells whether it is valid."""
+
+
+REPLACED: Final = ["consul", "vault", "s3", "nomad"]
+"""Where the API has a token or a key."""
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +148,7 @@ def test_the_servers_of_another_cluster_are_refused(
     variables = managed(bare, cluster)
     bootstrap = begun(variables, tmp_path)
 
-    for name in ("consul", "vault", "s3", "nomad"):
+    for name in REPLACED:
         with pytest.raises(StackFault, match="belongs to another cluster"):
             bootstrap.plan(name)
     assert needed(variables, tmp_path, adopt=True) > 0
@@ -188,13 +195,17 @@ def test_tokens_are_replaced_and_the_old_ones_end(
     printed = user.run(*rotate)
     first = KeyFile(cluster).now
     still = {name: accepted(servers, name, getattr(before, name)) for name in API_TOKENS}
-    assert list(begun(bare, cluster).new_tokens()) == list(API_TOKENS)
+    keys = [key_is_accepted(bare, each) for each in (before, first)]
+    assert list(begun(bare, cluster).new_tokens()) == REPLACED
     revoked = user.run(*rotate, "--revoke")
 
     now = KeyFile(cluster).now
     assert printed.count("a new token of the API") == len(API_TOKENS)
+    assert printed.count("a new key of the API") == 1
+    assert keys == [True, True]
+    assert [key_is_accepted(bare, each) for each in (before, first, now)] == [False, False, True]
     assert still == dict.fromkeys(API_TOKENS, True)
-    assert revoked.count("  2 revoked") == len(API_TOKENS)
+    assert revoked.count("  2 revoked") == len(REPLACED)
     for name in API_TOKENS:
         tokens = [getattr(keys, name) for keys in (before, first, now)]
         assert len(set(tokens)) == 3, name
@@ -202,8 +213,25 @@ def test_tokens_are_replaced_and_the_old_ones_end(
         assert f"{getattr(first, name)}" not in printed
     assert now.consul_management == before.consul_management
     assert needed(bare, cluster) == 0
-    assert user.run(*rotate, "--revoke").count("  0 revoked") == len(API_TOKENS)
+    assert user.run(*rotate, "--revoke").count("  0 revoked") == len(REPLACED)
     begun(bare, cluster).write_environment()
+
+
+def key_is_accepted(variables: dict[str, str], keys: ClusterKeys) -> bool:
+    """Whether the API's key of S3 may read its bucket."""
+    bucket = s3_of(variables)
+    assert bucket
+    own = msgspec.structs.replace(
+        bucket, access_key=keys.s3_access_key, secret_key=keys.s3_secret_key
+    )
+    gateway = S3Gateway(s3.access(own), connections=1)
+    try:
+        gateway.look()
+    except Unavailable:
+        return False
+    finally:
+        gateway.close()
+    return True
 
 
 def accepted(variables: dict[str, str], name: str, token: str) -> bool:
@@ -230,9 +258,9 @@ def test_tokens_of_servers_without_bootstrap_are_not_replaced(
 
     with pytest.raises(StackFault, match=r"vault lacks a token .*: run picloud admin bootstrap"):
         list(begun(bare, tmp_path).revoke_old_tokens())
-    s3_only = {name: value for name, value in bare.items() if name.startswith(("PICLOUD", "AWS"))}
-    with pytest.raises(StackFault, match="is named: set CONSUL_HTTP_ADDR, VAULT_ADDR or"):
-        list(begun(s3_only, tmp_path).new_tokens())
+    nats_only = {name: value for name, value in bare.items() if name.startswith("NATS")}
+    with pytest.raises(StackFault, match="is named: set CONSUL_HTTP_ADDR, VAULT_ADDR, PICLOUD"):
+        list(begun(nats_only, tmp_path).new_tokens())
     assert needed(bare, cluster) == 0, "nothing was revoked"
 
 

@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from botocore.exceptions import ClientError
+from picloud_driver.s3.client import s3_client
+from picloud_driver.stack.addresses import s3_of
+from picloud_driver.stack.servers.s3 import access
 
 from tests.e2e import processes
 from tests.e2e.command_line import PICLOUD
@@ -99,6 +103,24 @@ def test_the_apis_tokens_do_no_more_than_its_work(home: UserHome, command: tuple
 
     assert done.returncode != 0
     assert "ermission denied" in done.stderr or "403" in done.stderr
+
+
+def test_the_apis_key_of_s3_is_for_its_bucket_only(home: UserHome) -> None:
+    """It is not that of the administrator, cannot make a bucket, and cannot change rights."""
+    bucket = s3_of(home.tokens())
+    assert bucket
+    client = s3_client(access(bucket), bucket.endpoint, 1)
+
+    for forbidden in (
+        lambda: client.create_bucket(Bucket="another"),
+        lambda: client.delete_bucket_policy(Bucket=bucket.name),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            forbidden()
+
+    root = json.loads((home.data / "stack" / "s3.keys.json").read_text())
+    assert bucket.access_key != root["access_key"]
+    client.close()
 
 
 def test_the_doctor_uses_every_server(home: UserHome) -> None:

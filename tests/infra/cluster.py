@@ -39,6 +39,7 @@ SLOTS: Final = 2
 """How many slots each client has."""
 LATE_S: Final = 120.0
 _ETC: Final = "/etc/picloud"
+_S3_OPTIONS: Final = "--port :9000 --iam-dir /srv/users --quiet"
 _OTHER_BRIDGE: Final = "picloud-split"
 _ENVIRONMENT: Final = f". {_ETC}/machine/environment"
 
@@ -150,7 +151,7 @@ class Cluster:
             *("--env", f"ROOT_ACCESS_KEY_ID={keys['access']}"),
             *("--env", f"ROOT_SECRET_ACCESS_KEY={keys['secret']}"),
             *("--volume", f"{binary('versitygw')}:/usr/local/bin/versitygw:ro", node_image.IMAGE),
-            *("-c", "mkdir /srv/s3 && exec versitygw --port :9000 --quiet posix /srv/s3"),
+            *("-c", f"mkdir /srv/s3 /srv/users && exec versitygw {_S3_OPTIONS} posix /srv/s3"),
         )
 
     def execute(self, name: str, script: str) -> str:
@@ -241,7 +242,13 @@ class Cluster:
         command = shlex.join(("picloud", "admin", *words, "--keys", "/root/picloud"))
         printed = self.execute("api", f"{named} {command}")
         tokens = self.execute("api", "cat /root/picloud/environment")
-        (self.secrets / "api" / "environment").write_text(f"{tokens}\n")
+        # On Nomad, the API gets its token of Vault by its identity.
+        stored = [
+            line
+            for line in tokens.splitlines()
+            if not (self._on_nomad and line.startswith("export VAULT_TOKEN="))
+        ]
+        (self.secrets / "api" / "environment").write_text("\n".join(stored) + "\n")
         return printed
 
     def managed(self, script: str) -> str:
@@ -253,6 +260,10 @@ class Cluster:
         }
         named = " ".join(f"{name}={value}" for name, value in tokens.items())
         return self.execute("api", f"export {named}; {script}")
+
+    def as_vaults_owner(self, script: str) -> str:
+        """Run a shell script on an API machine, with the first token of Vault."""
+        return self.execute("api", f"export VAULT_TOKEN={self._root_token}; {script}")
 
     def leader(self, program: str) -> str:
         """Return the server that leads the raft of Consul or Nomad; "" during an election."""

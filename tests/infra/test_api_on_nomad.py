@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from tests.infra import cluster as machines
-from tests.infra.cluster import API_MACHINES, API_NAME, CLIENTS, LATE_S
+from tests.infra.cluster import API_MACHINES, API_NAME, CLIENTS, LATE_S, SERVERS
+from tests.infra.replacement import (
+    PORTS,
+    SECRETS,
+    SIGNED_IN,
+    accepting,
+    make_secrets,
+    on_api,
+    start_vaults_again,
+)
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -65,6 +75,43 @@ print("running", flush=True)
 print(sum(cloud.result(jids, timeout=110)), flush=True)
 """
 """A map that was acknowledged, and the wait for it."""
+
+
+OTHER: Final = """
+job "{job}" {{
+  type        = "batch"
+  datacenters = ["*"]
+  node_pool   = "picloud-api"
+
+  group "other" {{
+    restart {{
+      attempts = 0
+      mode     = "fail"
+    }}
+
+    task "api" {{
+      driver = "raw_exec"
+
+      config {{
+        command = "/bin/sh"
+        args = ["-c", <<EOF
+. /etc/picloud/machine/environment
+exec 2>&1 vault write auth/picloud-nomad/login \\
+  role=picloud-api jwt=@$NOMAD_SECRETS_DIR/nomad_vault.jwt
+EOF
+        ]
+      }}
+
+      identity {{
+        name = "vault"
+        aud  = ["picloud-vault"]
+        file = true
+      }}
+    }}
+  }}
+}}
+"""
+"""A job that tries to get the token of the API."""
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +179,37 @@ def test_slots_use_the_name_of_all_api_machines(cluster: Cluster) -> None:
     assert f"http://{API_NAME}:8787" in job["TaskGroups"][0]["Tasks"][0]["Config"]["args"]
 
 
+def test_the_api_signs_in_to_vault_by_its_identity(cluster: Cluster) -> None:
+    """No token of Vault is stored for it; that which it gets allows its work and nothing else."""
+    (name,) = serving(cluster)
+    read = "tr '\\0' '\\n' < /proc/$(cat /run/picloud/api)/environ | sed -n 's/^VAULT_TOKEN=//p'"
+    token = cluster.execute(name, read)
+
+    found = json.loads(cluster.as_vaults_owner(f"vault token lookup -format=json {token}"))["data"]
+
+    assert "VAULT_TOKEN" not in (cluster.secrets / "api" / "environment").read_text()
+    assert found["path"] == "auth/picloud-nomad/login"
+    assert found["policies"] == ["picloud-api"]
+    assert (found["period"], found["renewable"]) == (24 * 3600, True)
+
+
+@pytest.mark.parametrize("job", ["another-job", "picloud-api-2"])
+def test_no_other_job_signs_in_to_vault(cluster: Cluster, job: str) -> None:
+    """With an identity for the same audience, which Nomad has signed as well."""
+    jobspec = OTHER.format(job=job)
+    cluster.execute("api", f"cat > /root/{job}.hcl << 'END'\n{jobspec}\nEND")
+    cluster.managed(f"nomad job run -detach /root/{job}.hcl")
+
+    def logs() -> str:
+        return cluster.managed(f"nomad alloc logs -job {job} || true")
+
+    until(lambda: "Code: " in logs(), f"Vault answers {job}", LATE_S)
+    refused = logs()
+    cluster.managed(f"nomad job stop -purge -detach {job}")
+    assert "claim" in refused
+    assert "hvs." not in refused
+
+
 def test_an_upgrade_interrupts_nothing(cluster: Cluster) -> None:
     """The new version is tried on the other machine, then the old one ends; no program notices."""
     before = serving(cluster)
@@ -165,7 +243,7 @@ def test_a_version_that_does_not_start_is_taken_back(cluster: Cluster) -> None:
 
 
 def test_the_tokens_of_the_api_are_replaced_under_a_map(cluster: Cluster) -> None:
-    """New tokens, the API is started again with them, the old ones end; no program notices."""
+    """Also its key of S3. The API is started again, the old ones end; no program notices."""
     before = serving(cluster)
     working = begin(cluster)
 
@@ -176,8 +254,38 @@ def test_the_tokens_of_the_api_are_replaced_under_a_map(cluster: Cluster) -> Non
     until(lambda: list(serving(cluster)) == others, "only the new one serves", LATE_S)
     revoked = cluster.admin("rotate", "--revoke")
 
-    assert revoked.count("  1 revoked") == 3
+    assert revoked.count("  1 revoked") == 4
     assert cluster.python("import cloud; print(cloud.result(cloud.call(pow, 2, 9)))") == "512"
+    assert end(cluster, working) == "all"
+
+
+def test_the_authority_and_the_token_of_nats_are_replaced_under_maps(cluster: Cluster) -> None:
+    """In three steps. No program notices, while maps run and messages are pushed and popped.
+
+    In the end no server accepts a certificate by the old authority, nor NATS the old token.
+    """
+    working = begin(cluster)
+    own, everywhere = cluster.secrets / "api", len(SERVERS) * len(PORTS)
+    (own / "old").mkdir()
+    for name in ("cert.pem", "key.pem", "nats-token"):
+        shutil.copy(own / name, own / "old" / name)
+
+    for step in ("--replace", "--renew", "--end"):
+        make_secrets(cluster, step)
+        if step != "--renew":
+            start_vaults_again(cluster)
+        if step != "--end":
+            await_end(cluster, run_job(cluster, revision=step.strip("-")), "successful")
+        if step == "--replace":
+            assert len(accepting(cluster, f"{SECRETS}/old")) == everywhere
+            assert on_api(cluster, SIGNED_IN, f"{SECRETS}/old/nats-token") == "accepted"
+
+    assert len(accepting(cluster, SECRETS)) == everywhere
+    assert accepting(cluster, f"{SECRETS}/old") == []
+    assert on_api(cluster, SIGNED_IN, f"{SECRETS}/nats-token") == "accepted"
+    refused = on_api(cluster, SIGNED_IN, f"{SECRETS}/old/nats-token")
+    assert "refuses our credentials" in refused
+    assert (own / "cert.pem").read_text() != (own / "old" / "cert.pem").read_text()
     assert end(cluster, working) == "all"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import pytest
+from picloud_driver.s3.api_keys import rules
 
 from tests.infra.terraform import REGION, Deployment
 
@@ -224,6 +225,17 @@ def test_only_servers_unseal_and_only_the_api_reads_data(client: Client) -> None
         "api": {"ec2", "ssm", "s3", "autoscaling"},
         "clients": {"ec2", "ssm"},
     }
+
+
+@pytest.mark.usefixtures("deployment")
+def test_the_role_of_the_api_allows_what_bootstrap_allows_a_key(client: Client) -> None:
+    """The rights in the bucket of data are those in `picloud_driver/policies/s3.json`."""
+    got = client("iam").get_role_policy(RoleName="picloud-api", PolicyName="api")
+    bucket = "example-com-picloud-data"
+
+    data = [each for each in got["PolicyDocument"]["Statement"] if bucket in each["Resource"]]
+
+    assert data == rules(bucket)["Statement"]
 
 
 def test_the_state_holds_no_secret(deployment: Deployment) -> None:

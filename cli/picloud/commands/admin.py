@@ -126,8 +126,8 @@ def bootstrap(
 
     The servers are those that CONSUL_HTTP_ADDR, VAULT_ADDR, PICLOUD_S3_BUCKET, NOMAD_ADDR and
     NATS_URL name, with tokens of administrators; a new Consul or Nomad needs none. This makes
-    policies, secrets engines, a bucket, and tokens that allow the API what it needs. The directory
-    has the tokens afterwards, and a file of variables for the API.
+    policies, secrets engines, a bucket, and tokens and keys that allow the API what it needs. The
+    directory has them afterwards, and a file of variables for the API.
 
     What exists is not made again, so the command can be repeated, and goes on if it was
     interrupted. It changes nothing if one of the servers has an old version, or holds data of
@@ -158,7 +158,7 @@ def rotate(
         bool, typer.Option("--revoke", help="End what was replaced before; make nothing new.")
     ] = False,
 ) -> None:
-    """Replace the API's tokens in Consul, Vault and Nomad, or keys of gossip.
+    """Replace the API's tokens in Consul, Vault and Nomad, its key of S3, or keys of gossip.
 
     The servers are named as for `picloud admin bootstrap`, which has made the present tokens. The
     old ones stay valid, so nothing is interrupted: start every API again with the new file of

@@ -95,7 +95,8 @@ def rotate(directory: Path, *, gossip: bool, revoke: bool) -> None:
             output.text("Store them where new machines read theirs, then end the old ones with:")
         else:
             for name in bootstrap.new_tokens():
-                output.text(f"{name:<7}  a new token of the API")
+                kind = "key" if name == "s3" else "token"
+                output.text(f"{name:<7}  a new {kind} of the API")
             file = bootstrap.write_environment()
             output.text(f"The API's variables are in {file}; its old tokens are still valid.")
             output.text("Start every API again with these variables, then end the old tokens with:")

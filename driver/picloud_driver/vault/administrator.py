@@ -108,6 +108,36 @@ class VaultAdministrator(contextlib.AbstractContextManager["VaultAdministrator"]
                     raise
             self._client.write_data(f"{path}/roles/{SSH_ROLE}", data=dict(signing))
 
+    def has_auth(self, path: str) -> bool:
+        """Whether clients can sign in at a path."""
+        with self._explained():
+            return f"{path}/" in self._client.sys.list_auth_methods()["data"]
+
+    def enable_auth(self, path: str, method: str) -> None:
+        """Let clients sign in at a path, by a method such as jwt; it may exist.
+
+        Args:
+            path: Without "auth/".
+            method: Vault's name of it.
+        """
+        with self._explained():
+            try:
+                self._client.sys.enable_auth_method(method, path=path)
+            except InvalidRequest as error:
+                if faults.IN_USE not in str(error):
+                    raise
+
+    def holds(self, path: str, values: Mapping[str, Any]) -> bool:
+        """Whether a path has these values; it may have others besides."""
+        with self._explained():
+            answer = self._client.read(path)
+        return bool(answer) and all(answer["data"].get(key) == one for key, one in values.items())
+
+    def write(self, path: str, values: Mapping[str, Any]) -> None:
+        """Write the values of a path."""
+        with self._explained():
+            self._client.write_data(path, data=dict(values))
+
     def policy(self, name: str) -> str | None:
         """Return the rules of a policy; None if there is none of this name."""
         with self._explained():
@@ -167,7 +197,10 @@ class VaultAdministrator(contextlib.AbstractContextManager["VaultAdministrator"]
                 except (Forbidden, InvalidPath):
                     continue  # it has expired meanwhile
                 names = set(found["policies"])
-                if policies[0] in names <= set(policies) and accessor != own:
+                # Those of tasks that have signed in end with them.
+                is_made = str(found["path"]).startswith("auth/token/")
+                is_ours = policies[0] in names <= set(policies)
+                if is_made and is_ours and accessor != own:
                     tokens.revoke_accessor(accessor)
                     count += 1
         return count

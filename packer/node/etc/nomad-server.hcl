@@ -6,6 +6,9 @@ log_level            = "WARN"
 server {
   enabled         = true
   raft_multiplier = 1
+
+  # Vault has copies of the keys that sign identities, so they are replaced by people only.
+  root_key_rotation_threshold = "87600h"
 }
 
 acl {

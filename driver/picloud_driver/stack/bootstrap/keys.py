@@ -22,8 +22,8 @@ ENVIRONMENT: Final = "environment"
 class ClusterKeys(msgspec.Struct, frozen=True, kw_only=True):
     """The id of a cluster, the first management tokens that bootstrap has made, and the API's own.
 
-    Besides there are the gossip keys that have replaced those of the servers' configuration. A
-    token or key is "" if there is none; none is in a `repr`.
+    Besides there are the gossip keys that have replaced those of the servers' configuration, and
+    the API's key of S3. A token or key is "" if there is none; none is in a `repr`.
     """
 
     cluster: str
@@ -34,6 +34,8 @@ class ClusterKeys(msgspec.Struct, frozen=True, kw_only=True):
     vault: str = ""
     consul_gossip: str = ""
     nomad_gossip: str = ""
+    s3_access_key: str = ""
+    s3_secret_key: str = ""
 
     def __repr__(self) -> str:
         return f"ClusterKeys({self.cluster!r})"

@@ -16,7 +16,7 @@ from picloud_driver.stack.addresses import (
     s3_of,
     vault_of,
 )
-from picloud_driver.stack.bootstrap import consul, nats, nomad, s3, vault
+from picloud_driver.stack.bootstrap import consul, identity, nats, nomad, s3, vault
 from picloud_driver.stack.faults import StackFault
 
 if TYPE_CHECKING:
@@ -36,15 +36,17 @@ _READERS: Final = {
 _ADDRESSES: Final = {
     "consul": "CONSUL_HTTP_ADDR",
     "vault": "VAULT_ADDR",
+    "s3": "PICLOUD_S3_BUCKET",
     "nomad": "NOMAD_ADDR",
 }
-_TOKENS: Final[dict[str, Callable[..., Replacement]]] = {
+_TOKENS: Final[dict[str, Callable[..., Replacement | None]]] = {
     "consul": consul.tokens,
     "vault": vault.tokens,
+    "s3": s3.tokens,
     "nomad": nomad.tokens,
 }
-"""The servers in which the API has a token that bootstrap has made."""
-_GOSSIP: Final[dict[str, Callable[..., Replacement]]] = {
+"""The servers in which the API has a token or key that bootstrap has made."""
+_GOSSIP: Final[dict[str, Callable[..., Replacement | None]]] = {
     "consul": consul.gossip,
     "nomad": nomad.gossip,
 }
@@ -91,9 +93,12 @@ class Bootstrap:
             StackFault: When it cannot be used as it is; says why.
         """
         try:
-            return _CHANGES[name](self.servers[name], self._keys, adopt=self._adopt)
+            changes = _CHANGES[name](self.servers[name], self._keys, adopt=self._adopt)
+            if name == "nomad" and "vault" in self.servers:
+                changes += identity.changes(self.servers["vault"], self.servers["nomad"])
         except PiCloudError as error:
             raise StackFault(error.message) from error
+        return changes
 
     def run(self, name: str) -> Iterator[str]:
         """Make what a server lacks; yield the text of each change once it is made.
@@ -151,7 +156,7 @@ class Bootstrap:
         """
         return self._revoke(_GOSSIP)
 
-    def _make(self, kinds: Mapping[str, Callable[..., Replacement]]) -> Iterator[str]:
+    def _make(self, kinds: Mapping[str, Callable[..., Replacement | None]]) -> Iterator[str]:
         for name, change in self._replacements(kinds).items():
             try:
                 change.make()
@@ -159,7 +164,9 @@ class Bootstrap:
                 raise StackFault(error.message) from error
             yield name
 
-    def _revoke(self, kinds: Mapping[str, Callable[..., Replacement]]) -> Iterator[tuple[str, int]]:
+    def _revoke(
+        self, kinds: Mapping[str, Callable[..., Replacement | None]]
+    ) -> Iterator[tuple[str, int]]:
         for name, change in self._replacements(kinds).items():
             try:
                 yield name, change.revoke()
@@ -167,7 +174,7 @@ class Bootstrap:
                 raise StackFault(error.message) from error
 
     def _replacements(
-        self, kinds: Mapping[str, Callable[..., Replacement]]
+        self, kinds: Mapping[str, Callable[..., Replacement | None]]
     ) -> dict[str, Replacement]:
         """Return how tokens or keys are replaced, if all servers have what they need."""
         found = {}
@@ -177,7 +184,8 @@ class Bootstrap:
                     raise StackFault(
                         f"{name} lacks {lacking[0].text}: run picloud admin bootstrap first."
                     )
-                found[name] = replacement(self.servers[name], self._keys)
+                if change := replacement(self.servers[name], self._keys):
+                    found[name] = change
         if not found:
             *others, last = (_ADDRESSES[name] for name in kinds)
             raise StackFault(
@@ -194,8 +202,15 @@ class Bootstrap:
         """
         variables: dict[str, str] = {}
         for name, server in self.servers.items():
-            token = getattr(self._keys.now, name, "")
-            own = msgspec.structs.replace(server, token=token) if token else server
-            variables |= environment_of(name, own)
+            variables |= environment_of(name, self._own(name, server))
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
         return self._keys.write_environment("".join(lines))
+
+    def _own(self, name: str, server: Any) -> Any:
+        """Return a server with the API's token or key, if it has one of its own."""
+        keys = self._keys.now
+        if name == "s3":
+            own = {"access_key": keys.s3_access_key, "secret_key": keys.s3_secret_key}
+        else:
+            own = {"token": getattr(keys, name, "")}
+        return msgspec.structs.replace(server, **own) if all(own.values()) else server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import msgspec
 
 from picloud_driver import disk
+from picloud_driver.s3.api_keys import ApiKey
 from picloud_driver.s3.client import S3Access
 from picloud_driver.s3.gateway import S3Gateway
+from picloud_driver.s3.server_keys import ServerKeys
 from picloud_driver.stack import records
 from picloud_driver.stack.addresses import DEFAULT_REGION, Bucket, s3_of
 from picloud_driver.stack.servers.ports import HOST
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from picloud_driver.stack.servers.startup import StartupDeadline
 
 _BUCKET: Final = "picloud"
+_CLUSTER: Final = "0" * 16
+"""The cluster in the name of the API's key: no other one has keys in this server."""
 
 
 class S3RootKeys(msgspec.Struct, frozen=True):
@@ -56,14 +61,15 @@ class S3(StackServer[Bucket]):
 
     def launch(self, ports: Mapping[str, int]) -> Launch:
         """See `StackServer.launch`."""
-        data, sidecar = self.directory / "data", self.directory / "metadata"
-        for path in (data, sidecar):
+        data, sidecar, users = (self.directory / name for name in ("data", "metadata", "users"))
+        for path in (data, sidecar, users):
             disk.private_directory(path)
         addresses = [HOST, self.container_address] if self.container_address else [HOST]
         options = [
             *(part for one in addresses for part in ("--port", f"{one}:{ports['http']}")),
             *("--region", DEFAULT_REGION),
             *("--health", "/health"),
+            *("--iam-dir", str(users)),
             "--keep-alive",
             "--quiet",
             "posix",
@@ -91,14 +97,14 @@ class S3(StackServer[Bucket]):
         )
 
     def make_ready(self, bucket: Bucket, deadline: StartupDeadline) -> Bucket:
-        """See `StackServer.make_ready`; makes the bucket."""
+        """See `StackServer.make_ready`; makes the bucket, and a key that is for it alone."""
         deadline.until_listening(int(bucket.endpoint.rpartition(":")[2]))
         gateway = S3Gateway(access(bucket), connections=1)
         try:
             deadline.until(gateway.ensure_bucket)
         finally:
             gateway.close()
-        return bucket
+        return deadline.until(lambda: self._with_own_key(bucket))
 
     @staticmethod
     def check(bucket: Bucket) -> None:
@@ -112,6 +118,21 @@ class S3(StackServer[Bucket]):
     def configured(self, environment: Mapping[str, str]) -> Bucket | None:
         """See `StackServer.configured`."""
         return s3_of(environment)
+
+    def _with_own_key(self, root: Bucket) -> Bucket:
+        """Return the bucket with the stored key of the API, or with a new one."""
+        file = self._keys.with_name("s3.key.json")
+        with contextlib.closing(ServerKeys(access(root), _CLUSTER)) as keys:
+            known = keys.list()
+            if known is None:
+                return root  # an earlier version has started it, without users
+            own = records.read(file, ApiKey, "remove it to get a new one")
+            if own is None or own.access_key not in known:
+                own = keys.create()
+                records.write(file, own)
+            if not keys.is_allowed():
+                keys.allow()
+        return msgspec.structs.replace(root, access_key=own.access_key, secret_key=own.secret_key)
 
     def _root_keys(self) -> S3RootKeys:
         keys = records.read(self._keys, S3RootKeys, "remove it to get new keys")
