@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from picloud_model.wire.gateway import DropOrder, GatewayNotice
 
-    from picloud_gateway.pairing import End, Pairing, Timer
+    from picloud_gateway.pairing import Pairing, Timer
 
 CHECK_S: Final = 5.0
 """Time between two decisions on a connection that goes on."""
@@ -110,25 +110,23 @@ class BrowserConnection(StreamConnection):
         self._browsers = browsers
         self._stream = ""
         self._head: RequestHead | None = None
-        self._first = b""
+        self._cut_off: Callable[[], None] | None = None
         self._check: Timer | None = None
 
     def data_received(self, data: bytes) -> None:
         """Report the head of a request once it is complete; pass on what follows it."""
-        if self._other is not None:
-            self._other.write(data)
-            return
         self._received += data
         end = self._received.find(b"\r\n\r\n")
         if end < 0 and len(self._received) <= MOST_HEAD:
             return
-        self.pause_reading()
-        self._handshake.cancel()
+        self._transport.pause_reading()
+        if not self._pairing.heard(self):
+            return
         self._head = RequestHead.read(bytes(self._received[:end])) if end >= 0 else None
         if self._head is None:
             self.reply(_BAD_REQUEST)
             return
-        self._first = bytes(self._received[end + 4 :])
+        self.first = bytes(self._received[end + 4 :])
         self._received.clear()
         self._stream = self._browsers.add(self)
         self._notify(is_open=False)
@@ -136,20 +134,22 @@ class BrowserConnection(StreamConnection):
     def admit(self, headers: dict[str, str]) -> None:
         """Send the slot the request, with these headers, as soon as it is there."""
         if self._head is not None:
-            self._first = self._head.passed_on(headers) + self._first
+            self.first = self._head.passed_on(headers) + self.first
 
-    def join(self, other: End) -> None:
-        """Carry bytes to and from the slot from now on, first the request."""
-        super().join(other)
-        if self._other is not None:
-            self._other.write(self._first)
-        self._first = b""
+    def carried(self, close: Callable[[], None]) -> None:
+        """Have the server decide again while the connection goes on."""
+        self._cut_off = close
         self._check = self._browsers.call_later(CHECK_S, self._check_again)
+
+    def ended(self) -> None:
+        """Let the server decide no more."""
+        self._cut_off = None
+        self._forget()
 
     def reply(self, data: bytes) -> None:
         """Send a reply, and close; one that goes on already is cut off."""
-        if self._other is not None:
-            self.abort()
+        if self._cut_off is not None:
+            self._cut_off()
             return
         if self._transport.is_closing():
             return
@@ -162,11 +162,15 @@ class BrowserConnection(StreamConnection):
         self.reply(_NOT_REACHED)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the slot's end as well."""
+        """Forget it, unless the relay has its socket."""
+        if self._cut_off is None:
+            self._forget()
+        super().connection_lost(exc)
+
+    def _forget(self) -> None:
         self._browsers.remove(self._stream)
         if self._check is not None:
             self._check.cancel()
-        super().connection_lost(exc)
 
     def _check_again(self) -> None:
         self._check = self._browsers.call_later(CHECK_S, self._check_again)

@@ -32,7 +32,19 @@ class Timer(Protocol):
 
 
 class End(Protocol):
-    """One connection, as pairing sees it."""
+    """One connection, as pairing sees it.
+
+    Attributes:
+        first: What it has sent already, which is for the other end.
+    """
+
+    first: bytes
+
+    def carried(self, close: Callable[[], None]) -> None:
+        """Learn that bytes are carried from now on, and what ends that."""
+
+    def ended(self) -> None:
+        """Learn that no bytes are carried any more."""
 
     def detach(self) -> socket.socket:
         """Send what says that the other end is there; return the socket, no longer used here."""
@@ -88,6 +100,13 @@ class Pairing:
             self._without_ticket.pop(oldest).cancel()
             oldest.abort()
 
+    def heard(self, end: End) -> bool:
+        """Record that a connection needs no ticket; return False if it is being closed."""
+        timer = self._without_ticket.pop(end, None)
+        if timer is not None:
+            timer.cancel()
+        return timer is not None
+
     @property
     def is_full(self) -> bool:
         """Whether no connection may be added."""
@@ -95,10 +114,8 @@ class Pairing:
 
     def present(self, end: End, text: str) -> None:
         """Pair a connection that has sent a ticket, at once or when the other end is there."""
-        timer = self._without_ticket.pop(end, None)
-        if timer is None:  # it was refused, or is being closed
+        if not self.heard(end):
             return
-        timer.cancel()
         now = self._clock()
         ticket = TunnelTicket.read(text, self._secret, now)
         name = (ticket.stream, ticket.end) if ticket else None
@@ -145,9 +162,7 @@ class Pairing:
 
     def remove(self, end: End) -> None:
         """Forget a connection that was closed."""
-        timer = self._without_ticket.pop(end, None)
-        if timer is not None:
-            timer.cancel()
+        self.heard(end)
         name = self._names.get(end)
         if name is not None:
             self._take(name)

@@ -45,8 +45,17 @@ class Relays:
 
     def carry(self, one: End, other: End) -> None:
         """Carry bytes between two connections from now on."""
-        ends = (one.detach(), other.detach())
-        self._open.add(Relay(self._loop, ends, self._limits, self._open.discard))
+
+        def ended(relay: Relay) -> None:
+            self._open.discard(relay)
+            for end in (one, other):
+                end.ended()
+
+        relay = Relay(self._loop, (one.detach(), other.detach()), self._limits, ended)
+        self._open.add(relay)
+        for end in (one, other):
+            end.carried(relay.close)
+        relay.start(one.first, other.first)
 
     def close(self) -> None:
         """End all of them."""
@@ -82,8 +91,11 @@ class Relay:
         self._ends_at = loop.time() + limits.longest_s
         self.touch()
         self._timer = loop.call_later(min(limits.idle_s, limits.longest_s), self._check)
-        for each in self._directions:
-            each.start()
+
+    def start(self, one: bytes = b"", other: bytes = b"") -> None:
+        """Begin to carry: from each end first what it has sent already."""
+        for each, first in zip(self._directions, (one, other), strict=True):
+            each.start(first)
 
     def touch(self) -> None:
         """Record that a byte was carried."""
@@ -122,8 +134,12 @@ class _Direction:
         self._sink = sink
         self._rest = memoryview(b"")
 
-    def start(self) -> None:
+    def start(self, first: bytes = b"") -> None:
+        if self._source.fileno() < 0:
+            return  # the other direction has ended the stream
         self._relay.loop.add_reader(self._source, self._read)
+        if first:
+            self._send(memoryview(first))
 
     def _read(self) -> None:
         for _ in range(_IN_A_ROW):

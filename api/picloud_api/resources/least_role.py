@@ -43,6 +43,8 @@ OTHER_READS: Final = frozenset(
     }
 )
 """What readers may do besides: an application is called by its other addresses, also by GET."""
+_OPENING: Final = "/notebooks/open/{name}"
+"""Whoever is in a notebook runs code, although a GET leads there."""
 OWNERS: Final = frozenset(
     {
         "POST /v1/accounts",
@@ -83,7 +85,7 @@ def least_role(verb: str, template: str) -> Role:
     operation = f"{verb} {template}"
     if operation in OWNERS:
         return Role.OWNER
-    is_get = verb in ("GET", "HEAD") and not template.startswith("/r/")
+    is_get = verb in ("GET", "HEAD") and not template.startswith(("/r/", _OPENING))
     return Role.READER if is_get or operation in READS | OTHER_READS else Role.MEMBER
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_driver.gateway import Admission, Reply
 from picloud_model.errors import KeyRefused, NotAllowed, NotFound
+from picloud_model.wire.role import Role
 
 from picloud_api.usecases.environments.notebook_label import label_of, notebook_of
 from picloud_api.usecases.visits import visit_reply
@@ -150,8 +151,8 @@ class Visits:
         if visit.guest is Guest.SHARED:
             return access if visit.subject == access.generation else None
         key = await self._accounts.stored_key(visit.subject)
-        is_owner = key.active and key.account == account and visit.begun_at > key.signed_out_at
-        return access if is_owner else None
+        is_known = key.active and key.account == account and visit.begun_at > key.signed_out_at
+        return access if is_known and key.role.includes(Role.MEMBER) else None
 
     def _admission(self, account: str, name: str, access: NotebookAccess) -> Admission | Reply:
         jid, port = access.jid, access.port

@@ -53,6 +53,7 @@ def test_a_new_operation_is_closed_to_readers() -> None:
     assert least_role("POST", "/v1/unheard-of") is Role.MEMBER
     assert least_role("DELETE", "/v1/jobs/status") is Role.MEMBER
     assert least_role("GET", "/r/{account}/{label}/app/{path:path}") is Role.MEMBER
+    assert least_role("GET", "/notebooks/open/{name}") is Role.MEMBER
 
 
 @pytest.mark.parametrize("role", [Role.MEMBER, Role.READER])

@@ -9,7 +9,6 @@ import msgspec
 from picloud_model.errors import KeyRefused, PathNotFound
 from picloud_model.wire import notebook as wire
 
-from picloud_api.usecases.accounts.account import Holder
 from picloud_api.web.failure_delay import FailureDelay
 from picloud_api.web.rendering import go_to
 from picloud_api.web.visitor import check_origin, read_form, text_of
@@ -51,7 +50,7 @@ class NotebooksPage:
     async def on_get_open(self, request: Request, response: Response, name: str) -> None:
         """Lead the owner into a notebook."""
         visitor = await self._visitors.of(request)
-        go_to(response, await self._visits.open(Holder(visitor.account, visitor.key), name))
+        go_to(response, await self._visits.open(visitor.holder, name))
 
     async def on_post_verb(self, request: Request, response: Response, verb: str) -> None:
         """Set or revoke a second password, or forget a notebook."""

@@ -175,7 +175,7 @@ async def test_a_visit_ends(api: ApiHarness, visits: Visits) -> None:
 
     window = await Window(visits).enter(await visits.open(await owner(api), "a"))
     api.now += 1
-    await api.use_cases.accounts.sessions.end_all(ACCOUNT)
+    await api.use_cases.accounts.sessions.end_all(await owner(api))
     assert await window.status() == 401
 
 
