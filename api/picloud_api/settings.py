@@ -26,7 +26,7 @@ from picloud_model.wire.tunnel import PortAccess
 
 from picloud_api.usecases.accounts.price import PriceList
 from picloud_api.usecases.accounts.quota import Quotas
-from picloud_api.usecases.visits.content_site import ContentSite
+from picloud_api.usecases.jobs.visits.content_site import ContentSite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

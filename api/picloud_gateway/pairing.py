@@ -32,19 +32,7 @@ class Timer(Protocol):
 
 
 class End(Protocol):
-    """One connection, as pairing sees it.
-
-    Attributes:
-        first: What it has sent already, which is for the other end.
-    """
-
-    first: bytes
-
-    def carried(self, close: Callable[[], None]) -> None:
-        """Learn that bytes are carried from now on, and what ends that."""
-
-    def ended(self) -> None:
-        """Learn that no bytes are carried any more."""
+    """One connection, as pairing sees it."""
 
     def detach(self) -> socket.socket:
         """Send what says that the other end is there; return the socket, no longer used here."""

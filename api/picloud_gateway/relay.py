@@ -45,17 +45,8 @@ class Relays:
 
     def carry(self, one: End, other: End) -> None:
         """Carry bytes between two connections from now on."""
-
-        def ended(relay: Relay) -> None:
-            self._open.discard(relay)
-            for end in (one, other):
-                end.ended()
-
-        relay = Relay(self._loop, (one.detach(), other.detach()), self._limits, ended)
-        self._open.add(relay)
-        for end in (one, other):
-            end.carried(relay.close)
-        relay.start(one.first, other.first)
+        ends = (one.detach(), other.detach())
+        self._open.add(Relay(self._loop, ends, self._limits, self._open.discard))
 
     def close(self) -> None:
         """End all of them."""
@@ -91,11 +82,8 @@ class Relay:
         self._ends_at = loop.time() + limits.longest_s
         self.touch()
         self._timer = loop.call_later(min(limits.idle_s, limits.longest_s), self._check)
-
-    def start(self, one: bytes = b"", other: bytes = b"") -> None:
-        """Begin to carry: from each end first what it has sent already."""
-        for each, first in zip(self._directions, (one, other), strict=True):
-            each.start(first)
+        for each in self._directions:
+            each.start()
 
     def touch(self) -> None:
         """Record that a byte was carried."""
@@ -134,12 +122,8 @@ class _Direction:
         self._sink = sink
         self._rest = memoryview(b"")
 
-    def start(self, first: bytes = b"") -> None:
-        if self._source.fileno() < 0:
-            return  # the other direction has ended the stream
+    def start(self) -> None:
         self._relay.loop.add_reader(self._source, self._read)
-        if first:
-            self._send(memoryview(first))
 
     def _read(self) -> None:
         for _ in range(_IN_A_ROW):

@@ -11,9 +11,12 @@ MOST_HEAD: Final = 32 * 1024
 """The longest head of a request, in bytes."""
 _REQUEST: Final = re.compile(r"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.1")
 _HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*", re.DOTALL)
+_LENGTH: Final = re.compile("[0-9]{1,15}")
 _OURS: Final = "picloud_"
 """What the names of cookies begin with that never reach a job."""
 _OF_A_CONNECTION: Final = frozenset({"connection", "keep-alive", "proxy-connection"})
+_OF_PROXIES: Final = frozenset({"forwarded", "via", "x-forwarded-for", "x-real-ip"})
+"""A proxy may send requests of several browsers over one connection."""
 
 
 class RequestHead(msgspec.Struct, frozen=True):
@@ -39,6 +42,10 @@ class RequestHead(msgspec.Struct, frozen=True):
         lines = [(found[1].lower(), found[2]) for found in headers if found is not None]
         if len(lines) < len(others) or sum(name == "host" for name, _ in lines) != 1:
             return None
+        lengths = [value for name, value in lines if name == "content-length"]
+        is_chunked = any(name == "transfer-encoding" for name, _ in lines)
+        if len(lengths) + is_chunked > 1 or not all(map(_LENGTH.fullmatch, lengths)):
+            return None
         return cls(request[1], request[2], lines)
 
     @property
@@ -50,15 +57,25 @@ class RequestHead(msgspec.Struct, frozen=True):
             headers[name] = f"{headers[name]}{joint}{value}" if name in headers else value
         return headers
 
+    @property
+    def body_bytes(self) -> int | None:
+        """The bytes of the request that follow; None if it is the last one of its connection."""
+        headers = self.headers
+        if not {"upgrade", "transfer-encoding"}.isdisjoint(headers):
+            return None
+        if "close" in headers.get("connection", "").lower() or not _OF_PROXIES.isdisjoint(headers):
+            return None
+        return int(headers.get("content-length", 0))
+
     def passed_on(self, changed: dict[str, str]) -> bytes:
-        r"""Return the head as a job receives it: the only request of its connection.
+        r"""Return the head as a job receives it.
 
         Args:
             changed: Headers in place of those of the request, by their names in lower case.
 
         >>> head = RequestHead.read(b"GET / HTTP/1.1\r\nHost: a\r\nCookie: picloud_x=1; b=2")
         >>> head.passed_on({"authorization": "token t"}).decode().split("\r\n")[1:-2]
-        ['host: a', 'cookie: b=2', 'authorization: token t', 'connection: close']
+        ['host: a', 'cookie: b=2', 'authorization: token t', 'connection: keep-alive']
         """
         upgrades = "upgrade" in self.headers
         kept = []
@@ -69,7 +86,8 @@ class RequestHead(msgspec.Struct, frozen=True):
             if passed or name != "cookie":
                 kept.append((name, passed))
         kept += changed.items()
-        kept.append(("connection", "Upgrade" if upgrades else "close"))
+        last = "close" if self.body_bytes is None else "keep-alive"
+        kept.append(("connection", "Upgrade" if upgrades else last))
         text = "".join(f"{name}: {value}\r\n" for name, value in kept)
         return f"{self.method} {self.target} HTTP/1.1\r\n{text}\r\n".encode("latin-1")
 

@@ -13,7 +13,7 @@ from picloud_model.wire import gateway
 from picloud_model.wire.gateway import ListeningNotice
 from picloud_model.wire.tunnel_ticket import SECRET_BYTES
 
-from picloud_gateway.browsers import Browsers
+from picloud_gateway.browsers import BrowserConnection, Browsers
 from picloud_gateway.listeners import BACKLOG, Listeners
 from picloud_gateway.pairing import Pairing
 from picloud_gateway.relay import Relays
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from picloud_model.wire.gateway import GatewayNotice
 
+    from picloud_gateway.pairing import End
     from picloud_gateway.settings import GatewaySettings
 
 
@@ -44,19 +45,28 @@ async def serve(settings: GatewaySettings, owner: int, ready: int) -> None:
     )
     notices, _ = await loop.connect_write_pipe(asyncio.Protocol, os.fdopen(ready, "wb", 0))
     relays = Relays(loop, settings.limits)
+    secret = await orders.readexactly(SECRET_BYTES)
+
+    def carry(one: End, other: End) -> None:
+        for end, slot in ((one, other), (other, one)):
+            if isinstance(end, BrowserConnection):
+                browsers.join(end, slot)
+                return
+        relays.carry(one, other)
+
     pairing = Pairing(
-        await orders.readexactly(SECRET_BYTES),
+        secret,
         time.time,
         loop.call_later,
-        carry=relays.carry,
-        count=relays.count,
+        carry=carry,
+        count=lambda: relays.count() + browsers.count(),
     )
-    server = await _listen(settings, lambda: StreamConnection(pairing))
 
     def notify(notice: GatewayNotice) -> None:
         notices.write(gateway.line(notice))
 
     browsers = Browsers(settings.hosts[0], pairing, notify, loop.call_later)
+    server = await _listen(settings, lambda: StreamConnection(pairing))
     listeners = Listeners(settings.hosts[0], pairing, notify, browsers)
     port = server.sockets[0].getsockname()[1]
     notices.write(gateway.line(ListeningNotice("", port)))

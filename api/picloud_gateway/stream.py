@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, ClassVar, Final, cast
 from picloud_model.wire.tunnel import ACCEPTED, MOST_LINE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from picloud_gateway.pairing import Pairing
 
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 2))
@@ -22,8 +20,6 @@ class StreamConnection(asyncio.Protocol):
 
     greeting: ClassVar[bytes] = ACCEPTED
     """What this end receives when the other end is there."""
-    first: bytes = b""
-    """What it has sent already, which is for the other end."""
     _transport: asyncio.Transport
 
     def __init__(self, pairing: Pairing) -> None:
@@ -60,12 +56,6 @@ class StreamConnection(asyncio.Protocol):
             connected.send(self.greeting)
         self._transport.abort()  # closes its own descriptor of the socket only
         return connected
-
-    def carried(self, close: Callable[[], None]) -> None:
-        """Leave it to the relay."""
-
-    def ended(self) -> None:
-        """Leave it to the relay."""
 
     def refuse(self, reason: str) -> None:
         """Send what is wrong, and close."""

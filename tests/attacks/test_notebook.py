@@ -113,7 +113,7 @@ def test_no_cookie_of_ours_reaches_a_job(
     received = json.loads(data)
     assert received["cookie"] == "theme=dark"
     assert received["authorization"] == f"token {notebook.token}"
-    assert received["connection"] == "close"
+    assert received["connection"] == "keep-alive"
     assert "set-cookie" not in headers
 
     # A pass, a cookie of another kind or host, another site's page: nothing reaches the job.

@@ -49,8 +49,13 @@ def window(chromium: Browser) -> Iterator[BrowserContext]:
 
 def run_cell(lab: Page, code: str) -> None:
     """Type a cell below the others, and run it."""
+    cells = lab.locator(".jp-Notebook .jp-CodeCell")
+    count = cells.count()
     lab.locator(".jp-Notebook-footer").click()
+    expect(cells).to_have_count(count + 1, timeout=CELL_MS)
+    cells.last.locator(".cm-content").click()
     lab.keyboard.insert_text(code)
+    expect(cells.last).to_contain_text(code)
     lab.keyboard.press("Shift+Enter")
 
 

@@ -435,7 +435,7 @@ REQUEST = (
 
 
 async def test_a_request_of_a_browser_is_decided_on(gateway: GatewayProcess, peers: Peers) -> None:
-    """It arrives with other headers, as the only one of its connection; others are replied to."""
+    """It arrives with other headers; the next one of its connection, too; others are replied to."""
     decisions = Decisions()
     port = await gateway.browse(0, decisions.decide)
     assert await gateway.browse(0, decisions.decide) == port
@@ -450,19 +450,61 @@ async def test_a_request_of_a_browser_is_decided_on(gateway: GatewayProcess, pee
     assert await slot.receive(len(ACCEPTED)) == ACCEPTED
     passed = (
         b"POST /api?x=1 HTTP/1.1\r\nhost: a.localhost\r\ncookie: b=2; c=3\r\n"
-        b"content-length: 4\r\nauthorization: token t\r\nconnection: close\r\n\r\nbody"
+        b"content-length: 4\r\nauthorization: token t\r\nconnection: keep-alive\r\n\r\nbody"
     )
     assert await slot.receive(len(passed)) == passed
-    await slot.send(b"HTTP/1.1 200 OK\r\n\r\nanswer")
-    slot.writer.close()
-    assert await browser.rest() == b"HTTP/1.1 200 OK\r\n\r\nanswer"
+    await slot.send(b"answer")
+    assert await browser.receive(6) == b"answer"
     request = await decisions.requests.get()
     assert (request.method, request.target, request.is_open) == ("POST", "/api?x=1", False)
     assert request.headers["host"] == "a.localhost"
 
+    await browser.send(REQUEST + b"dy" + REQUEST)
+    assert await slot.receive(len(passed)) == passed
+    await slot.send(b"another")
+    assert await browser.receive(7) == b"another"
+    await browser.send(b"dy")
+    assert await slot.receive(len(passed)) == passed
+    assert decisions.invited.empty()
+    await browser.send(REQUEST.replace(b"picloud_visit", b"picloud_other"))
+    assert (await browser.rest()).startswith(b"HTTP/1.1 401 ")
+    assert await slot.rest() == b""
+
     stranger = await peers.connect(port)
     await stranger.send(REQUEST.replace(b"picloud_visit", b"picloud_other"))
     assert (await stranger.rest()).startswith(b"HTTP/1.1 401 ")
+
+
+async def test_a_connection_leads_to_one_host(gateway: GatewayProcess, peers: Peers) -> None:
+    """A request for another one is sent again on a connection of its own, as browsers do."""
+    decisions = Decisions()
+    browser = await peers.connect(await gateway.browse(0, decisions.decide))
+    await browser.send(REQUEST + b"dy")
+    ticket = await decisions.invited.get()
+    slot = await peers.dial(ticket.port, ticket.ticket)
+    await slot.reader.readuntil(b"body")
+
+    await browser.send(REQUEST.replace(b"a.localhost", b"b.localhost"))
+
+    assert (await browser.rest()).startswith(b"HTTP/1.1 421 ")
+    assert await slot.rest() == b""
+    assert decisions.requests.qsize() == 1
+
+
+async def test_a_request_of_a_proxy_is_alone(gateway: GatewayProcess, peers: Peers) -> None:
+    """The reply closes the connection, as the next request may be of another browser."""
+    decisions = Decisions()
+    port = await gateway.browse(0, decisions.decide)
+    proxied = REQUEST.replace(b"Host", b"X-Forwarded-For: 1.2.3.4\r\nHost")
+    chunked = REQUEST.replace(b"Content-Length: 4", b"Transfer-Encoding: chunked")
+    for request in (proxied, chunked, REQUEST.replace(b"keep-alive", b"close")):
+        browser = await peers.connect(port)
+        await browser.send(request)
+        ticket = await decisions.invited.get()
+        slot = await peers.dial(ticket.port, ticket.ticket)
+        head = await slot.reader.readuntil(b"\r\n\r\n")
+
+        assert head.endswith(b"\r\nconnection: close\r\n\r\n")
 
 
 async def test_a_connection_that_goes_on_is_decided_on_again(
@@ -489,7 +531,7 @@ async def test_a_connection_that_goes_on_is_decided_on_again(
     assert decisions.invited.empty()
 
 
-async def test_a_browser_whose_slot_cannot_come_is_told(
+async def test_a_browser_whose_slot_cannot_come_gets_a_reply(
     gateway: GatewayProcess, peers: Peers
 ) -> None:
     """Unlike a client of a port, it can read a sentence."""
@@ -515,6 +557,9 @@ async def test_a_browser_whose_slot_cannot_come_is_told(
         b"GET / HTTP/1.1\r\nHost: a\r\nCookie : picloud_visit=v\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nx: " + b"y" * 40_000,
         b"\x16\x03\x01" + b"\0" * 40_000,
     ],

@@ -52,6 +52,8 @@ from picloud_api.usecases.jobs.plain_result import PlainResults
 from picloud_api.usecases.jobs.status import JobStatuses
 from picloud_api.usecases.jobs.submit import SubmitJobs
 from picloud_api.usecases.jobs.tunnel import JobShells, JobTunnels, PublicPorts
+from picloud_api.usecases.jobs.visits.content_site import ContentSite
+from picloud_api.usecases.jobs.visits.visit import Visits
 from picloud_api.usecases.jobs.wait import WaitForJobs
 from picloud_api.usecases.jobs.why import Why
 from picloud_api.usecases.operation.audit import AuditLog
@@ -83,8 +85,6 @@ from picloud_api.usecases.storage.snapshot import Snapshots
 from picloud_api.usecases.storage.usage import AccountUsages
 from picloud_api.usecases.storage.volume import Volumes
 from picloud_api.usecases.storage.volume_record import VolumeSizes
-from picloud_api.usecases.visits.content_site import ContentSite
-from picloud_api.usecases.visits.visit import Visits
 
 
 class SigningKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +195,14 @@ class JobsRoom:
         self.listing = ListJobs(context)
         self.shell = JobShells(context, self.tunnel, base.secrets, base.keys.host)
         self.delete = DeleteJobs(context)
+        self.visits = Visits(
+            accounts.accounts,
+            environments.notebooks,
+            tunnels=self.tunnel,
+            gateway=base.gateway,
+            site=base.content_site,
+            key=base.keys.session,
+        )
 
 
 class SlotsRoom:
@@ -281,26 +289,6 @@ class RestRoom:
         self.warm = WarmPools(base.context, environments.choice.image_of)
 
 
-class VisitsRoom:
-    """What browsers may open besides the web pages."""
-
-    def __init__(
-        self,
-        base: Foundation,
-        accounts: AccountsRoom,
-        environments: EnvironmentsRoom,
-        jobs: JobsRoom,
-    ) -> None:
-        self.visits = Visits(
-            accounts.accounts,
-            environments.notebooks,
-            tunnels=jobs.tunnel,
-            gateway=base.gateway,
-            site=base.content_site,
-            key=base.keys.session,
-        )
-
-
 class OperationRoom:
     """What those who run the server look at."""
 
@@ -330,7 +318,6 @@ class UseCases:
         self.queues = QueuesRoom(base, queues, self.jobs)
         self.slots = SlotsRoom(base, self.accounts, self.environments)
         self.sharing = SharingRoom(base, self.accounts, self.storage)
-        self.visits = VisitsRoom(base, self.accounts, self.environments, self.jobs)
         self.operation = OperationRoom(base, self.accounts)
         self.health = base.health
         self.turns = base.context.turns

@@ -156,9 +156,10 @@ class GatewayControl:
                 decided = await decide(request)
                 if isinstance(decided, Reply):
                     self._send(ReplyOrder(stream, decided.data))
-                elif not notice.is_open:
+                else:
                     self._send(AdmitOrder(stream, decided.headers))
-                    await invite_slot(stream, decided)
+                    if not notice.is_open:
+                        await invite_slot(stream, decided)
                 return
         except PiCloudError:
             pass  # as above

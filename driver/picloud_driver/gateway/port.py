@@ -43,7 +43,8 @@ class SlotTicket(msgspec.Struct, frozen=True):
 class BrowserRequest(msgspec.Struct, frozen=True):
     """What a browser has sent to a gateway, with the names of headers in lower case.
 
-    If it `is_open`, it was admitted before and its connection goes on, as a WebSocket does.
+    If it `is_open`, its connection was admitted before: this is a later request, or the connection
+    goes on, as a WebSocket does.
     """
 
     method: str
@@ -96,8 +97,8 @@ class GatewayPort(ABC):
     Any number of connections without a ticket does not keep new streams from opening. Each end is
     read only as fast as the other one accepts bytes, and may send its last byte before the other
     one does. Clients need no ticket at a port that was published, nor browsers at theirs: the
-    server decides on each of their requests, of which there is one to a connection, and every
-    `CHECK_S` on those that go on. Cookies whose name begins with `picloud_` never reach a job.
+    server decides on each of their requests, and every `CHECK_S` on connections that go on, each
+    of which leads to one job. Cookies whose name begins with `picloud_` never reach a job.
     """
 
     adapter: ClassVar[str]

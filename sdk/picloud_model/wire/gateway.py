@@ -43,7 +43,7 @@ class BrowseOrder(msgspec.Struct, frozen=True, tag="browse"):
 
 
 class AdmitOrder(msgspec.Struct, frozen=True, tag="admit"):
-    """Let a request of a browser wait for the slot, with these headers in place of its own."""
+    """Let a request of a browser go to the slot, with these headers in place of its own."""
 
     stream: str
     headers: dict[str, str]
@@ -74,9 +74,10 @@ class ArrivalNotice(msgspec.Struct, frozen=True, tag="arrival"):
 
 
 class BrowserNotice(msgspec.Struct, frozen=True, tag="browser"):
-    """A browser has sent a request, which waits for an order; or it `is_open` and goes on.
+    """A browser has sent a request, or its connection goes on: an order says whether it may.
 
-    The names of the headers are in lower case.
+    If the connection `is_open`, a slot has the other end already. The names of the headers are in
+    lower case.
     """
 
     stream: str

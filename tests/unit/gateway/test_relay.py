@@ -63,7 +63,7 @@ class ScriptedLoop:
 class Carried:
     """A relay between two pairs of sockets: `one` and `other` are what the ends have."""
 
-    def __init__(self, limits: StreamLimits, *first: bytes) -> None:
+    def __init__(self, limits: StreamLimits) -> None:
         self.loop: Any = ScriptedLoop()
         self.one, self.near = socket.socketpair()
         self.other, self.far = socket.socketpair()
@@ -71,7 +71,6 @@ class Carried:
         for each in (self.near, self.far):
             each.setblocking(False)
         self.relay = Relay(self.loop, (self.near, self.far), limits, self.ended.append)
-        self.relay.start(*first)
 
     def close(self) -> None:
         self.relay.close()
@@ -167,27 +166,10 @@ async def test_it_runs_in_a_real_loop() -> None:
     for each in (one, near, other, far):
         each.setblocking(False)
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    Relay(loop, (near, far), StreamLimits(), lambda _: ended.set()).start()
+    Relay(loop, (near, far), StreamLimits(), lambda _: ended.set())
 
     await loop.sock_sendall(one, b"hello")
     assert await loop.sock_recv(other, 5) == b"hello"
     one.close()
     other.close()
     await ended.wait()
-
-
-def test_what_an_end_has_sent_already_comes_first() -> None:
-    """More than the sockets hold at once, and before what it sends later."""
-    first = bytes(range(256)) * 8 * 1024
-    carried = Carried(StreamLimits(idle_s=10, longest_s=25), first)
-    carried.one.sendall(b"later")
-    carried.one.shutdown(socket.SHUT_WR)
-    carried.other.settimeout(10)
-    received = bytearray()
-    while len(received) < len(first) + 5:
-        received += carried.other.recv(2**20)
-        for call in (*carried.loop.writers.values(), *carried.loop.readers.values()):
-            call()
-
-    assert received == first + b"later"
-    carried.close()

@@ -28,7 +28,7 @@ class NotebooksPage:
 
     def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
         self._notebooks = use_cases.environments.notebooks
-        self._visits = use_cases.visits.visits
+        self._visits = use_cases.jobs.visits
         self._renderer = renderer
         self._visitors = visitors
 
@@ -74,7 +74,7 @@ class SharedNotebookPage:
     """Lets others into a notebook, with its second password."""
 
     def __init__(self, use_cases: UseCases, renderer: Renderer) -> None:
-        self._visits = use_cases.visits.visits
+        self._visits = use_cases.jobs.visits
         self._renderer = renderer
         self._delay = FailureDelay()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from picloud_api.usecases.visits import visit_reply
+from picloud_api.usecases.jobs.visits import visit_reply
 
 
 def test_a_page_is_text_and_whole() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from picloud_api.usecases.visits.visit_token import Guest, Use, Visit, VisitTokens
+from picloud_api.usecases.jobs.visits.visit_token import Guest, Use, Visit, VisitTokens
 
 TOKENS = VisitTokens(b"k" * 32)
 VISIT = Visit(Guest.OWNER, "0" * 12, 1_000.0)

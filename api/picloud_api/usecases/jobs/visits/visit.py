@@ -13,8 +13,8 @@ from picloud_model.errors import KeyRefused, NotAllowed, NotFound
 from picloud_model.wire.role import Role
 
 from picloud_api.usecases.environments.notebook_label import label_of, notebook_of
-from picloud_api.usecases.visits import visit_reply
-from picloud_api.usecases.visits.visit_token import (
+from picloud_api.usecases.jobs.visits import visit_reply
+from picloud_api.usecases.jobs.visits.visit_token import (
     VISIT_S,
     Guest,
     Use,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from picloud_api.usecases.accounts.account import Accounts, Holder
     from picloud_api.usecases.environments.notebook import NotebookAccess, Notebooks
     from picloud_api.usecases.jobs.tunnel import JobTunnels
-    from picloud_api.usecases.visits.content_site import ContentSite
+    from picloud_api.usecases.jobs.visits.content_site import ContentSite
 
 ENTER: Final = "/.picloud/enter"
 """The path at the host of a notebook that exchanges a pass for a cookie."""

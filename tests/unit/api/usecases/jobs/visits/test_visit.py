@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from picloud_api.usecases.visits.content_site import ContentSite
-from picloud_api.usecases.visits.visit import ENTER, Visits
-from picloud_api.usecases.visits.visit_token import PASS_S, VISIT_S
+from picloud_api.usecases.jobs.visits.content_site import ContentSite
+from picloud_api.usecases.jobs.visits.visit import ENTER, Visits
+from picloud_api.usecases.jobs.visits.visit_token import PASS_S, VISIT_S
 from picloud_driver.gateway import Admission, BrowserRequest, GatewayPort, Reply, SlotTicket
 from picloud_model.errors import KeyRefused, NotAllowed, NotFound, RequestConflict
 from picloud_model.wire import notebook as notebook_wire
@@ -236,7 +236,7 @@ async def test_a_server_without_hosts_opens_none(api: ApiHarness) -> None:
     """It says what works there, and what its operator can do."""
     await api.submit(1)
     await run(api)
-    visits = api.use_cases.visits.visits
+    visits = api.use_cases.jobs.visits
 
     assert not visits.has_site
     with pytest.raises(NotAllowed, match="use `picloud notebook open`, or let the operator set"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from picloud_api.usecases.visits.content_site import ContentSite
+from picloud_api.usecases.jobs.visits.content_site import ContentSite
 
 SITE = ContentSite(domain="jobs.example.org")
 
