@@ -175,7 +175,7 @@ def _ahead(**by_peer: tuple[float, float]) -> dict[str, dict[str, float]]:
 
 ROWS: dict[str, Row] = {
     "call": Row(
-        "one no-op call, warm, p50", "ms", "lower", _goals(1.5, 5), _ahead(ray=(1 / 0.75, 0))
+        "one no-op call, warm, p50", "ms", "lower", _goals(1.5, 5), ahead=_ahead(ray=(1 / 0.75, 0))
     ),
     "call_p99": Row("one no-op call, warm, p99", "ms", "lower", {}),
     "map10k": Row("no-op map of 10,000", "jobs/s", "higher", _goals(10_000, 7_500)),
@@ -195,18 +195,18 @@ ROWS: dict[str, Row] = {
     "readers": Row("4 readers of a 50 ms handler", "x", "higher", _goals(3.8, 3.8)),
     "waiting": Row("API memory, 1M messages", "MB", "lower", _goals(50, 50)),
     "count": Row("count with 1M messages", "ms", "lower", _goals(20, 20)),
-    "loop": Row("3,000 calls in a loop", "calls/s", "higher", {}, _ahead(ray=(2, 0.8))),
-    "threads": Row("calls of 8 threads", "calls/s", "higher", {}, _ahead(ray=(1.5, 0))),
-    "step": Row("a step of a chain of 200", "ms", "lower", {}, _ahead(ray=(1, 0))),
+    "loop": Row("3,000 calls in a loop", "calls/s", "higher", {}, ahead=_ahead(ray=(2, 0.8))),
+    "threads": Row("calls of 8 threads", "calls/s", "higher", {}, ahead=_ahead(ray=(1.5, 0))),
+    "step": Row("a step of a chain of 200", "ms", "lower", {}, ahead=_ahead(ray=(1, 0))),
     "arguments": Row(
-        "64 arguments of 4 MiB", "MB/s", "higher", {}, _ahead(ray=(1, 0.7), loky=(1.5, 0))
+        "64 arguments of 4 MiB", "MB/s", "higher", {}, ahead=_ahead(ray=(1, 0.7), loky=(1.5, 0))
     ),
     "results": Row(
-        "64 results of 4 MiB", "MB/s", "higher", {}, _ahead(ray=(1, 0.7), loky=(1.5, 0))
+        "64 results of 4 MiB", "MB/s", "higher", {}, ahead=_ahead(ray=(1, 0.7), loky=(1.5, 0))
     ),
-    "functions": Row("a function not seen before", "ms", "lower", {}, _ahead(ray=(2, 1))),
+    "functions": Row("a function not seen before", "ms", "lower", {}, ahead=_ahead(ray=(2, 1))),
     "sleeps": Row("1,000 jobs of 10 ms, of the ideal", "x", "higher", {}),
-    "nested": Row("64 jobs that each map 16", "s", "lower", {}, _ahead(ray=(2, 1))),
+    "nested": Row("64 jobs that each map 16", "s", "lower", {}, ahead=_ahead(ray=(2, 1))),
     "commands": Row("shell commands", "1/s", "higher", {}),
     "commands_xargs": Row("the same, times xargs -P2", "x", "higher", _goals(2, 1)),
     "fresh": Row("a program with one call, whole", "s", "lower", _goals(0.15, 0.2)),
@@ -214,9 +214,11 @@ ROWS: dict[str, Row] = {
     "stream_value": Row("one value, yielded to read", "ms", "lower", _goals(5, 5)),
     "stream_first": Row("the first one of a stream", "ms", "lower", _goals(5, 5)),
     "executor": Row("Executor, submit to result, in calls", "x", "lower", _goals(1.1, 1.1)),
-    "executor_map": Row("Executor.map of 10,000", "jobs/s", "higher", {}, _ahead(best=(10, 10))),
+    "executor_map": Row(
+        "Executor.map of 10,000", "jobs/s", "higher", {}, ahead=_ahead(best=(10, 10))
+    ),
     "executor_chunks": Row("the same, chunksize 100", "items/s", "higher", {}),
-    "search": Row("GridSearchCV, 200 short fits", "s", "lower", {}, _ahead(best=(1, 1))),
+    "search": Row("GridSearchCV, 200 short fits", "s", "lower", {}, ahead=_ahead(best=(1, 1))),
     "completed": Row("as_completed over 100,000", "jobs/s", "higher", {}),
     "completed_share": Row("time a job, in that of 10,000", "x", "lower", _goals(1.5, 1.5)),
     "handles": Row("100,000 jobs in the client", "MB", "lower", _goals(20, 20)),
@@ -224,7 +226,7 @@ ROWS: dict[str, Row] = {
     "invoke": Row("warm call of a published no-op, p50", "ms", "lower", {}),
     "invoke_calls": Row("the same, in plain calls", "x", "lower", _goals(1.3, 1.3)),
     "requests": Row(
-        "8 connections to a published no-op", "1/s", "higher", {}, _ahead(best=(1.5, 1.5))
+        "8 connections to a published no-op", "1/s", "higher", {}, ahead=_ahead(best=(1.5, 1.5))
     ),
     "cron_share": Row("1,000 idle cron jobs, of a core", "%", "lower", _goals(2, 2)),
     "cron_late": Row("1,000 cron jobs due at once, p99", "s", "lower", _goals(1, 1)),

@@ -131,7 +131,7 @@ def nested(contender: Contender) -> dict[str, float]:
 
 
 def commands(contender: Any) -> dict[str, float]:
-    """500 shell commands that do nothing, beside xargs with two processes."""
+    """500 shell commands that do nothing, compared with xargs with two processes."""
     cloud = contender.cloud
 
     def ours(count: int) -> None:

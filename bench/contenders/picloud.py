@@ -103,9 +103,7 @@ class PiCloud(Contender):
         import joblib
 
         self.cloud.register_joblib()
-        backend: AbstractContextManager[Any] = joblib.parallel_config(
-            "picloud", n_jobs=self.slots
-        )
+        backend: AbstractContextManager[Any] = joblib.parallel_config("picloud", n_jobs=self.slots)
         return backend
 
     def publish(self, function: Callable[[], Any]) -> Service:

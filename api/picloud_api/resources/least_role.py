@@ -44,7 +44,7 @@ OTHER_READS: Final = frozenset(
 )
 """What readers may do besides: an application is called by its other addresses, also by GET."""
 _OPENING: Final = "/notebooks/open/{name}"
-"""Whoever is in a notebook runs code, although a GET leads there."""
+"""A notebook runs code, although a GET opens it."""
 OWNERS: Final = frozenset(
     {
         "POST /v1/accounts",
