@@ -54,6 +54,18 @@ def test_values_are_dependencies(server: FakeServer) -> None:
     assert server.batch().depends_on == [(2, 3), (5, 7)]
 
 
+def test_values_in_cycles_are_dependencies(server: FakeServer) -> None:
+    """A list that contains itself is sent as what it is."""
+    jobs: list[Any] = [cloud.call(abs, 1), {"b": cloud.call(abs, 2)}]
+    jobs.append(jobs)
+    jobs[1]["all"] = jobs
+    server.batches.clear()
+
+    cloud.job(total).call(jobs)
+
+    assert server.batch().depends_on == [(1, 2)]
+
+
 def test_jobs_in_a_call_are_no_dependencies(server: FakeServer) -> None:
     """Unless `value` says so."""
     job = cloud.call(abs, 1)
