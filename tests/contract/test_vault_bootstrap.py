@@ -3,12 +3,17 @@
 import asyncio
 import dataclasses
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hvac.exceptions import Forbidden
 from picloud_driver.secret.vault import VaultSecrets
-from picloud_driver.vault.bootstrap import bootstrap
+from picloud_driver.stack import records
+from picloud_driver.stack.addresses import VendorServer
+from picloud_driver.stack.servers.vault import Token, Vault, access
+from picloud_driver.vault.administrator import VaultAdministrator
+from picloud_driver.vault.bootstrap import bootstrap, policy_name, token_policies
 from picloud_driver.vault.client import VaultAccess, vault_client
 from picloud_model.errors import Unavailable
 
@@ -128,3 +133,27 @@ async def test_a_server_token_cannot_bootstrap(mount_site: Mount) -> None:
     """The server's token gives access to nothing else."""
     with pytest.raises(Unavailable, match="our token may not do that"):
         bootstrap(mount_site.access)
+
+
+def test_a_token_from_before_there_were_sources_is_replaced(
+    vault_server: running.Vault, tmp_path: Path
+) -> None:
+    """The first `picloud up` of this version makes one that can mint secrets; the next keeps it."""
+    root = VendorServer(vault_server.address, vault_server.root_token)
+    bootstrap(access(root))
+    with VaultAdministrator(access(root)) as administrator:
+        old = administrator.create_token([policy_name("picloud")])
+    stack = tmp_path / "stack"
+    stack.mkdir()
+    records.write(stack / "vault.token.json", Token(root.address, old))
+
+    made = Vault(tmp_path).adopt(root)
+    kept = Vault(tmp_path).adopt(root)
+
+    assert made.token not in (old, root.token)
+    assert kept.token == made.token
+    with VaultAdministrator(access(root)) as administrator:
+        assert administrator.is_token_of(made.token, token_policies("picloud"))
+        assert not administrator.is_token_of(old, token_policies("picloud"))
+        assert administrator.revoke_tokens(token_policies("picloud"), made.token) >= 1
+        assert not administrator.is_token_of(old, [policy_name("picloud")])
