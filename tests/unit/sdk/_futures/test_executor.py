@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 from typing import TYPE_CHECKING, Any
 
 import cloud
 import pytest
 from cloud import CloudException, CloudTypeError
+
+from tests.polling import until
 
 if TYPE_CHECKING:
     from tests.unit.sdk.fake_server import FakeServer
@@ -24,6 +27,20 @@ def test_a_result_takes_the_requests_of_a_call(server: FakeServer) -> None:
     assert executor.submit(pow, 7, 2).result() == 49
 
     assert [path.rpartition("/")[2] for path in server.paths()] == ["jobs", "wait"]
+
+
+def test_dask_finds_what_it_uses(server: FakeServer) -> None:
+    """Its `scheduler=` takes executors that say how many tasks to submit, and calls back."""
+    executor, called = cloud.Executor(max_workers=3), []
+    server.next_jid = 7
+    server.done(7, 49)
+
+    assert isinstance(executor, concurrent.futures.Executor)
+    assert executor._max_workers == 3
+    assert cloud.Executor()._max_workers >= 1
+    future = executor.submit(pow, 7, 2)
+    future.add_done_callback(called.append)
+    until(lambda: called == [future], "the callback was called")
 
 
 def test_a_map_is_one_submit(server: FakeServer) -> None:
