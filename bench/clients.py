@@ -44,7 +44,10 @@ def streams(contender: Any) -> dict[str, float]:
     _count(stream(numbers, _VALUES), _VALUES)
     rate = _VALUES / (time.perf_counter() - start)
     took = [time.time() - yielded for yielded in stream(moments, _MOMENTS)]
-    first = [time.time() - next(stream(moments, 1)) for _ in range(_STREAMS)]
+    first = []
+    for _ in range(_STREAMS):
+        yielded = next(stream(moments, 1))
+        first.append(time.time() - yielded)
     return {
         "stream": rate,
         "stream_value": statistics.median(took) * 1000,
