@@ -63,6 +63,7 @@ bench: $(VENV)/.bench servers ## Measure the project beside its peers, in one ru
 	@$(BIN)/python -m bench --runs $(RUNS) --history bench/history.jsonl
 	@$(BIN)/python -m bench --runs 1 --only crons --contenders embedded hashicorp --json bench/results/crons.json
 	@$(BIN)/python -m bench.transfers --runs $(RUNS)
+	@$(BIN)/python -m bench.ports --runs $(RUNS)
 	@$(BIN)/python -m bench.syncs --runs 1
 	@$(BIN)/python -m bench.images --runs 1
 

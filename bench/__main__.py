@@ -12,8 +12,9 @@ the table. A peer whose run takes longer than a minute runs once.
     python -m bench --json results.json
     python -m bench --history bench/history.jsonl # and say what moved since the last entry
 
-`python -m bench.transfers`, `python -m bench.images`, `python -m bench.scale`, `python -m
-bench.soak` and `python -m bench.hops` measure more; each has a --help of its own.
+`python -m bench.transfers`, `python -m bench.ports`, `python -m bench.images`, `python -m
+bench.scale`, `python -m bench.soak` and `python -m bench.hops` measure more; each has a --help of
+its own.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import signal
 import socket
 import statistics
@@ -46,25 +45,43 @@ _STREAM_KIB: Final = 1024
 _WAIT_S: Final = 60.0
 
 
-class PortGoal(NamedTuple):
-    """A row of the table: what is measured, its unit, and what it has to reach.
+class RateGoal(NamedTuple):
+    """A row of rates: that of OpenSSH times `least`, or `enough` MB/s."""
 
-    `least` is compared with the ratio to OpenSSH, and `enough` with our own rate: one suffices.
-    `most` is compared with our own time.
-    """
+    name: str
+    least: float
+    enough: float
+
+    def line(self, runs: list[tuple[float, float]]) -> str:
+        """Return the row, with the goal if it was missed."""
+        ours, theirs = (statistics.median(side) for side in zip(*runs, strict=True))
+        ratio = statistics.median(own / other for own, other in runs)
+        missed = "" if ratio >= self.least or ours >= self.enough else "  MISSED"
+        values = f"{ours:>7.0f} MB/s{theirs:>7.0f} MB/s{ratio:>8.2f}"
+        return f"{self.name:<26}{values}  >= {self.least}, or {self.enough:.0f} MB/s{missed}"
+
+
+class TimeGoal(NamedTuple):
+    """A row of times: `most` is the longest that ours may take."""
 
     name: str
     unit: str
-    least: float = 0.0
-    enough: float = math.inf
-    most: float = math.inf
+    most: float
+
+    def line(self, runs: list[tuple[float, float]]) -> str:
+        """Return the row, with the goal if it was missed."""
+        ours, theirs = (statistics.median(side) for side in zip(*runs, strict=True))
+        ratio = statistics.median(other / own for own, other in runs)
+        missed = "" if ours <= self.most else "  MISSED"
+        values = f"{ours:>7.3f} {self.unit:<4}{theirs:>7.3f} {self.unit:<4}{ratio:>8.2f}"
+        return f"{self.name:<26}{values}  <= {self.most} {self.unit}{missed}"
 
 
-GOALS: Final = {
-    "from": PortGoal("from a job", "MB/s", least=0.5, enough=300.0),
-    "to": PortGoal("to a job", "MB/s", least=0.5, enough=300.0),
-    "byte": PortGoal("one byte there and back", "ms", most=1.5),
-    "shell": PortGoal("ssh ... true", "s", most=0.6),
+GOALS: Final[dict[str, RateGoal | TimeGoal]] = {
+    "from": RateGoal("from a job", 0.5, 300.0),
+    "to": RateGoal("to a job", 0.5, 300.0),
+    "byte": TimeGoal("one byte there and back", "ms", 1.5),
+    "shell": TimeGoal("ssh ... true", "s", 0.6),
 }
 STREAM_KIB: Final = 64.0
 """The most memory of the gateway for one stream."""
@@ -229,18 +246,7 @@ def _memory_kib(contender: Embedded, ways: Ways) -> tuple[float, float]:
 
 def _table(runs: Runs, memory_kib: tuple[float, float]) -> str:
     lines = [f"{'median of the runs':<26}{'ours':>12}{'OpenSSH':>12}{'rate':>8}  goal"]
-    for name, goal in GOALS.items():
-        ours, theirs = (statistics.median(side) for side in zip(*runs[name], strict=True))
-        is_rate = goal.most == math.inf
-        pairs = runs[name]
-        ratio = statistics.median(own / other if is_rate else other / own for own, other in pairs)
-        reached = (ratio >= goal.least or ours >= goal.enough) if is_rate else ours <= goal.most
-        text = f">= {goal.least}, or {goal.enough:g} MB/s" if is_rate else f"<= {goal.most:g}"
-        shown = f"{text} {goal.unit}".removesuffix(" MB/s" if is_rate else "")
-        lines.append(
-            f"{goal.name:<26}{ours:>7.3g} {goal.unit:<4}{theirs:>7.3g} {goal.unit:<4}{ratio:>8.2f}"
-            f"  {shown}{'' if reached else '  MISSED'}"
-        )
+    lines += [goal.line(runs[name]) for name, goal in GOALS.items()]
     during, after = memory_kib
     missed = "  MISSED" if during > STREAM_KIB else ""
     lines.append(
