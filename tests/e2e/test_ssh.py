@@ -112,17 +112,17 @@ def test_files_and_ports_with_the_users_own_programs(
     back = run("scp", "-O", *config, f"{host}:copied", str(tmp_path / "back"))
     assert back.returncode == 0, back.stderr
     assert (tmp_path / "back").read_bytes() == (tmp_path / "data").read_bytes()
-    (tmp_path / "commands").write_text(f"get copied {tmp_path / 'fetched'}\n")
-    fetched = run("sftp", *config, "-b", str(tmp_path / "commands"), host)
-    assert fetched.returncode == 0, fetched.stderr
-    assert (tmp_path / "fetched").read_bytes() == (tmp_path / "data").read_bytes()
     (tmp_path / "tree").mkdir()
-    (tmp_path / "tree" / "data").write_bytes(os.urandom(1000))
+    (tmp_path / "tree" / "leaf").write_bytes(os.urandom(1000))
     shell = shlex.join(["ssh", *config])
     synced = run("rsync", "-a", "-e", shell, f"{tmp_path}/tree/", f"{host}:tree/")
     assert synced.returncode == 0, synced.stderr
-    listed = run("rsync", "-an", "-i", "-c", "-e", shell, f"{tmp_path}/tree/", f"{host}:tree/")
-    assert (listed.returncode, listed.stdout) == (0, "")
+    (tmp_path / "fetched").mkdir()
+    (tmp_path / "commands").write_text(f"lcd {tmp_path / 'fetched'}\nget copied\nget tree/leaf\n")
+    fetched = run("sftp", *config, "-b", str(tmp_path / "commands"), host)
+    assert fetched.returncode == 0, fetched.stderr
+    for name, original in (("copied", "data"), ("leaf", "tree/leaf")):
+        assert (tmp_path / "fetched" / name).read_bytes() == (tmp_path / original).read_bytes()
     refused = run(
         "ssh", "-A", "-o", "ExitOnForwardFailure=yes", "-R", "0:localhost:9", *config, host, "true"
     )
