@@ -422,11 +422,15 @@ async def carried(order: wire.TunnelOrder, client: TunnelOpened) -> bytes:
     for port, ticket in ((order.gateway_port, order.ticket), (client.port, client.ticket)):
         ends.append(await asyncio.open_connection("127.0.0.1", port))
         ends[-1][1].write(ticket.encode() + b"\n")
-    (_, sender), (reader, _) = ends
+    (_, sender), (reader, receiver) = ends
     assert await reader.readline() == ACCEPTED
     sender.write(b"through")
-    sender.close()
-    return await reader.read()
+    sender.write_eof()
+    arrived = await reader.read()
+    for writer in (sender, receiver):
+        writer.close()
+        await writer.wait_closed()
+    return arrived
 
 
 async def test_a_job_deleted_at_the_other_is_gone(pair: tuple[Shared, Shared]) -> None:
