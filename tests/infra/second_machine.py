@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import requests
+from picloud_driver.docker import firewall, machine
 from picloud_driver.docker.engine import Engine
 
 from tests.polling import until
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 NAME: Final = "second"
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_INTERFACE: Final = "pcsecond"
 
 
 @contextlib.contextmanager
@@ -46,7 +47,7 @@ def second_machine(home: UserHome, registry: Registry) -> Iterator[Dockerd]:
     with dockerd() as daemon, scratch("second-nomad") as folder:
         image.load(daemon)
         network = home.tokens()["PICLOUD_SLOT_NETWORK"]
-        Engine(daemon.host).network(network, _INTERFACE)
+        _prepare(home, daemon)
         config = folder / "nomad.json"
         config.write_text(json.dumps(_config(own, folder)))
         environment = {
@@ -55,21 +56,48 @@ def second_machine(home: UserHome, registry: Registry) -> Iterator[Dockerd]:
             "DOCKER_HOST": daemon.host,
             "PICLOUD_REGISTRY_LOGIN": str(registry.machine_login / "login"),
         }
-        command = [binary("nomad"), "agent", f"-config={config}"]
+        slots = folder / "data" / "alloc"
+        slots.mkdir(parents=True)
+        commands = [
+            [binary("nomad"), "agent", f"-config={config}"],
+            [sys.executable, "-P", "-m", "picloud_worker.mount.machine", "--slots", str(slots)],
+        ]
         with (folder / "nomad.log").open("wb") as log:
-            process = subprocess.Popen(
-                command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT
-            )
+            programs = [
+                subprocess.Popen(each, env=environment, cwd=folder, stdout=log, stderr=log)
+                for each in commands
+            ]
         try:
             until(lambda: _drain_others(home), f"the machine {NAME} is ready: {folder}/nomad.log")
             yield daemon
         finally:
             for container in daemon.docker("ps", "--all", "--quiet").stdout.split():
                 daemon.docker("rm", "--force", container)
-            process.terminate()
-            process.wait()
+            for program in programs:
+                program.terminate()
+                program.wait()
             _unmount(folder)
             Engine(daemon.host).clear(network, kept="none")
+            firewall.remove(machine.interface(network))
+
+
+def _prepare(home: UserHome, daemon: Dockerd) -> None:
+    """Make the network of slots, which reach the API, S3 and gateways of the first machine."""
+    named = home.tokens()
+    host = named["PICLOUD_SLOT_HOST"]
+    s3 = named["PICLOUD_S3_ENDPOINT"].rpartition(":")[2]
+    ports = [str(api_port(home)), s3, *named["PICLOUD_SLOT_GATEWAY_PORTS"].split(",")]
+    reach = [f"--reach={host}:{port}" for port in ports]
+    command = [sys.executable, "-P", "-m", "picloud_driver.docker.machine", *reach]
+    command += [f"--network={named['PICLOUD_SLOT_NETWORK']}", f"--docker={daemon.host}"]
+    for _ in range(2):  # the second changes nothing
+        subprocess.run(command, check=True)
+
+
+def api_port(home: UserHome) -> int:
+    """Return the port of the API."""
+    record = json.loads((home.data / "up.json").read_text())
+    return int(record["url"].rpartition(":")[2])
 
 
 def failed_pulls(home: UserHome) -> list[str]:

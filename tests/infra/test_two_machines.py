@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from tests.e2e.command_line import PICLOUD
 from tests.e2e.debian_package import debian_package
 from tests.e2e.stack_docker import daemon
 from tests.e2e.user_home import UserHome
-from tests.infra.second_machine import failed_pulls, second_machine
+from tests.infra.second_machine import api_port, failed_pulls, second_machine
 from tests.polling import until
 from tests.servers.run_registry import registry as run_registry
 
@@ -21,7 +22,19 @@ if TYPE_CHECKING:
     from tests.servers.run_dockerd import Dockerd
     from tests.servers.run_registry import Registry
 
+pytestmark = pytest.mark.timeout(900)
 _NOTE = "print(cloud.result(cloud.call(lambda: open('{path}').read(), _env='{name}'), 120))"
+_LOOK = """
+import socket
+cloud.bucket.put("/etc/hostname", "name")
+def look(host, ports):
+    def connects(port):
+        with socket.socket() as probe:
+            probe.settimeout(3)
+            return probe.connect_ex((host, port)) == 0
+    return len(open("/bucket/name").read()) > 1, [connects(port) for port in ports]
+print(cloud.result(cloud.call(look, {host!r}, {ports}, _env="later"), 120))
+"""
 _BY_HAND = "/usr/share/picloud-gadget/note"
 _BY_RECIPE = "/opt/environment/share/note"
 
@@ -83,7 +96,8 @@ def test_a_second_machine_runs_what_was_saved_on_the_first(
 ) -> None:
     """It pulls by digest, with its own password; without the registry, what it has goes on.
 
-    The next version of an environment that ran there is there before a slot needs it.
+    The next version of an environment that ran there is there before a slot needs it. Its slots
+    have buckets, and reach the API, but no other port.
     """
     package = debian_package(tmp_path)
     home.run(PICLOUD, "env", "create", "hand", "base/bookworm")
@@ -103,10 +117,15 @@ def test_a_second_machine_runs_what_was_saved_on_the_first(
     waiting = home.run(PICLOUD, "status", jid)
     registry.processes["pull"].start()
     later = home.python(f"print(cloud.result({jid}, 120))")
+    host = home.tokens()["PICLOUD_SLOT_HOST"]
+    with socket.create_server((host, 0)) as canary:
+        ports = [canary.getsockname()[1], api_port(home)]
+        looked = home.python(_LOOK.format(host=host, ports=ports))
     before = images(second, registry)
     build(home, "later", "latest")
     until(lambda: len(images(second, registry)) > len(before), "the machine has the next version")
 
+    assert looked == "(True, [False, True])"
     assert (first, again, later) == ("hello", "hello", "later")
     assert len(pulled) == 1
     assert "@sha256:" in pulled[0]

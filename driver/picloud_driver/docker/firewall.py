@@ -1,7 +1,8 @@
 """The firewall around slots: they can reach the API, S3 and the internet, but no private network.
 
 Of a private network they reach the nameservers of this machine, at the port of DNS only: docker
-forwards the requests of a container from its own network.
+forwards the requests of a container from its own network. If the API and S3 are on other machines,
+they reach these there, at their ports only.
 
 It consists of two iptables chains per network. They are replaced atomically, so setting it up again
 changes nothing and never weakens it.
@@ -46,8 +47,13 @@ def missing() -> str:
     return ""
 
 
-def close(network: Network, ports: Sequence[int]) -> None:
+def close(network: Network, ports: Sequence[int], reached: Sequence[tuple[str, int]] = ()) -> None:
     """Let containers of a network reach these ports of the machine and the internet only.
+
+    Args:
+        network: The network of slots.
+        ports: The ports of this machine that they reach.
+        reached: Addresses in private networks that they reach besides, each with a port.
 
     Raises:
         Unavailable: When iptables refuses.
@@ -60,20 +66,26 @@ def close(network: Network, ports: Sequence[int]) -> None:
         "iptables-restore",
         "--wait",
         "--noflush",
-        text=rules(network, ports, nameservers("\n".join(texts))),
+        text=rules(network, ports, nameservers("\n".join(texts)), reached),
     )
     for chain, jump in _jumps(network.interface):
         if not _succeeds("iptables", "--wait", "-C", chain, *jump):
             _run("iptables", "--wait", "-I", chain, "1", *jump)
 
 
-def rules(network: Network, ports: Sequence[int], servers: Sequence[str]) -> str:
+def rules(
+    network: Network,
+    ports: Sequence[int],
+    servers: Sequence[str],
+    reached: Sequence[tuple[str, int]] = (),
+) -> str:
     """Return the rules for a network, for `iptables-restore`.
 
     Args:
         network: The network of slots.
         ports: The ports of this machine that they reach.
         servers: The addresses of nameservers.
+        reached: Addresses in private networks that they reach besides, each with a port.
     """
     to_host, beyond = _chains(network.interface)
     accept = ("-j", "ACCEPT")
@@ -82,6 +94,7 @@ def rules(network: Network, ports: Sequence[int], servers: Sequence[str]) -> str
         for server in servers
         for protocol in ("udp", "tcp")
     ]
+    names += [("-d", address, "-p", "tcp", "--dport", str(port)) for address, port in reached]
     destination = ("-d", network.gateway, "-p", "tcp", "--dport")
     lines: list[tuple[str, ...]] = [(to_host, *destination, str(port), *accept) for port in ports]
     lines += [(to_host, *name, *accept) for name in names]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING
 
 import pytest
 from picloud.stack.servers import isolation_lines
-from picloud_driver.docker import firewall
+from picloud_driver.docker import firewall, machine
 from picloud_driver.docker.engine import Network
 from picloud_driver.stack import isolation
 from picloud_driver.stack.addresses import (
@@ -126,3 +127,21 @@ def test_slots_reach_the_nameservers_of_the_machine_at_the_port_of_dns_only() ->
     assert lines.index("-A PICLOUD-pc1-IN -j DROP") > lines.index(
         "-A PICLOUD-pc1-IN -d 172.18.0.1 -p tcp --dport 80 -j ACCEPT"
     )
+
+
+def test_slots_reach_the_api_on_another_machine_at_its_port_only() -> None:
+    """Before the rule that drops what goes to its private network."""
+    lines = firewall.rules(NETWORK, [], [], [("10.0.0.5", 8787)]).splitlines()
+
+    reach = "-d 10.0.0.5 -p tcp --dport 8787"
+    beyond = f"-A PICLOUD-pc1-OUT {reach} -j RETURN"
+    assert lines.index(beyond) < lines.index("-A PICLOUD-pc1-OUT -d 10.0.0.0/8 -j DROP")
+    assert f"-A PICLOUD-pc1-IN {reach} -j ACCEPT" in lines
+    assert sum("10.0.0.5" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize("text", ["10.0.0.5", "api:8787", "10.0.0.5:0", "10.0.0.5:99999", "::1:1"])
+def test_a_machine_is_given_addresses_only(text: str) -> None:
+    """A name may have another address when the machine starts again."""
+    with pytest.raises(ArgumentTypeError, match="is not an IPv4 address and a port"):
+        machine.address(text)
