@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tests.infra.cluster import CLIENTS, SLOTS
+
 if TYPE_CHECKING:
     import subprocess
 
@@ -41,6 +43,24 @@ assert [number for number, _ in found] == list(range(100)), found
 print(json.dumps([host for _, host in found]), flush=True)
 """
 """A map that was acknowledged; each job tells where it ran."""
+
+
+RELEASED: Final = "/tmp/released"
+HELD: Final = f"""
+import cloud, json, os, socket, time
+
+def hold(number):
+    while not os.path.exists({RELEASED!r}):
+        time.sleep(0.05)
+    return socket.gethostname()
+
+jids = cloud.map(hold, range(12))
+while cloud.status(jids).count("processing") < {len(CLIENTS) * SLOTS}:
+    time.sleep(0.1)
+print("running", flush=True)
+print(json.dumps(cloud.result(jids, timeout=110)), flush=True)
+"""
+"""A map whose jobs run until the file exists on their machine; each tells where."""
 
 
 def begin(cluster: Cluster, *sources: str) -> list[subprocess.Popen[str]]:
