@@ -48,8 +48,9 @@ def fill(client: Client) -> None:
             cloud.environment.build("mine", {"texts": {"a": "1"}})
         cloud.cron.register(dict, "nightly", "@daily")
         cloud.rest.publish(scaled, "scaled")
-        waiting = cloud.call(abs, 1, _depends_on=cloud.call(time.sleep, 600))
-        NotebookClient(client.transport).run("n", waiting, 8888)
+        if not cloud.notebook.list():
+            waiting = cloud.call(abs, 1, _depends_on=cloud.call(time.sleep, 600))
+            NotebookClient(client.transport).run("n", int(waiting), 8888)
         cloud.notebook.password("n", "two words for us")
 
 
