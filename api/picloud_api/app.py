@@ -145,6 +145,7 @@ class Lifetime:
                 await wiring.stop_slots(ports.scheduler)
             _log.info("server.stopped", url=self._url, pid=os.getpid())
         for port in (
+            ports.identity,
             ports.traces,
             ports.gateway,
             ports.images,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 from picloud_driver.gateway import PublicHost
+from picloud_driver.identity import IssuerAccess
 from picloud_driver.stack.addresses import Addresses
 from picloud_driver.webhook.network_policy import IPNetwork
 from picloud_model.core import CORE_TYPES
@@ -67,7 +68,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     `servers` are those of the hashicorp stack, None for the embedded stack. Finished jobs are
     deleted after `keep_days`, and what nothing refers to after `sweep_hours`; 0 for never. Webhooks
     may be sent to `webhook_networks` besides the public Internet. `prices` are None to leave
-    them as they are. Spans of calls are posted to `traces_url`; "" for nowhere.
+    them as they are. Spans of calls are posted to `traces_url`; "" for nowhere. People may sign in
+    at the `issuer`, if there is one.
     """
 
     data: Path
@@ -95,6 +97,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_networks: tuple[IPNetwork, ...] = ()
     nomad: NomadSlots = NomadSlots(sys.executable, "")
     traces_url: str = ""
+    issuer: IssuerAccess | None = None
 
 
 def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSettings:
@@ -143,6 +146,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
             _slot_url(environment.get("PICLOUD_SLOT_URL", "")),
         ),
         traces_url=_traces_url(environment.get("PICLOUD_TRACES_URL", "")),
+        issuer=_issuer(environment),
     )
 
 
@@ -339,6 +343,24 @@ def _traces_url(url: str) -> str:
     if url and find_spec("opentelemetry") is None:
         sys.exit("PICLOUD_TRACES_URL needs OpenTelemetry: pip install 'picloud[otel]'.")
     return url
+
+
+def _issuer(environment: Mapping[str, str]) -> IssuerAccess | None:
+    """Read at which issuer of OpenID Connect people may sign in.
+
+    >>> _issuer({}) is None
+    True
+    """
+    names = [f"PICLOUD_OIDC_{name}" for name in ("ISSUER", "CLIENT_ID", "CLIENT_SECRET")]
+    url, client_id, client_secret = values = [environment.get(name, "") for name in names]
+    if not any(values):
+        return None
+    if not all(values):
+        lacking = next(name for name, value in zip(names, values, strict=True) if not value)
+        sys.exit(f"{lacking} is not set: give all of {', '.join(names)}.")
+    if not re.fullmatch(r"https?://[!\"$-~]{1,1000}", url):
+        sys.exit(f"{names[0]} is {url!r:.80}; give a URL such as https://accounts.example.org.")
+    return IssuerAccess(url=url.rstrip("/"), client_id=client_id, client_secret=client_secret)
 
 
 def _servers(environment: Mapping[str, str]) -> Addresses:

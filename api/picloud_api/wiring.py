@@ -13,6 +13,7 @@ import msgspec
 from picloud_driver.blob import BlobPort
 from picloud_driver.bucket import BucketPort
 from picloud_driver.gateway import GatewayPort
+from picloud_driver.identity import IdentityPort, NoIssuer
 from picloud_driver.image import ImagePort
 from picloud_driver.queue import QueuePort
 from picloud_driver.scheduler import SchedulerPort
@@ -71,6 +72,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     gateway: GatewayPort
     webhooks: WebhookPort
     traces: TracePort = NoTraces()
+    identity: IdentityPort = NoIssuer()
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +145,14 @@ def _traces(settings: ServerSettings) -> TracePort:
     return OtlpTraces(settings.traces_url, version("picloud"))
 
 
+def _identity(settings: ServerSettings) -> IdentityPort:
+    if settings.issuer is None:
+        return NoIssuer()
+    from picloud_driver.identity.oidc import OidcIssuer  # noqa: PLC0415 - see `embedded`
+
+    return OidcIssuer(settings.issuer)
+
+
 def _venvs(settings: ServerSettings) -> VenvImages:
     from picloud_driver.image.venv import VenvImages  # noqa: PLC0415 - see `embedded`
 
@@ -202,6 +212,7 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
         gateway=gateway,
         webhooks=_webhooks(settings),
         traces=_traces(settings),
+        identity=_identity(settings),
     )
 
 
@@ -303,8 +314,8 @@ async def end_slots(settings: ServerSettings, url: str) -> None:
 def health_check(ports: Ports) -> HealthCheck:
     """Return the health check of a server over its ports."""
     # Buckets are where blobs are, most jobs need no images, a gateway starts when it is needed,
-    # webhooks need nothing, and jobs run without traces.
-    unpinged = ("buckets", "images", "gateway", "webhooks", "traces")
+    # webhooks need nothing, and jobs run without traces and without an issuer of identities.
+    unpinged = ("buckets", "images", "gateway", "webhooks", "traces", "identity")
     names = (name for name in ports.__struct_fields__ if name not in unpinged)
     pinged = {name: getattr(ports, name) for name in names}
     return HealthCheck(pinged, version("picloud"))
@@ -331,6 +342,7 @@ async def build(
             gateway=ports.gateway,
             webhooks=ports.webhooks,
             secrets=ports.secrets,
+            identity=ports.identity,
             health=health_check(ports),
             idle_s=settings.idle_s,
             quotas=settings.quotas,
@@ -338,9 +350,7 @@ async def build(
             content_site=settings.content_site,
         )
     )
-    if settings.prices is not None:
-        await use_cases.accounts.prices.change(settings.prices)
-    await use_cases.accounts.budgets.reload()
+    await _read_prices(use_cases, settings)
     return Server(
         ports=ports,
         context=context,
@@ -369,6 +379,12 @@ async def build(
         ),
         key=await first_key(use_cases.accounts.accounts, ports.secrets),
     )
+
+
+async def _read_prices(use_cases: UseCases, settings: ServerSettings) -> None:
+    if settings.prices is not None:
+        await use_cases.accounts.prices.change(settings.prices)
+    await use_cases.accounts.budgets.reload()
 
 
 async def _context(ports: Ports, clock: Callable[[], float]) -> Context:

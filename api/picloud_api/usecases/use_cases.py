@@ -6,6 +6,7 @@ import msgspec
 from picloud_driver.blob import BlobPort
 from picloud_driver.bucket import BucketPort
 from picloud_driver.gateway import GatewayPort, PublicHost
+from picloud_driver.identity import IdentityPort
 from picloud_driver.image import ImagePort
 from picloud_driver.queue import QueuePort
 from picloud_driver.scheduler import SchedulerPort
@@ -24,6 +25,7 @@ from picloud_api.usecases.accounts.grants.statement import AccountStatements
 from picloud_api.usecases.accounts.job_token import JobTokens
 from picloud_api.usecases.accounts.job_usage import JobUsages
 from picloud_api.usecases.accounts.key import Keys
+from picloud_api.usecases.accounts.people.identity import IssuedIdentities
 from picloud_api.usecases.accounts.people.invite import Invites
 from picloud_api.usecases.accounts.people.member import Members
 from picloud_api.usecases.accounts.people.password import Passwords
@@ -113,6 +115,7 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
     gateway: GatewayPort
     webhooks: WebhookPort
     secrets: SecretPort
+    identity: IdentityPort
     health: HealthCheck
     idle_s: float
     quotas: Quotas
@@ -135,6 +138,9 @@ class AccountsRoom:
         self.people = People(self.accounts, self.sessions, Passwords(base.keys.pepper))
         self.members = Members(self.accounts, self.people, self.sessions)
         self.invites = Invites(self.accounts, self.people, self.sessions)
+        self.identities = IssuedIdentities(
+            self.accounts, self.people, self.invites, base.identity, base.keys.session
+        )
         self.minted_secrets = MintedSecrets(base.context, base.secrets, self.job_tokens)
         self.secrets = Secrets(base.context, base.secrets, self.minted_secrets)
         self.secret_sources = SecretSources(base.context, base.secrets)

@@ -20,7 +20,7 @@ from picloud_api.web.pages import (
 from picloud_api.web.pages.costs import realtime, usage
 from picloud_api.web.pages.jobs import clone, dependency, job, job_map, jobs, profile
 from picloud_api.web.pages.machines import notebooks
-from picloud_api.web.pages.people import audit, join, members
+from picloud_api.web.pages.people import audit, issuer, join, members
 from picloud_api.web.pages.storage import bucket, volumes
 from picloud_api.web.rendering import Renderer
 from picloud_api.web.static import StaticFiles
@@ -48,6 +48,7 @@ SECURITY_HEADERS: Final = {
 PAGES: Final = (
     *(
         sign_in,
+        issuer,
         join,
         jobs,
         job_map,

@@ -20,6 +20,7 @@ from picloud_api.store import layout
 from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_driver.bucket.directory import DirectoryBuckets
 from picloud_driver.gateway.process import GatewayProcess
+from picloud_driver.identity import IdentityPort, NoIssuer
 from picloud_driver.image.venv import VenvImages
 from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_driver.scheduler import Burst, Placement, SchedulerPort, SlotEnd, SlotPresence
@@ -138,6 +139,7 @@ class ApiHarness:
         self.state: RecordingState
         self.now = 1_000.0
         self.scheduler = RecordingScheduler()
+        self.identity: IdentityPort = NoIssuer()
         self.server: wiring.Server
 
     async def start(self) -> ApiHarness:
@@ -164,6 +166,7 @@ class ApiHarness:
             images=VenvImages(self.root / "environments", {}),
             gateway=GatewayProcess("127.0.0.1"),
             webhooks=DirectWebhooks(NetworkPolicy()),
+            identity=self.identity,
         )
 
     @property

@@ -226,3 +226,23 @@ def test_how_long_streams_may_last() -> None:
     for wrong in ("0", "-1", "1h", "inf"):
         with pytest.raises(SystemExit, match=r"PICLOUD_STREAM_IDLE_S is .* seconds from 1 on"):
             read(["--data", "/tmp/d"], {"PICLOUD_STREAM_IDLE_S": wrong})
+
+
+def test_an_issuer_is_given_by_three_variables() -> None:
+    """Its URL has no slash at the end; a part that is missing is named, and the secret is not."""
+    values = {
+        "PICLOUD_OIDC_ISSUER": "https://id.example/",
+        "PICLOUD_OIDC_CLIENT_ID": "picloud",
+        "PICLOUD_OIDC_CLIENT_SECRET": "hidden",
+    }
+
+    issuer = read(["--data", "/d"], values).issuer
+
+    assert issuer is not None
+    assert (issuer.url, issuer.client_secret) == ("https://id.example", "hidden")
+    assert "hidden" not in repr(read(["--data", "/d"], values))
+    for name in values:
+        with pytest.raises(SystemExit, match=f"{name} is not set"):
+            read(["--data", "/d"], {**values, name: ""})
+    with pytest.raises(SystemExit, match=r"PICLOUD_OIDC_ISSUER is 'id\.example'"):
+        read(["--data", "/d"], {**values, "PICLOUD_OIDC_ISSUER": "id.example"})

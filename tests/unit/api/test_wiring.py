@@ -49,6 +49,7 @@ async def test_the_embedded_stack_is_the_data_directory(tmp_path: Path) -> None:
         "process",
         "direct",
         "off",
+        "none",
     ]
     await close(ports)
 
@@ -70,6 +71,7 @@ async def test_the_hashicorp_stack_is_the_servers_of_the_environment(tmp_path: P
         "process",
         "direct",
         "off",
+        "none",
     ]
     await close(ports)
 

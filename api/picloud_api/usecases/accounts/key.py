@@ -62,15 +62,12 @@ class Keys:
         return await self._made(holder, request)
 
     async def list(self, holder: Holder, request: wire.KeysRequest) -> wire.KeysListed:
-        """Return the keys of the caller's account, the oldest first.
-
-        Those who are not owners see their own ones only.
-        """
+        """Return the keys of the caller's account, the oldest first."""
         keys = await self._of(holder.account)
         listed = [
             _listed(holder, name, key)
             for name, key in keys.items()
-            if (key.active or not request.active_only) and _sees(holder, name, key)
+            if (key.active or not request.active_only)
         ]
         return wire.KeysListed(keys=sorted(listed, key=lambda key: (key.created_at, key.id)))
 
@@ -81,7 +78,7 @@ class Keys:
 
         Raises:
             KeyNotFound: When the account has no such key.
-            RoleRefused: When it may do more than the caller's.
+            RoleRefused: When it may do more than the caller's, or is another person's.
             RequestConflict: When a key is to deactivate itself.
         """
         if name == holder.key and not active:
@@ -93,8 +90,10 @@ class Keys:
             key: Key | None = await draft.get(layout.key(name))
             if own is None or not own.active:
                 raise KeyRefused
-            if key is None or key.account != holder.account or not _sees(holder, name, key):
+            if key is None or key.account != holder.account or key.signs_in:
                 raise KeyNotFound
+            if not _may_change(holder, key):
+                raise RoleRefused("This is the key of another person: an owner can change it.")
             changed = msgspec.structs.replace(key, active=active)
             if active and not holder.role.includes(key.role):
                 message = f"A {holder.role} cannot activate a key of a {key.role}."
@@ -183,12 +182,10 @@ class Keys:
         return {Key.parse(name): key for name, key in keys.items()}
 
 
-def _sees(holder: Holder, name: str, key: Key) -> bool:
-    """Whether the holder of a key sees another key of the account, and may deactivate it."""
-    if key.signs_in:
-        return False
+def _may_change(holder: Holder, key: Key) -> bool:
+    """Whether the holder of a key may activate or deactivate another key of the account."""
     is_of_person = bool(holder.person) and key.person == holder.person
-    return holder.role is Role.OWNER or name == holder.key or is_of_person
+    return holder.role is Role.OWNER or is_of_person
 
 
 def _listed(holder: Holder, name: str, key: Key) -> wire.ListedKey:

@@ -26,6 +26,7 @@ class SignInPage:
     def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
         self._sessions = use_cases.accounts.sessions
         self._people = use_cases.accounts.people
+        self._issuer = use_cases.accounts.identities.issuer
         self._renderer = renderer
         self._visitors = visitors
         self._delay = FailureDelay()
@@ -34,6 +35,7 @@ class SignInPage:
     def _show(self, response: Response, message: str = "", name: str = "") -> None:
         takes_keys = self._sessions.takes_keys
         values = {"takes_keys": takes_keys, "message": message, "name": name}
+        values["issuer"] = self._issuer if takes_keys else ""
         self._renderer.show(response, "sign_in.html", None, **values)
 
     async def on_get(self, request: Request, response: Response) -> None:

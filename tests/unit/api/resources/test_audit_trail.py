@@ -136,7 +136,7 @@ async def test_the_page_is_for_owners(start_api: StartApi, role: str) -> None:
     """Names are text, entries come a page at a time, and no exported cell is a formula."""
     api = await start_api(SharedRecordingState)
     browser = WebPages(api)
-    _, browser.session = await join(api, "=<b>ada</b>", wire.role.Role(role))
+    _, browser.session = await join(api, "=<b>ada", wire.role.Role(role))
     token = await browser.token()
     for _ in range(101):
         await browser.send("POST", "/jobs/kill", urlencode({"form_token": token}))
@@ -155,5 +155,5 @@ async def test_the_page_is_for_owners(start_api: StartApi, role: str) -> None:
     lines = file.text.splitlines()
     assert lines[0] == "time,who,key,address,operation,details,refused"
     assert len(lines) == 1 + len(await entries(api))
-    assert "'=<b>ada</b>" in lines[1]
+    assert "'=<b>ada" in lines[1]
     assert (await browser.send("GET", "/audit?before=x")).status == 422

@@ -154,6 +154,16 @@ class Invites:
             person = PersonRecord(name, password, [], self._clock())
         elif not await self._people.passwords.is_right(password, person.password):
             raise KeyRefused(_TAKEN)
+        return await self.accept_as(link, person)
+
+    async def accept_as(self, link: str, person: PersonRecord) -> str:
+        """Make a person a member, who has proved to be that one; return a session.
+
+        Raises:
+            NotFound: When the link does not exist, was used or has expired.
+            RequestConflict: When that person is a member already.
+        """
+        await self.read(link)
         key = entropy.token_hex(6)
         await self._commits.run(partial(self._joined, _key_of_link(link), person, key))
         return await self._sessions.begin(key)
@@ -163,7 +173,7 @@ class Invites:
         if invite is None:
             raise NotFound(_USED)
         stored: PersonRecord | None = await draft.get(key_of(person.name))
-        if stored is not None and stored.password != person.password:
+        if stored is not None and _proof(stored) != _proof(person):
             raise KeyRefused(_TAKEN)
         joined, account = stored or person, _account(invite_key)
         for name in joined.keys:
@@ -184,6 +194,11 @@ class Invites:
             signs_in=True,
         )
         draft.create(layout.key(key), record)
+
+
+def _proof(person: PersonRecord) -> tuple[str, str]:
+    """Return what a person is known by besides the name."""
+    return person.password, person.identity
 
 
 def _prefix(account: str) -> str:

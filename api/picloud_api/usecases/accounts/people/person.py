@@ -28,7 +28,8 @@ _MEMBER_OF_NONE: Final = "You are no longer a member of an account: ask for an i
 class PersonRecord(NamedRecord, frozen=True):
     """A person who signs in by a name, under the key `people/<digest of the name>`.
 
-    `password` is a hash. `keys` are the ids of the keys that sessions name, one for each account.
+    `password` is a hash, or "" if an issuer says who it is: then `identity` is a digest of that.
+    `keys` are the ids of the keys that sessions name, one for each account.
     """
 
     prefix: ClassVar[str] = "people/"
@@ -37,6 +38,7 @@ class PersonRecord(NamedRecord, frozen=True):
     password: str
     keys: list[str]
     created_at: float
+    identity: str = ""
 
 
 class People:
@@ -66,6 +68,14 @@ class People:
         if not await self.passwords.is_right(password, person.password if person else ""):
             raise KeyRefused(_WRONG)
         assert person is not None
+        return await self.begin(person)
+
+    async def begin(self, person: PersonRecord) -> str:
+        """Return a new session for a person, who acts for the account that was joined last.
+
+        Raises:
+            KeyRefused: When the person is no longer a member of an account.
+        """
         for key in person.keys:
             if (await self._accounts.stored_key(key)).active:
                 return await self._sessions.begin(key)
@@ -90,7 +100,7 @@ class People:
             RequestRefused: When the new one cannot be used.
         """
         person = await self.find(holder.person) if holder.person else None
-        if person is None or holder.key not in person.keys:
+        if person is None or holder.key not in person.keys or not person.password:
             raise NotAllowed(_NO_PASSWORD)
         if not await self.passwords.is_right(old, person.password):
             raise KeyRefused("The old password is wrong.")
@@ -126,7 +136,10 @@ def checked_name(name: str) -> str:
         RequestRefused: When it cannot be that of a person.
     """
     name = name.strip()
-    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
-        message = f"A name is an e-mail address, or 1 to {MAX_NAME} printable characters."
+    # A name with a slash is one that an issuer has given.
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or "/" in name:
+        message = (
+            f"A name is an e-mail address, or 1 to {MAX_NAME} printable characters without a slash."
+        )
         raise RequestRefused(message, field="name")
     return name

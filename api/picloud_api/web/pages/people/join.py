@@ -25,12 +25,14 @@ class JoinPage:
     def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
         self._visitors = visitors
         self._invites = use_cases.accounts.invites
+        self._issuer = use_cases.accounts.identities.issuer
         self._renderer = renderer
         self._delay = FailureDelay()
 
     async def _show(self, response: Response, link: str, name: str = "", message: str = "") -> None:
         invitation = await self._invites.read(link)
         values = {"invitation": invitation, "link": link, "name": name, "message": message}
+        values["issuer"] = self._issuer
         self._renderer.show(response, "join.html", None, **values)
 
     async def on_get(self, request: Request, response: Response, link: str) -> None:

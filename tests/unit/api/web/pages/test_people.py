@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 from picloud_model.wire.role import Role
 
+from tests.unit.api.known_people import KnownPeople
 from tests.unit.api.members import PASSWORD, invited, join
 from tests.unit.api.recording_state import SharedRecordingState
 from tests.unit.api.web_pages import WebPages
@@ -41,7 +42,7 @@ async def test_an_invitation_is_accepted_and_signs_in(shared: ApiHarness) -> Non
     browser, link = WebPages(shared), await invited(shared, Role.READER)
     page = await browser.send("GET", f"/join/{link}")
     assert "a reader of the account <b>main</b>" in page.text
-    short = await browser.send("POST", f"/join/{link}", form(name="<b>ada</b>", password="short"))
+    short = await browser.send("POST", f"/join/{link}", form(name="<b>ada", password="short"))
     assert (short.status, "10 to 1,000 characters" in short.text) == (422, True)
     assert "&lt;b&gt;ada" in short.text
 
@@ -99,22 +100,22 @@ async def test_a_reader_sees_all_pages_and_changes_nothing(shared: ApiHarness) -
 
 async def test_an_owner_invites_changes_and_removes(shared: ApiHarness) -> None:
     """By forms of the page; members see the page without the forms."""
-    await join(shared, "<b>bob</b>")
+    await join(shared, "<b>bob")
     owner = await WebPages(shared).open()
     token = await owner.token()
 
     page = await owner.send("POST", "/members/invite", form(form_token=token, role="owner"))
     (link,) = re.findall(r"<code>http://[^<]*(/join/[^<]+)</code>", page.text)
     changed = await owner.send(
-        "POST", "/members/change", form(form_token=token, name="<b>bob</b>", role="reader")
+        "POST", "/members/change", form(form_token=token, name="<b>bob", role="reader")
     )
     seen = (await owner.send("GET", "/members")).text
 
     assert (await WebPages(shared).send("GET", link)).status == 200
-    assert (changed.status, "<b>bob</b>" in seen, "&lt;b&gt;bob" in seen) == (303, False, True)
+    assert (changed.status, "<b>bob" in seen, "&lt;b&gt;bob" in seen) == (303, False, True)
     (invite,) = re.findall(r'name="id" value="(\w+)"', seen)
     await owner.send("POST", "/members/revoke", form(form_token=token, id=invite))
-    await owner.send("POST", "/members/remove", form(form_token=token, name="<b>bob</b>"))
+    await owner.send("POST", "/members/remove", form(form_token=token, name="<b>bob"))
     assert (await WebPages(shared).send("GET", link)).status == 404
     assert "bob" not in (await owner.send("GET", "/members")).text
     wrong = await owner.send("POST", "/members/invite", form(form_token=token, role="king"))
@@ -148,3 +149,31 @@ async def test_signing_out_everywhere_is_for_the_person(shared: ApiHarness) -> N
 
     assert (await ada.send("GET", "/jobs")).status == 401
     assert (await bob.send("GET", "/jobs")).status == 200
+
+
+async def test_an_issuer_signs_in(shared: ApiHarness) -> None:
+    """The browser goes there and comes back; the ticket that it keeps is for this one attempt."""
+    await shared.stop()
+    shared.identity = KnownPeople(s1="<b>ada</b>")
+    await shared.start()
+    link = await invited(shared, Role.READER)
+    browser = WebPages(shared)
+    assert f"/sign-in/issuer?invitation={link}" in (await browser.send("GET", f"/join/{link}")).text
+    assert "Sign in with id.example" in (await browser.send("GET", "/sign-in")).text
+
+    away = await browser.send("GET", f"/sign-in/issuer?invitation={link}")
+    cookie = away.headers["set-cookie"]
+    state = away.headers["location"].partition("state=")[2]
+    ticket = cookie.partition(";")[0]
+    back = f"/sign-in/issuer/return?state={state}&code=s1"
+    stranger = await WebPages(shared).send("GET", back)
+    refused = await browser.send("GET", "/sign-in/issuer/return?error=access_denied", Cookie=ticket)
+    returned = await browser.send("GET", back, Cookie=ticket)
+
+    assert away.headers["location"].startswith("https://id.example/")
+    assert {"HttpOnly", "SameSite=Lax", "Path=/sign-in/issuer"} <= {*cookie.split("; ")}
+    assert (stranger.status, refused.status) == (401, 401)
+    assert (returned.status, returned.headers["location"]) == (303, "/jobs")
+    page = await browser.send("GET", "/members")
+    assert "id.example/&lt;b&gt;ada" in page.text
+    assert "Your password" not in page.text
