@@ -10,8 +10,10 @@ from picloud_api.resources.openapi import SERVED
 from picloud_api.web.site import site
 from picloud_model import wire
 from picloud_model.wire.role import Role
+from picloud_model.wire.sign_in import SignInLink, SignInRequest
 
 from tests.unit.api.key_owner import administrator_of, key_request, owner_of
+from tests.unit.api.web_pages import WebPages
 
 if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
@@ -89,6 +91,21 @@ async def test_a_key_makes_no_key_that_may_do_more(api: ApiHarness, http: HttpAp
 
     assert owners == (403, "role.refused")
     assert off == (403, "role.refused")
+
+
+async def test_a_link_signs_in_with_the_role_of_its_key(api: ApiHarness, http: HttpApi) -> None:
+    """`picloud open` with a reader's key begins a session that changes nothing."""
+    made = await http.post(
+        "/v1/keys", wire.KeyRequest(request_id="c" * 32, role=Role.READER), wire.KeyMade
+    )
+    link = await http.post("/v1/sign-ins", SignInRequest(), SignInLink, made.key)
+    browser = WebPages(api)
+
+    await browser.send("GET", link.path)
+    killed = await browser.send("POST", "/jobs/kill", f"form_token={await browser.token()}")
+
+    assert (await browser.send("GET", "/jobs")).status == 200
+    assert killed.status == 403
 
 
 async def test_an_earlier_version_refuses_keys_with_a_role(api: ApiHarness) -> None:

@@ -11,7 +11,7 @@ from picloud_model.wire.member import ListedMember, MembersListed
 
 from picloud_api.store import layout
 from picloud_api.store.records import Account, Key
-from picloud_api.usecases.accounts.people.person import key_of
+from picloud_api.usecases.accounts.people.person import key_of, signs_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,7 +134,7 @@ class Members:
         if person is None or holder.key not in person.keys:
             return {}
         keys = {name: await self._accounts.stored_key(name) for name in person.keys}
-        return {name: key for name, key in keys.items() if key.active}
+        return {name: key for name, key in keys.items() if signs_in(key)}
 
     async def _keys_of(self, account: str) -> dict[str, Key]:
         keys: dict[str, Key] = await self._commits.view.scan(Key.prefix)

@@ -76,9 +76,9 @@ class People:
         Raises:
             KeyRefused: When the person is no longer a member of an account.
         """
-        for key in person.keys:
-            if (await self._accounts.stored_key(key)).active:
-                return await self._sessions.begin(key)
+        for name in person.keys:
+            if signs_in(await self._accounts.stored_key(name)):
+                return await self._sessions.begin(name)
         raise KeyRefused(_MEMBER_OF_NONE)
 
     def check_served(self) -> None:
@@ -116,6 +116,15 @@ class People:
         for name in stored.keys:
             key: Key = await draft.get(layout.key(name))
             draft.put(layout.key(name), msgspec.structs.replace(key, signed_out_at=now))
+
+
+def signs_in(key: Key) -> bool:
+    """Whether a person may act by a key.
+
+    An earlier version of the server that writes the key again leaves out its role: then it opens
+    nothing, instead of everything.
+    """
+    return key.active and key.signs_in
 
 
 def key_of(name: str) -> str:

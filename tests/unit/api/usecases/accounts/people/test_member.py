@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from picloud_api.store import layout
+from picloud_api.store.records import Key
 from picloud_model import wire
 from picloud_model.errors import KeyRefused, MemberNotFound, RequestConflict, RoleRefused
 from picloud_model.wire.role import Role
@@ -14,6 +17,7 @@ from tests.unit.api.members import PASSWORD, join
 from tests.unit.api.recording_state import SharedRecordingState
 
 if TYPE_CHECKING:
+    from picloud_api.store.draft import Draft
     from picloud_api.usecases.accounts.account import Holder
 
     from tests.unit.api.api_harness import ApiHarness
@@ -136,6 +140,30 @@ async def test_a_person_changes_between_accounts(shared: ApiHarness) -> None:
     assert (await accounts.sessions.recognise(await accounts.people.sign_in("ada", PASSWORD)))[
         0
     ] == "a0000001"
+
+
+async def test_a_record_that_an_earlier_version_wrote_again_opens_nothing(
+    shared: ApiHarness,
+) -> None:
+    """It has lost its role: neither the key nor the person becomes an owner by that."""
+    owner, accounts = await administrator_of(shared), shared.use_cases.accounts
+    ada, session = await join(shared, "ada", Role.READER)
+    reader = await key_of(shared, owner.holder, Role.READER)
+
+    async def write_again(name: str, draft: Draft) -> None:
+        key: Key = await draft.get(layout.key(name))
+        draft.put(layout.key(name), Key(key.account, key.digest, key.active, key.created_at))
+
+    for name in (ada.key, reader.key_id):
+        await shared.server.context.commits.run(partial(write_again, name))
+    shared.now += 10
+
+    with pytest.raises(KeyRefused):
+        await accounts.sessions.recognise(session)
+    with pytest.raises(KeyRefused):
+        await accounts.people.sign_in("ada", PASSWORD)
+    with pytest.raises(KeyRefused):
+        await reader.authenticate()
 
 
 async def test_a_key_without_a_secret_is_not_listed(shared: ApiHarness) -> None:
