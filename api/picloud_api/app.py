@@ -222,8 +222,8 @@ def add_routes(app: App, use_cases: UseCases) -> None:
     # Programs for the original PiCloud write its addresses with a slash at the end and without.
     app.req_options.strip_url_path_trailing_slash = True
     most = use_cases.accounts.quota.quotas.requests
-    app.add_middleware(RequestsInFlight(most, use_cases.turns))
-    app.add_middleware(AuditTrail(use_cases.operation.audit))
+    trail = AuditTrail(use_cases.operation.audit)
+    app.add_middleware(RequestsInFlight(most, use_cases.turns, trail))
     resources: dict[type, Any] = {}
     for route in SERVED:
         if route.resource not in resources:

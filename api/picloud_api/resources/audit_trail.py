@@ -14,8 +14,9 @@ from picloud_api.usecases.operation.audit import AuditRecord
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from falcon.asgi import Request, Response
+    from falcon.asgi import Request
 
+    from picloud_api.resources.in_flight import RequestsInFlight
     from picloud_api.usecases.operation.audit import AuditLog
 
 AUDITED: Final = frozenset(
@@ -54,15 +55,10 @@ _DETAILS: Final = 600
 
 
 class AuditTrail:
-    """Records requests; falcon calls it for each."""
+    """Records requests in the audit log."""
 
     def __init__(self, log: AuditLog) -> None:
         self._log = log
-
-    async def process_request(self, request: Request, response: Response) -> None:
-        """Let `note` be called once the body is read."""
-        del response
-        request.context.audit_trail = self
 
     async def record(self, request: Request, values: Mapping[str, Any]) -> None:
         """Record a request before it is carried out; then no change is without an entry."""
@@ -79,14 +75,11 @@ class AuditTrail:
         await self._log.add(account_of(sender), record)
         request.context.audited = record
 
-    async def process_response(
-        self, request: Request, response: Response, resource: object, succeeded: bool
-    ) -> None:
-        """Record that a request that was recorded is refused."""
-        del response, resource, succeeded
-        record: AuditRecord | None = getattr(request.context, "audited", None)
+    async def end(self, request: Request) -> None:
+        """Record that a request that was recorded is refused, if it is."""
+        record: AuditRecord = request.context.audited
         error: PiCloudError | None = getattr(request.context, "error", None)
-        if record is not None and error is not None:
+        if error is not None:
             refused = msgspec.structs.replace(record, refused=error.code)
             with suppress(PiCloudError):  # if the store is away, the log says what was requested
                 await self._log.add(account_of(request.context.sender), refused)
@@ -96,16 +89,16 @@ async def note(request: Request, body: Any) -> None:
     """Record a request of the interface in the audit log, if it belongs there."""
     if request.uri_template not in AUDITED:
         return
-    trail: AuditTrail | None = getattr(request.context, "audit_trail", None)
-    if trail is not None:
-        await trail.record(request, msgspec.structs.asdict(body))
+    in_flight: RequestsInFlight | None = getattr(request.context, "in_flight", None)
+    if in_flight is not None:
+        await in_flight.trail.record(request, msgspec.structs.asdict(body))
 
 
 async def note_form(request: Request, values: Mapping[str, Any]) -> None:
     """Record a form of a page in the audit log."""
-    trail: AuditTrail | None = getattr(request.context, "audit_trail", None)
-    if trail is not None:
-        await trail.record(request, values)
+    in_flight: RequestsInFlight | None = getattr(request.context, "in_flight", None)
+    if in_flight is not None:
+        await in_flight.trail.record(request, values)
 
 
 def _operation(request: Request) -> str:

@@ -292,7 +292,7 @@ def basic_pair(request: Request) -> tuple[str, str]:
 
 def set_account(request: Request, sender: object) -> str:
     """Record the account of the sender of a request, for account affinity; return the account."""
-    account = account_of(sender)
+    account = sender if isinstance(sender, str) else account_of(sender)
     request.scope[ACCOUNT] = account
     return account
 

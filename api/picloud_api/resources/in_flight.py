@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from picloud_model.errors import AccountBusy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     import msgspec
@@ -177,17 +178,30 @@ class AccountTurns(Protocol):
         """Note that an account has sent a request."""
 
 
+class Trail(Protocol):
+    """Records some requests in the audit log."""
+
+    async def record(self, request: Request, values: Mapping[str, Any], /) -> None:
+        """Record a request before it is carried out."""
+
+    async def end(self, request: Request, /) -> None:
+        """Record that a request that was recorded is refused, if it is."""
+
+
 class RequestsInFlight:
     """Counts the requests of each account that are not answered; falcon calls it for each request.
 
     Args:
         most: The requests of one account.
         turns: The turns of accounts, for large bodies and long replies.
+        trail: Records requests in the audit log. It has no calls of its own, which would take
+            longer than all else that is done here.
     """
 
-    def __init__(self, most: int, turns: AccountTurns) -> None:
+    def __init__(self, most: int, turns: AccountTurns, trail: Trail) -> None:
         self._most = most
         self._turns = turns
+        self.trail = trail
         self._by_sender: Counter[str] = Counter()
 
     async def process_request(self, request: Request, _: Response) -> None:
@@ -219,6 +233,8 @@ class RequestsInFlight:
     ) -> None:
         """Forget a request that is answered."""
         del response, resource, succeeded
+        if hasattr(request.context, "audited"):
+            await self.trail.end(request)
         sender = getattr(request.context, "counted_sender", None)
         if sender is not None:
             self._by_sender[sender] -= 1

@@ -118,8 +118,7 @@ def site(use_cases: UseCases) -> App:
         middleware=[
             HeadRequests(),
             SecurityHeaders(),
-            AuditTrail(use_cases.operation.audit),
-            RequestsInFlight(most, use_cases.turns),
+            RequestsInFlight(most, use_cases.turns, AuditTrail(use_cases.operation.audit)),
         ]
     )
     app.req_options.strip_url_path_trailing_slash = True

@@ -12,6 +12,16 @@ from picloud_api.resources.in_flight import BytesInFlight, Hold, RequestsInFligh
 from picloud_model.errors import AccountBusy
 
 
+class NoTrail:
+    """Records nothing."""
+
+    async def record(self, request: Any, values: Any) -> None:
+        """Leave it out."""
+
+    async def end(self, request: Any) -> None:
+        """Leave it out."""
+
+
 async def test_a_request_waits_for_room() -> None:
     """Once another request of the sender is answered, it goes on."""
     counted = BytesInFlight(100, 60)
@@ -87,7 +97,7 @@ async def test_a_request_that_gives_up_leaves_no_bytes() -> None:
 
 async def test_the_requests_of_an_account_have_a_bound() -> None:
     """Those of others do not count, and an answered one makes room."""
-    requests = RequestsInFlight(2, Turns())
+    requests = RequestsInFlight(2, Turns(), NoTrail())
 
     async def begin(sender: str) -> Any:
         request: Any = SimpleNamespace(context=SimpleNamespace(sender=sender))
@@ -111,7 +121,7 @@ async def test_each_request_is_noted_for_its_account() -> None:
         def note_request(self, account: str) -> None:
             noted.append(account)
 
-    requests = RequestsInFlight(9, Noting())
+    requests = RequestsInFlight(9, Noting(), NoTrail())
     slot = SimpleNamespace(pool=SimpleNamespace(account="a"))
     for sender in ("b", SimpleNamespace(account="c", jid=7), slot):
         request: Any = SimpleNamespace(context=SimpleNamespace(sender=sender))
