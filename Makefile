@@ -65,6 +65,7 @@ bench: $(VENV)/.bench servers ## Measure the project beside its peers, in one ru
 	@$(BIN)/python -m bench.transfers --runs $(RUNS)
 	@$(BIN)/python -m bench.ports --runs $(RUNS)
 	@$(BIN)/python -m bench.syncs --runs 1
+	@$(BIN)/python -m bench.pages
 	@$(BIN)/python -m bench.images --runs 1
 
 scale: $(VENV)/.bench servers ## Measure many slots, clients, batches and jobs

@@ -70,7 +70,12 @@ def test_pages_follow_the_guidelines(
     paths += ["/queues", "/bucket", "/volumes", "/crons", "/realtime", "/keys", "/usage"]
     paths += ["/members", "/audit", "/notebooks", "/notebooks/shared/a0000001-n-nb"]
     paths += ["/endpoints", "/endpoints/scaled", "/environments", "/environments/mine"]
-    paths += [f"/jobs/{profiled}/profile", f"/jobs/{after}/dependencies", "/queues/numbers"]
+    paths += [
+        f"/jobs/{profiled}/profile",
+        f"/jobs/{failed}/clone",
+        f"/jobs/{after}/dependencies",
+        "/queues/numbers",
+    ]
     paths += ["/bucket/preview?key=table.csv", "/bucket/preview?key=image.png"]
 
     found = {}

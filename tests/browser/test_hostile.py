@@ -6,8 +6,11 @@ import http.server
 import threading
 from typing import TYPE_CHECKING, Final
 
+import cloud
 import pytest
 from playwright.sync_api import expect
+
+from tests.current_client import current_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +51,26 @@ def test_nothing_of_a_job_runs(page: Page, client: Client) -> None:
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         assert page.locator("img, [onfocus], [onload], main script").count() == 0
     page.goto(f"{start}/{failed}")
+    assert SCRIPTS[0] in page.locator("main").inner_text()
+
+
+def test_nothing_of_an_object_runs(page: Page, client: Client) -> None:
+    """Keys and contents of objects are text, in lists and in previews."""
+    start = page.url.removesuffix("/jobs")
+    with current_client(client):
+        for number, script in enumerate(SCRIPTS[:-1]):
+            cloud.bucket.putf(" ".join(SCRIPTS[:-1]), f"hostile/{number}{script}.csv")
+
+    page.goto(f"{start}/bucket?prefix=hostile/")
+    addresses = [
+        link.get_attribute("href") for link in page.get_by_role("link", name="Preview").all()
+    ]
+    for path in ("/bucket", "/bucket?prefix=hostile/", *addresses):
+        page.goto(f"{start}{path}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert page.locator("img, [onfocus], [onload], main script").count() == 0
+
+    assert len(addresses) >= 3
     assert SCRIPTS[0] in page.locator("main").inner_text()
 
 

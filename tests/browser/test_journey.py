@@ -237,3 +237,19 @@ def test_the_first_rows_of_a_parquet_file_are_shown(page: Page, client: Client) 
 
     assert cells[:4] == ["1", "<script>alert(1)</script>", "[1]", "2026-11-01T00:00:00.000Z"]
     assert cells[8] == str(2**60)
+
+
+def test_a_failed_job_is_cloned(page: Page, client: Client) -> None:
+    """The new job is another one with other options, and says what it costs."""
+    failed = int(client.call(_area, 2.5, "x", _label="first"))
+    client.join(failed, 60, ignore_errors=True)
+    page.goto(f"{page.url}/{failed}")
+    page.get_by_role("link", name="Clone with changes").click()
+    page.get_by_label("Label").fill("second")
+    page.get_by_label("Profile it").check()
+    page.get_by_role("button", name="Run it").click()
+
+    expect(page.get_by_text("Show it as a table and a flame graph")).to_be_visible(timeout=20_000)
+    expect(page.locator("dd", has_text="second").first).to_be_visible()
+    expect(page.locator("dt", has_text="Cost")).to_be_visible()
+    assert not page.url.endswith(f"/{failed}")

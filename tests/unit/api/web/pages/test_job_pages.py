@@ -235,3 +235,26 @@ async def test_a_job_is_cloned_with_other_options(api: ApiHarness, size: int) ->
     stored = second.arguments.pack
     assert (second.arguments.parcel == parcel) == (stored is None)
     assert stored is None or stored == content
+
+
+PAGES_OF_A_JOB = ["", "/profile", "/dependencies", "/clone", "/result.json"]
+PAGES_OF_A_JOB += ["/files/stdout.txt", "/files/pilog.txt", "/files/samples.csv"]
+
+
+async def test_the_jobs_of_another_account_have_no_pages(api: ApiHarness) -> None:
+    """Neither to look at nor to act on: they are as missing as jobs that never were."""
+    (jid,) = await api.submit(1)
+    other = await WebPages(api).open((await owner_of_second_account(api)).holder)
+    token = f"form_token={await other.token()}"
+
+    read = [await other.send("GET", f"/jobs/{jid}{each}") for each in PAGES_OF_A_JOB]
+    read.append(await other.send("GET", f"/maps/{jid}"))
+    done = [
+        await other.send("POST", f"/jobs/{jid}/{verb}", token)
+        for verb in ("kill", "delete", "clone")
+    ]
+    chosen = await other.send("POST", "/jobs/kill", f"jids={jid}&{token}")
+    await other.send("POST", "/jobs/kill", f"all=yes&{token}")
+
+    assert {each.status for each in [*read, *done, chosen]} == {404}
+    assert await api.statuses(range(jid, jid + 1)) == ["queued"]
