@@ -463,9 +463,21 @@ def test_an_argument_larger_than_its_slot_ends_its_own_job(jail: Client) -> None
 
     assert (first, third) == (5, 5)
     assert re.search(rf"out of memory .limit {LIMIT_MB} MB", str(error))
-    info = jail.info(jids[1], ["cause", "memory.failcnt"])[jids[1]]
+    info = jail.info(jids[1], ["cause", "memory.failcnt", "syslog"])[jids[1]]
     assert info["cause"] == "out of memory"
+    assert f"slot: out of memory (limit {LIMIT_MB} MB" in info["syslog"]
     assert info["memory.failcnt"] > 0
+
+
+def test_the_traffic_of_a_slot_is_that_of_its_job(jail: Client) -> None:
+    """A container has a network of its own, so that what it receives and sends can be counted."""
+    jid = jail.call(time.sleep, 1.5)
+
+    jail.join(jid, WAIT_S)
+
+    (network,) = jail.info(jid, ["network"])[jid].values()
+    assert network["received"] > 0
+    assert network["sent"] > 0
 
 
 def test_a_memory_bomb_does_not_slow_its_neighbour_down(jail: Client, neighbour: Client) -> None:

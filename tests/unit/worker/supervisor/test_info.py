@@ -414,7 +414,10 @@ def test_the_disk_of_a_slot_with_a_file_system_of_its_own(api: FakeApi, tmp_path
         finally:
             worker.end()
 
-    used = wire.unpack_info(beat.live[0].info).disk_bytes
+    live = wire.unpack_info(beat.live[0].info)
+    assert live.network_bytes is not None
+    assert min(live.network_bytes) >= 0
+    used = live.disk_bytes
     assert used is not None
     assert used >= 32_000_000
 
