@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import falcon
+import msgspec
 from picloud_model import wire
 from picloud_model.errors import NotFound, PathNotFound, RequestRefused, Unavailable
 from picloud_model.info import STREAMS, InfoKey
@@ -14,6 +15,7 @@ from picloud_model.ranges import MAX_JID
 
 from picloud_api.resources.body import hold_bytes
 from picloud_api.web.drawings.job_chart import job_chart, sample_file
+from picloud_api.web.drawings.object_preview import image_type
 from picloud_api.web.rendering import go_to
 from picloud_api.web.traceback_frames import frames_of
 
@@ -79,6 +81,7 @@ class JobPage:
             chart=job_chart(values),
             frames=frames_of(values[InfoKey.EXCEPTION] or ""),
             result=result[:SHOWN_CHARACTERS],
+            is_image=bool(image_type(_bytes_of(result))),
             result_problem=problem,
             is_cut=len(result) > SHOWN_CHARACTERS,
             streams=[each.value for each in STREAMS],
@@ -121,6 +124,18 @@ class JobPage:
         response.downloadable_as = f"job-{jid}-result.json"
         response.data = data
 
+    async def on_get_image(self, request: Request, response: Response, jid: int) -> None:
+        """Return the result of a job as an image, if it is the bytes of one."""
+        visitor = await self._visitors.of(request)
+        read = self._jobs.plain_result.read
+        data = await read(visitor.account, jid, partial(hold_bytes, request))
+        image = _bytes_of(data)
+        kind = image_type(image)
+        if not kind:
+            raise NotFound(f"The result of job {jid} is not an image that can be shown.")
+        response.content_type = kind
+        response.data = image
+
     async def on_post_kill(self, request: Request, response: Response, jid: int) -> None:
         """Kill the job."""
         visitor = await self._visitors.of(request)
@@ -136,6 +151,18 @@ class JobPage:
         go_to(response, "/jobs")
 
 
+def _bytes_of(result: bytes | str) -> bytes:
+    """Return the bytes that a result is, as JSON holds bytes; none if it is something else.
+
+    >>> _bytes_of('"R0lGODlh"'), _bytes_of("[1]"), _bytes_of('"no bytes"')
+    (b'GIF89a', b'', b'')
+    """
+    try:
+        return msgspec.json.decode(result, type=bytes)
+    except msgspec.DecodeError:
+        return b""
+
+
 def add_to(
     app: App[Request, Response], use_cases: UseCases, renderer: Renderer, visitors: Visitors
 ) -> None:
@@ -145,5 +172,6 @@ def add_to(
     app.add_route(address, page)
     app.add_route(f"{address}/files/{{name}}", page, suffix="file")
     app.add_route(f"{address}/result.json", page, suffix="result")
+    app.add_route(f"{address}/image", page, suffix="image")
     app.add_route(f"{address}/kill", page, suffix="kill")
     app.add_route(f"{address}/delete", page, suffix="delete")

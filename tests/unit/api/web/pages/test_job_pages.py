@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import pickle
 import re
 from typing import TYPE_CHECKING
 
@@ -258,3 +259,33 @@ async def test_the_jobs_of_another_account_have_no_pages(api: ApiHarness) -> Non
 
     assert {each.status for each in [*read, *done, chosen]} == {404}
     assert await api.statuses(range(jid, jid + 1)) == ["queued"]
+
+
+async def done_job(api: ApiHarness, result: object) -> int:
+    """Return a job that has returned a value."""
+    (jid,) = await api.submit(1)
+    slot = await api.slot()
+    report = report_of((await api.work(slot)).leases[0])
+    payload = pack.seal(pickle.dumps(result))
+    ended = [msgspec.structs.replace(each, payload=payload) for each in report.ended]
+    await api.work(slot, reports=[msgspec.structs.replace(report, ended=ended)], lease=False)
+    return jid
+
+
+async def test_a_result_that_is_an_image_is_shown(api: ApiHarness) -> None:
+    """With the type of its bytes; markup in bytes is never sent as such."""
+    gif = b"GIF89a" + bytes(20)
+    image, markup = await done_job(api, gif), await done_job(api, b"<svg onload='alert(1)'/>")
+    browser = await WebPages(api).open()
+    other = await WebPages(api).open((await owner_of_second_account(api)).holder)
+
+    page = (await browser.send("GET", f"/jobs/{image}")).text
+    shown = await browser.send("GET", f"/jobs/{image}/image")
+    wrong = await browser.send("GET", f"/jobs/{markup}/image")
+
+    assert f'<img class="preview" src="/jobs/{image}/image"' in page
+    assert "<img" not in (await browser.send("GET", f"/jobs/{markup}")).text
+    assert (shown.status, shown.headers["content-type"]) == (200, "image/gif")
+    assert shown.text.encode().startswith(b"GIF89a")
+    assert wrong.status == 404
+    assert (await other.send("GET", f"/jobs/{image}/image")).status == 404
