@@ -135,11 +135,23 @@ def jobs(
     since: Any = None,
     function: Any = None,
     limit: int = 100,
+    *,
+    env: str | None = None,
+    parent: int | str | None = None,
+    text: str | None = None,
 ) -> list[SubmittedJobs]:
     """List the jobs of this machine; see `cloud.jobs`."""
     from cloud._jobs.listing import JobFilter  # noqa: PLC0415 - as in `cloud.jobs`
 
-    wanted = JobFilter(label=label, status=status, since=since, function=function)
+    wanted = JobFilter(
+        label=label,
+        status=status,
+        since=since,
+        function=function,
+        env=env,
+        parent=parent,
+        text=text,
+    )
     return client().jobs(wanted, limit)
 
 

@@ -14,6 +14,7 @@ from picloud_model.wire import BatchesRequest, ListRequest
 from picloud import batches, output, tables, units
 from picloud.completion import jobs as completion
 from picloud.completion import values
+from picloud.completion.environments import environments
 from picloud.options import arguments
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
@@ -56,6 +57,31 @@ _Function = Annotated[
         help="Only jobs of this function, as the list shows it; not with --each.",
     ),
 ]
+_Env = Annotated[
+    str | None,
+    typer.Option(
+        "--env",
+        metavar="NAME",
+        help="Only jobs that run in this environment; not with --each.",
+        autocompletion=environments,
+    ),
+]
+_Parent = Annotated[
+    str | None,
+    typer.Option(
+        "--parent",
+        metavar="TEXT",
+        help="Only jobs that this made: a jid, 'cron LABEL' or 'rest LABEL'; not with --each.",
+    ),
+]
+_Text = Annotated[
+    str | None,
+    typer.Option(
+        "--text",
+        metavar="TEXT",
+        help="Only jobs with this text in function or label; not with --each.",
+    ),
+]
 _Since = Annotated[
     str | None,
     typer.Option("--since", metavar="AGE", help="Only jobs created within: 30m, 12h or 7d."),
@@ -67,6 +93,9 @@ def jobs(
     status: _Statuses = None,
     label: _Label = None,
     function: _Function = None,
+    env: _Env = None,
+    parent: _Parent = None,
+    text: _Text = None,
     since: _Since = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, metavar="ROWS", help="Maximum number of rows.")
@@ -93,11 +122,16 @@ def jobs(
         statuses=arguments.statuses(status, "--status") if status else [],
         label=label,
         function=function,
+        env=env,
+        parent=parent,
+        text=text,
         created_since=None if since is None else time.time() - arguments.age(since, "--since"),
         before=before,
     )
-    if each and function is not None:
-        raise typer.BadParameter("cannot be combined with --each.", param_hint="--function")
+    chosen = {"--function": function, "--env": env, "--parent": parent, "--text": text}
+    for option, value in chosen.items():
+        if each and value is not None:
+            raise typer.BadParameter("cannot be combined with --each.", param_hint=option)
     listed = _read_jobs(request, limit) if each else _read_batches(request, limit)
     if json:
         output.as_json(listed.fields)

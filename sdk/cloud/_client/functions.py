@@ -317,6 +317,10 @@ def jobs(
     since: Any = None,
     function: Any = None,
     limit: int = 100,
+    *,
+    env: str | None = None,
+    parent: int | str | None = None,
+    text: str | None = None,
 ) -> list[SubmittedJobs]:
     """List your jobs, newest first: one row for each call and each map.
 
@@ -327,6 +331,9 @@ def jobs(
             seconds before now.
         function: Only jobs of this function, or of the function with this name.
         limit: Maximum number of rows.
+        env: Only jobs that run in the environment with this name; "" for those without one.
+        parent: Only jobs that this made: a jid, "cron LABEL" or "rest LABEL".
+        text: Only jobs with this text in the name of their function or in their label.
 
     Returns:
         Rows with `jids` (a range that `result`, `status`, `kill` and the like take), `function`,
@@ -342,7 +349,15 @@ def jobs(
     """
     from cloud._jobs.listing import JobFilter  # noqa: PLC0415 - few scripts list jobs
 
-    wanted = JobFilter(label=label, status=status, since=since, function=function)
+    wanted = JobFilter(
+        label=label,
+        status=status,
+        since=since,
+        function=function,
+        env=env,
+        parent=parent,
+        text=text,
+    )
     return client().jobs(wanted, limit)
 
 

@@ -77,6 +77,9 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     status: Any = None
     since: Any = None
     function: Any = None
+    env: str | None = None
+    parent: int | str | None = None
+    text: str | None = None
 
     def request(self, now: datetime) -> wire.BatchesRequest:
         """Return the request for them.
@@ -84,12 +87,19 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             CloudException: When a value is invalid.
         """
-        if self.label is not None and not isinstance(self.label, str):
-            raise CloudTypeError(f"label must be text, not {self.label!r:.80}.")
+        for name in ("label", "env", "text"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise CloudTypeError(f"{name} must be text, not {value!r:.80}.")
+        if self.parent is not None and not isinstance(self.parent, int | str):
+            raise CloudTypeError(f"parent must be a jid or text, not {self.parent!r:.80}.")
         return wire.BatchesRequest(
             statuses=_statuses(self.status),
             label=self.label,
             function=_function(self.function),
+            env=self.env,
+            parent=None if self.parent is None else str(self.parent),
+            text=self.text,
             created_since=moment_of(self.since, now),
         )
 

@@ -75,18 +75,25 @@ def test_each_job_can_have_a_row(run: Callable[..., Any], server: FakeServer) ->
 def test_filters_travel(run: Callable[..., Any], server: FakeServer) -> None:
     """Status, label, function and age."""
     filters = ("--status", "queued, error", "--label", "mine", "--since", "12h", "--before", "99")
-    run("jobs", *filters, "--function", "f")
+    more = ("--env", "e", "--parent", "cron x", "--text", "t")
+    run("jobs", *filters, "--function", "f", *more)
     run("jobs", *filters, "--each")
 
     for request in (*server.asked_batches, *server.asked_lists):
         assert (request.statuses, request.label) == (["queued", "error"], "mine")
         assert request.created_since is not None
         assert request.before == 99
-    assert server.asked_batches[0].function == "f"
+    (asked,) = server.asked_batches
+    assert (asked.function, asked.env, asked.parent, asked.text) == ("f", "e", "cron x", "t")
 
 
 def test_bad_values_are_usage_errors(run: Callable[..., Any], server: FakeServer) -> None:
     """Nothing is sent."""
-    for arguments in (("--since", "12"), ("--status", "foo"), ("--each", "--function", "f")):
+    for arguments in (
+        ("--since", "12"),
+        ("--status", "foo"),
+        ("--each", "--function", "f"),
+        ("--each", "--text", "x"),
+    ):
         assert run("jobs", *arguments).exit_code == exits.USAGE
     assert server.sent == []
