@@ -35,7 +35,7 @@ _MISDIRECTED: Final = (
 )
 _NOT_REACHED: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n"
-    b"Connection: close\r\n\r\nThe job cannot be reached now; it may have ended.\n"
+    b"Refresh: 3\r\nConnection: close\r\n\r\nThe job cannot be reached now; it may have ended.\n"
 )
 
 

@@ -6,10 +6,11 @@ cookie of that host alone, so that no job ever sees a cookie of the pages, or of
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from picloud_driver.gateway import Admission, Reply
-from picloud_model.errors import KeyRefused, NotAllowed, NotFound
+from picloud_model.errors import KeyRefused, NotAllowed, NotFound, Unavailable
 from picloud_model.wire.role import Role
 
 from picloud_api.usecases.environments.notebook_label import label_of, notebook_of
@@ -34,6 +35,8 @@ ENTER: Final = "/.picloud/enter"
 """The path at the host of a notebook that exchanges a pass for a cookie."""
 COOKIE: Final = "picloud_visit"
 _START: Final = "/lab"
+_TRIES: Final = 3
+"""How often a slot is asked for its end of a stream before the browser learns that it is absent."""
 _NO_SITE: Final = (
     "This server has no hosts for notebooks: use `picloud notebook open`, or let the operator set "
     "PICLOUD_CONTENT_URL."
@@ -164,7 +167,12 @@ class Visits:
             return visit_reply.page("503 Service Unavailable", "Starting", text, ["Refresh: 2"])
 
         async def invite(slot: SlotTicket) -> None:
+            for _ in range(_TRIES - 1):
+                # The slot of a busy machine may take longer than one answer to a heartbeat.
+                with suppress(Unavailable):
+                    return await self._tunnels.invite(account, jid, port, slot)
             await self._tunnels.invite(account, jid, port, slot)
+            return None
 
         return Admission({"authorization": f"token {access.token}"}, invite)
 

@@ -10,7 +10,7 @@ from picloud_api.usecases.jobs.visits.content_site import ContentSite
 from picloud_api.usecases.jobs.visits.visit import ENTER, Visits
 from picloud_api.usecases.jobs.visits.visit_token import PASS_S, VISIT_S
 from picloud_driver.gateway import Admission, BrowserRequest, GatewayPort, Reply, SlotTicket
-from picloud_model.errors import KeyRefused, NotAllowed, NotFound, RequestConflict
+from picloud_model.errors import KeyRefused, NotAllowed, NotFound, RequestConflict, Unavailable
 from picloud_model.wire import notebook as notebook_wire
 
 from tests.unit.api.api_harness import ACCOUNT
@@ -230,6 +230,36 @@ async def test_a_notebook_that_does_not_run_says_so(api: ApiHarness, visits: Vis
     assert isinstance(starting, Reply)
     assert b"\r\nRefresh: 2\r\n" in starting.data
     assert await window.status() == 401
+
+
+class BusySlot:
+    """The slot of a busy machine: it answers after some attempts."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+
+    async def invite(self, account: str, jid: int, port: int, slot: SlotTicket) -> None:
+        """Answer, or fail."""
+        if self.failures:
+            self.failures -= 1
+            raise Unavailable
+
+
+async def test_a_busy_slot_is_asked_again(api: ApiHarness, visits: Visits) -> None:
+    """A page with a hundred files is not broken by one late answer; an absent slot is an error."""
+    window = await Window(visits).enter(await visits.open(await owner(api), "a"))
+    for failures, left in ((2, 0), (4, 1)):
+        visits._tunnels = busy = BusySlot(failures)
+        admitted = await window.send()
+        assert isinstance(admitted, Admission)
+
+        if left:
+            with pytest.raises(Unavailable):
+                await admitted.invite(SlotTicket(1, "t"))
+        else:
+            await admitted.invite(SlotTicket(1, "t"))
+
+        assert busy.failures == left
 
 
 async def test_a_server_without_hosts_opens_none(api: ApiHarness) -> None:
