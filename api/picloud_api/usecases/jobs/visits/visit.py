@@ -36,7 +36,7 @@ ENTER: Final = "/.picloud/enter"
 COOKIE: Final = "picloud_visit"
 _START: Final = "/lab"
 _TRIES: Final = 3
-"""How often a slot is asked for its end of a stream before the browser learns that it is absent."""
+"""Requests to a slot for its end of a stream, before the browser gets an error."""
 _NO_SITE: Final = (
     "This server has no hosts for notebooks: use `picloud notebook open`, or let the operator set "
     "PICLOUD_CONTENT_URL."
