@@ -35,8 +35,9 @@ from picloud_api.store.archive import Archive
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View, check_format
 from picloud_api.usecases.accounts.account import first_key
+from picloud_api.usecases.accounts.signing_key import signing_key, signing_keys
 from picloud_api.usecases.operation.health import HealthCheck
-from picloud_api.usecases.use_cases import Foundation, SigningKeys, UseCases
+from picloud_api.usecases.use_cases import Foundation, UseCases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +118,7 @@ async def embedded(settings: ServerSettings, url: str) -> Ports:
     from picloud_driver.state.sqlite import SqliteState  # noqa: PLC0415
 
     secrets = FileSecrets(settings.data / "secrets")
-    signing_key = await secrets.get_or_create("signing/proof", _fresh)
+    proof_key = await signing_key(secrets, "proof")
     images = _venvs(settings)
     return Ports(
         state=SqliteState(settings.data / _STATE, synchronous=settings.synchronous),
@@ -125,7 +126,7 @@ async def embedded(settings: ServerSettings, url: str) -> Ports:
         buckets=DirectoryBuckets(settings.data / "buckets"),
         queues=SqliteQueues(settings.data / "queues.sqlite"),
         secrets=secrets,
-        scheduler=_local(settings, url, signing_key, images),
+        scheduler=_local(settings, url, proof_key, images),
         images=images,
         gateway=GatewayProcess(settings.host, limits=settings.stream_limits),
         webhooks=_webhooks(settings),
@@ -306,7 +307,7 @@ async def stop_slots(scheduler: SchedulerPort) -> None:
 
 async def end_slots(settings: ServerSettings, url: str) -> None:
     """Stop the slots that a killed server of the embedded stack has left."""
-    scheduler = _local(settings, url, _fresh(), _venvs(settings))
+    scheduler = _local(settings, url, entropy.token_bytes(32), _venvs(settings))
     await stop_slots(scheduler)
     await scheduler.close()
 
@@ -327,7 +328,7 @@ async def build(
     """Build a server over its ports."""
     context = await _context(ports, clock)
     live = LiveQueries(context)
-    keys = await _signing_keys(ports.secrets)
+    keys = await signing_keys(ports.secrets)
     use_cases = UseCases(
         Foundation(
             context=context,
@@ -389,20 +390,6 @@ async def _read_prices(use_cases: UseCases, settings: ServerSettings) -> None:
 
 async def _context(ports: Ports, clock: Callable[[], float]) -> Context:
     await check_format(ports.state)
-    archive = Archive(ports.blobs, await _signing_key(ports.secrets, "archive"))
+    archive = Archive(ports.blobs, await signing_key(ports.secrets, "archive"))
     commits = Commits(View(ports.state, archive), entropy.token_hex(4))
     return Context(commits, archive, clock, traces=ports.traces)
-
-
-async def _signing_key(secrets: SecretPort, name: str) -> bytes:
-    return await secrets.get_or_create(f"signing/{name}", _fresh)
-
-
-async def _signing_keys(secrets: SecretPort) -> SigningKeys:
-    names = {field: field for field in SigningKeys.__struct_fields__} | {"slot": "token"}
-    keys = {field: await _signing_key(secrets, name) for field, name in names.items()}
-    return SigningKeys(**keys)
-
-
-def _fresh() -> bytes:
-    return entropy.token_bytes(32)

@@ -28,13 +28,14 @@ from picloud_api.usecases.accounts.key import Keys
 from picloud_api.usecases.accounts.people.identity import IssuedIdentities
 from picloud_api.usecases.accounts.people.invite import Invites
 from picloud_api.usecases.accounts.people.member import Members
-from picloud_api.usecases.accounts.people.password import Passwords
+from picloud_api.usecases.accounts.people.password import Passwords, hash_of, is_hash_of
 from picloud_api.usecases.accounts.people.person import People
 from picloud_api.usecases.accounts.price import Prices
 from picloud_api.usecases.accounts.quota import AccountQuota, Quotas
 from picloud_api.usecases.accounts.secrets.minted_secret import MintedSecrets
 from picloud_api.usecases.accounts.secrets.secret import Secrets
 from picloud_api.usecases.accounts.secrets.secret_source import SecretSources
+from picloud_api.usecases.accounts.signing_key import SigningKeys
 from picloud_api.usecases.accounts.slot_token import SlotTokens
 from picloud_api.usecases.accounts.web_session import WebSessions
 from picloud_api.usecases.accounts.webhook_secret import WebhookSecrets
@@ -44,6 +45,7 @@ from picloud_api.usecases.environments.environment_choice import EnvironmentChoi
 from picloud_api.usecases.environments.image_fetch import ImageFetch
 from picloud_api.usecases.environments.image_sweep import ImageSweep
 from picloud_api.usecases.environments.notebook import Notebooks
+from picloud_api.usecases.environments.notebook_password import NotebookPasswords
 from picloud_api.usecases.environments.setup_machine import SetupMachines
 from picloud_api.usecases.jobs.admission import JobSite
 from picloud_api.usecases.jobs.delete import DeleteJobs
@@ -87,17 +89,6 @@ from picloud_api.usecases.storage.snapshot import Snapshots
 from picloud_api.usecases.storage.usage import AccountUsages
 from picloud_api.usecases.storage.volume import Volumes
 from picloud_api.usecases.storage.volume_record import VolumeSizes
-
-
-class SigningKeys(msgspec.Struct, frozen=True, kw_only=True):
-    """The secrets that credentials are checked with; read once, when the server starts."""
-
-    pepper: bytes
-    job: bytes
-    slot: bytes
-    ticket: bytes
-    session: bytes
-    host: bytes
 
 
 class Foundation(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +151,8 @@ class EnvironmentsRoom:
         self.choice = EnvironmentChoice(base.context, base.images, ImageFetch(base.scheduler))
         self.environments = Environments(base.context, base.images, self.choice)
         self.sweep = ImageSweep(base.context, base.images)
-        self.notebooks = Notebooks(base.context, base.keys.host)
+        passwords = NotebookPasswords(hash_of, is_hash_of)
+        self.notebooks = Notebooks(base.context, base.keys.host, passwords)
 
 
 class JobsRoom:

@@ -62,12 +62,13 @@ class Notebooks:
     Args:
         context: Where notebooks are recorded.
         key: What tokens are derived from.
+        passwords: Hashes second passwords.
     """
 
-    def __init__(self, context: Context, key: bytes) -> None:
+    def __init__(self, context: Context, key: bytes, passwords: NotebookPasswords) -> None:
         self._commits = context.commits
         self._key = key
-        self._passwords = NotebookPasswords()
+        self._passwords = passwords
 
     async def run(self, account: str, request: RunNotebookRequest) -> Notebook:
         """Make a job the machine of a notebook, or record the port of the one that it has.

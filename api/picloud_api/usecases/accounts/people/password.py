@@ -56,22 +56,36 @@ class Passwords:
         return right and bool(stored)
 
     def _hash(self, password: str) -> str:
-        kdf = Argon2id(
-            salt=entropy.token_bytes(16),
-            length=32,
-            iterations=ROUNDS,
-            lanes=1,
-            memory_cost=MEMORY_KIB,
-            secret=self._pepper,
-        )
-        return kdf.derive_phc_encoded(_bytes(password))
+        return hash_of(password, self._pepper)
 
     def _verify(self, password: str, stored: str) -> bool:
-        try:
-            Argon2id.verify_phc_encoded(_bytes(password), stored, self._pepper)
-        except InvalidKey:
-            return False
-        return True
+        return is_hash_of(stored, password, self._pepper)
+
+
+def hash_of(password: str, pepper: bytes | None = None) -> str:
+    """Return the hash of a password with a new salt, in the text format of Argon2; it takes 25 ms.
+
+    >>> is_hash_of(hash_of("two words"), "two words"), is_hash_of("$argon2id$x", "two words")
+    (True, False)
+    """
+    kdf = Argon2id(
+        salt=entropy.token_bytes(16),
+        length=32,
+        iterations=ROUNDS,
+        lanes=1,
+        memory_cost=MEMORY_KIB,
+        secret=pepper,
+    )
+    return kdf.derive_phc_encoded(_bytes(password))
+
+
+def is_hash_of(stored: str, password: str, pepper: bytes | None = None) -> bool:
+    """Whether a hash is that of a password; no password has a hash that cannot be read."""
+    try:
+        Argon2id.verify_phc_encoded(_bytes(password), stored, pepper)
+    except (InvalidKey, ValueError):
+        return False
+    return True
 
 
 def _bytes(password: str) -> bytes:
