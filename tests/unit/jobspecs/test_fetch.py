@@ -34,6 +34,7 @@ def test_each_of_the_machines_runs_a_program_that_does_nothing(gateway: NomadGat
     }
     assert (config["image"], config["entrypoint"]) == (CONTAINER, ["/bin/true"])
     assert (config["network_mode"], config["cap_drop"]) == ("none", ["all"])
+    assert "auth" not in config
     assert (task["Driver"], task["User"]) == ("docker", "65534:65534")
 
 

@@ -340,7 +340,7 @@ def test_a_container_has_the_rights_of_its_supervisor_only(contained: dict[str, 
     assert config["security_opt"] == ["no-new-privileges"]
     assert config["readonly_rootfs"] is True
     assert config["network_mode"] == "picloud-0123456789ab"
-    assert not {"privileged", "volumes", "pid_mode", "ports", "devices"} & config.keys()
+    assert not {"privileged", "volumes", "pid_mode", "ports", "devices", "auth"} & config.keys()
 
 
 def test_a_container_is_limited(contained: dict[str, Any]) -> None:
