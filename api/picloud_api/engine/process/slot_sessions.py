@@ -115,6 +115,12 @@ class SlotSession:
         self.wake()
         return self.turn
 
+    def begin_heartbeat(self) -> asyncio.Event:
+        """End the heartbeat before, whose answer the slot no longer reads; return what wakes it."""
+        self.heartbeat_wakeup.set()
+        self.heartbeat_wakeup = asyncio.Event()
+        return self.heartbeat_wakeup
+
     def hand(self, lease: Lease) -> None:
         """Give it a committed lease."""
         self.handed.append(lease)

@@ -39,10 +39,12 @@ class SlotHeartbeat:
     async def heartbeat(self, session: SlotSession, request: HeartbeatRequest) -> HeartbeatAnswer:
         """Record what a slot runs; wait until it has something to do, or the time is over."""
         self._live.receive_answers(session.number, request.live)
-        session.heartbeat_wakeup.clear()
+        wakeup = session.begin_heartbeat()
         awaiting, now = request.awaiting, self._clock()
         session.blocked = session.blocked.after(request, now)
         lost = await self._record_running(session, request)
+        if wakeup is not session.heartbeat_wakeup:
+            return HeartbeatAnswer()
         queries = self._live.take_queries(session.number)
         work = False
         with self._sessions.listening(session) if awaiting else nullcontext():
@@ -50,10 +52,14 @@ class SlotHeartbeat:
                 remaining_s = now + request.wait_s - self._clock()
                 if remaining_s <= 0:
                     break
-                if not await wait_for_event(session.heartbeat_wakeup, remaining_s):
+                if not await wait_for_event(wakeup, remaining_s):
                     break
-                session.heartbeat_wakeup.clear()
+                wakeup.clear()
+                if wakeup is not session.heartbeat_wakeup:
+                    return HeartbeatAnswer()
                 lost = await self._record_running(session, request)
+                if wakeup is not session.heartbeat_wakeup:
+                    return HeartbeatAnswer()
                 queries = self._live.take_queries(session.number)
                 work = bool(awaiting) and await self._has_work(session, awaiting)
                 if not awaiting or self._sessions.closed:

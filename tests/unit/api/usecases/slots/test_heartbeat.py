@@ -68,6 +68,30 @@ async def _started_at(api: ApiHarness) -> float:
     return listed.jobs[0].started_at
 
 
+async def test_a_query_is_for_the_newest_heartbeat(api: ApiHarness) -> None:
+    """A slot that interrupts one to report that its job runs does not read the answer of that."""
+    slot = await api.slot()
+    await api.submit(1)
+    lease = (await api.work(slot)).leases[0]
+    job = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
+    beat = api.use_cases.slots.heartbeat.heartbeat
+    earlier = asyncio.create_task(
+        beat(slot, wire.HeartbeatRequest(running=[], holding=[job], wait_s=30))
+    )
+    await asyncio.sleep(0)
+    newer = asyncio.create_task(beat(slot, wire.HeartbeatRequest(running=[job], wait_s=30)))
+
+    assert await asyncio.wait_for(earlier, 10) == wire.HeartbeatAnswer()
+    asking = asyncio.create_task(api.server.live.info(ACCOUNT, job, slot.number, {}))
+    (query,) = (await asyncio.wait_for(newer, 10)).live
+    assert query.job == job
+    await beat(
+        slot,
+        wire.HeartbeatRequest(running=[job], live=[wire.LiveAnswer(query.number, b"")], wait_s=0),
+    )
+    assert await asking is None
+
+
 async def test_a_job_that_is_held_but_not_running_stays_queued(api: ApiHarness) -> None:
     """A slot holds jobs that it has not started; they are not lost, and not processing."""
     slot = await api.slot()
