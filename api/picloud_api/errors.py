@@ -197,7 +197,8 @@ def answer(request: Request, response: Response, error: PiCloudError) -> None:
         code=error.code,
         reason=error.message,
     )
-    request.context.error = error
+    # Not the error itself: its traceback has the request, whose bytes would be held by a cycle.
+    request.context.refused = error.code
     response.status = status_of(error)
     if isinstance(error, Unavailable):
         response.set_header("Retry-After", str(error.retry_after_s))

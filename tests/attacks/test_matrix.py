@@ -208,6 +208,13 @@ def test_what_is_another_accounts_is_not_there(
     assert reply.status == (200 if finds else 409 if field == "digests" else 404), reply
 
 
+def own_invite(sender: Sender) -> str:
+    """Make an invitation; return its id, "" where there are none."""
+    made = sender.send("POST", "/v1/invites", {})
+    listed = sender.send("POST", "/v1/invites/list", {})
+    return str(json.loads(listed.data)["invites"][-1]["id"]) if made.status == 200 else ""
+
+
 @pytest.mark.parametrize(("target", "field"), NAMING, ids=str)
 def test_what_is_ones_own_is_there(
     client: Client, sender: Sender, target: Target, field: str
@@ -220,11 +227,15 @@ def test_what_is_ones_own_is_there(
     client.join(jid, 60)
     key = client.keys.create().key.split("_")[1]
 
-    objects = {"jid": jid, "digest": digest, "id": key}
+    invite = own_invite(sender) if target.path == "/v1/invites/revoke" else None
+    objects = {"jid": jid, "digest": digest, "id": invite or key}
     reply = ask(sender, target, field, value(target, field, objects))
 
     # Only running jobs can be reached, or run a notebook; only jobs of generators have a stream.
     has_ended = target.path.startswith(("/v1/tunnels", "/v1/notebooks", "/v1/streams"))
+    if invite == "":  # the embedded stack has no members
+        assert reply.code == "invite.not_found"
+        return
     assert reply.status == (422 if has_ended else 200), reply
     assert not has_ended or b"has ended" in reply.data
 

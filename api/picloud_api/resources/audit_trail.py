@@ -78,9 +78,9 @@ class AuditTrail:
     async def end(self, request: Request) -> None:
         """Record that a request that was recorded is refused, if it is."""
         record: AuditRecord = request.context.audited
-        error: PiCloudError | None = getattr(request.context, "error", None)
-        if error is not None:
-            refused = msgspec.structs.replace(record, refused=error.code)
+        code: str = getattr(request.context, "refused", "")
+        if code:
+            refused = msgspec.structs.replace(record, refused=code)
             with suppress(PiCloudError):  # if the store is away, the log says what was requested
                 await self._log.add(account_of(request.context.sender), refused)
 

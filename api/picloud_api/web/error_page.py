@@ -35,7 +35,7 @@ class ErrorPages:
 
     def show(self, request: Request, response: Response, error: PiCloudError) -> None:
         """Reply with an error; a page that updates itself goes to the sign-in page instead."""
-        request.context.error = error
+        request.context.refused = error.code
         response.status = status = status_of(error)
         address = request.uri_template or "unknown"
         _log.info(

@@ -235,7 +235,7 @@ async def test_every_operation_without_a_port(api: FaultyApi, port: str) -> None
     away = {name for name, (status, _) in answers.items() if status == 503}
     assert {status for status, _ in answers.values() if status >= 500} <= {503}
     assert {answers[name][1] for name in away - {"GET /v1/health"}} <= {"1"}
-    unused = ("gateway", "webhooks", "traces")
+    unused = ("gateway", "webhooks", "traces", "identity")
     assert api.faults.seen[port, FaultKind.NOT_SENT] > 0 or port in unused
 
 

@@ -34,8 +34,9 @@ class BrokenTunnels:
 @pytest.fixture(autouse=True)
 def no_process_is_left() -> Iterator[None]:
     """Neither `ssh` nor what it has started."""
+    before = psutil.Process().children(recursive=True)
     yield
-    left = psutil.Process().children(recursive=True)
+    left = [each for each in psutil.Process().children(recursive=True) if each not in before]
     assert not psutil.wait_procs(left, 10)[1]
 
 
