@@ -6,9 +6,9 @@ import time
 import tracemalloc
 from typing import TYPE_CHECKING, Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from bench.timed import timed
 
+if TYPE_CHECKING:
     from bench.contenders.contender import Contender
 
 _MAPPED: Final = 10_000
@@ -68,8 +68,8 @@ def completed(contender: Any) -> dict[str, float]:
     cloud.join(jobs)
     few = list(jobs[: _HANDLES // 10])
     list(cloud.as_completed(few))
-    few_s = _timed(lambda: _check(len(list(cloud.as_completed(few))) == len(few)))
-    many_s = _timed(lambda: _check(len(list(cloud.as_completed(jobs))) == _HANDLES))
+    few_s = timed(lambda: _check(len(list(cloud.as_completed(few))) == len(few)))
+    many_s = timed(lambda: _check(len(list(cloud.as_completed(jobs))) == _HANDLES))
     tracemalloc.start()
     handles = list(jobs)
     size, _ = tracemalloc.get_traced_memory()
@@ -80,12 +80,6 @@ def completed(contender: Any) -> dict[str, float]:
         "completed_share": many_s / few_s * len(few) / _HANDLES,
         "handles": size / 1024**2,
     }
-
-
-def _timed(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def _check(is_right: bool) -> None:

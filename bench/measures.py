@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench import clients, executors, queues, services, work
+from bench.timed import timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +72,7 @@ def call(contender: Contender) -> dict[str, float]:
 
 def cold(contender: Contender) -> dict[str, float]:
     """Time from the first call to its result while no slot runs."""
-    return {"cold": _timed(lambda: contender.call(identity, 1))}
+    return {"cold": timed(lambda: contender.call(identity, 1))}
 
 
 def map10k(contender: Contender) -> dict[str, float]:
@@ -120,7 +121,7 @@ def echo(contender: Contender) -> dict[str, float]:
     """Time a map of 10,000 arguments of 1 KiB each, echoed."""
     contender.map(identity, range(100))
     arguments = [os.urandom(1024) for _ in range(10_000)]
-    took = _timed(lambda: _check(contender.map(identity, arguments), arguments))
+    took = timed(lambda: _check(contender.map(identity, arguments), arguments))
     return {"echo": len(arguments) / took}
 
 
@@ -130,8 +131,8 @@ def shared(contender: Contender) -> dict[str, float]:
     expected = [8 * 1024 * 1024] * 64
     plain, put = os.urandom(expected[0]), os.urandom(expected[0])
     return {
-        "shared": _timed(lambda: _check(contender.map(length, [plain] * 64), expected)),
-        "put": _timed(lambda: _check(contender.share(length, put, 64), expected)),
+        "shared": timed(lambda: _check(contender.map(length, [plain] * 64), expected)),
+        "put": timed(lambda: _check(contender.share(length, put, 64), expected)),
     }
 
 
@@ -144,13 +145,7 @@ def memory_mb(pid: int, field: str) -> float:
 def _mapped(contender: Contender, jobs: int) -> float:
     contender.map(identity, range(100))
     arguments = range(jobs)
-    return jobs / _timed(lambda: _check(contender.map(identity, arguments), arguments))
-
-
-def _timed(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    return jobs / timed(lambda: _check(contender.map(identity, arguments), arguments))
 
 
 def _check(results: list[Any], expected: Sequence[Any]) -> None:

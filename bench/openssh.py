@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import platformdirs
 
+from bench.contenders.redis_peer import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -64,8 +66,7 @@ def server(home: Path) -> Iterator[Path]:
     for name in ("host", "user"):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / name]
         subprocess.run(command, check=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     (home / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1:{port}\nHostKey {home / 'host'}\nPidFile none\nUsePAM no\n"
         f"AuthorizedKeysFile {home / 'user.pub'}\nStrictModes no\nPermitRootLogin yes\n"
@@ -99,8 +100,7 @@ def _command(program: Path, home: Path) -> list[str]:
 @contextlib.contextmanager
 def forwarded(configuration: Path, port: int) -> Iterator[int]:
     """Forward a local port to a port of the server's machine by `ssh -L`; yield the local one."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        local = free.getsockname()[1]
+    local = free_port()
     forward = f"{local}:127.0.0.1:{port}"
     command = ["ssh", "-F", configuration, "-N", "-L", forward, HOST]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as running:

@@ -59,7 +59,6 @@ class Browser:
     def __init__(self, link: str) -> None:
         address = urlsplit(link)
         self._connection = http.client.HTTPConnection(address.hostname or "", address.port)
-        self._cookie = ""
         self._connection.request("GET", address.path)
         reply = self._connection.getresponse()
         reply.read()

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _STREAMS: Final = 200
 _ROUNDS: Final = 2000
-_STREAM_KIB: Final = 1024
+_STREAM_PIECES: Final = 8
 """What each of the streams is sent, which is more than all buffers between hold."""
 _WAIT_S: Final = 60.0
 
@@ -232,7 +232,7 @@ def _memory_kib(contender: Embedded, ways: Ways) -> tuple[float, float]:
     for each in streams:
         each.settimeout(0.02)
         try:
-            for _ in range(_STREAM_KIB * 1024 // PIECE_BYTES * 8):
+            for _ in range(_STREAM_PIECES):
                 each.sendall(bytes(PIECE_BYTES))
         except TimeoutError:
             continue

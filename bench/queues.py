@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from bench.timed import timed
 
 _BYTES: Final = 100
 _MESSAGES: Final = 20_000
@@ -31,8 +30,8 @@ def messages(contender: Any) -> dict[str, float]:
     """Messages through a handler that does nothing, from push to output queue; by one job."""
     contender.pass_messages(_random(100))
     made = _random(_MESSAGES)
-    rate = len(made) / _timed(lambda: _check(contender.pass_messages(made), made))
-    times = [_timed(lambda: contender.pass_messages(_random(1))) for _ in range(200)]
+    rate = len(made) / timed(lambda: _check(contender.pass_messages(made), made))
+    times = [timed(lambda: contender.pass_messages(_random(1))) for _ in range(200)]
     return {"messages": rate, "message": statistics.median(times) * 1000}
 
 
@@ -42,7 +41,7 @@ def pushes(contender: Any) -> dict[str, float]:
     made = _random(_AT_ONCE)
     queue.push(made)
     rounds = _MESSAGES // _AT_ONCE
-    pushed_s = _timed(lambda: [queue.push(made) for _ in range(rounds)])
+    pushed_s = timed(lambda: [queue.push(made) for _ in range(rounds)])
 
     def take() -> None:
         left = (rounds + 1) * _AT_ONCE
@@ -51,7 +50,7 @@ def pushes(contender: Any) -> dict[str, float]:
             queue.ack(tickets)
             left -= len(tickets)
 
-    taken_s = _timed(take)
+    taken_s = timed(take)
     queue.delete()
     return {
         "pushes": rounds * _AT_ONCE / pushed_s,
@@ -69,7 +68,7 @@ def handlers(contender: Any) -> dict[str, float]:
         source.push([1])
         target.pop(1, timeout=60)
 
-    cold_s = _timed(first)
+    cold_s = timed(first)
     source.detach()
     took = {}
     for readers in (1, 4):
@@ -78,7 +77,7 @@ def handlers(contender: Any) -> dict[str, float]:
         source.push(range(4))
         _popped(target, 4)
         source.push(range(200))
-        took[readers] = _timed(lambda target=target: _popped(target, 200))
+        took[readers] = timed(lambda target=target: _popped(target, 200))
         source.detach()
     return {"queue_cold": cold_s, "readers": took[1] / took[4]}
 
@@ -96,7 +95,7 @@ def waiting(contender: Any) -> dict[str, float]:
     for _ in range(_WAITING // _AT_ONCE):
         queue.push(made)
     rise = memory() - before
-    count_s = statistics.median(_timed(queue.count) for _ in range(20))
+    count_s = statistics.median(timed(queue.count) for _ in range(20))
     return {"waiting": rise, "count": count_s * 1000}
 
 
@@ -109,12 +108,6 @@ def _popped(queue: Any, count: int) -> list[Any]:
 
 def _random(count: int) -> list[bytes]:
     return [os.urandom(_BYTES) for _ in range(count)]
-
-
-def _timed(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def _check(arrived: list[Any], pushed: list[Any]) -> None:

@@ -10,6 +10,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
+from bench.timed import timed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -70,7 +72,7 @@ def loop(contender: Contender) -> dict[str, float]:
         results = contender.gather([contender.submit(increased, each) for each in range(_CALLS)])
         _check(results == list(range(1, _CALLS + 1)))
 
-    return {"loop": _CALLS / _timed(work)}
+    return {"loop": _CALLS / timed(work)}
 
 
 def threads(contender: Contender) -> dict[str, float]:
@@ -82,14 +84,14 @@ def threads(contender: Contender) -> dict[str, float]:
 
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(calls, [10] * _THREADS))
-        took = _timed(lambda: list(pool.map(calls, [_THREAD_CALLS] * _THREADS)))
+        took = timed(lambda: list(pool.map(calls, [_THREAD_CALLS] * _THREADS)))
     return {"threads": _THREADS * _THREAD_CALLS / took}
 
 
 def chain(contender: Contender) -> dict[str, float]:
     """200 calls, each of which depends on the one before and has its result as argument."""
     contender.chain(increased, 10)
-    took = _timed(lambda: _check(contender.chain(increased, _STEPS) == _STEPS))
+    took = timed(lambda: _check(contender.chain(increased, _STEPS) == _STEPS))
     return {"step": took / _STEPS * 1000}
 
 
@@ -98,13 +100,13 @@ def large(contender: Contender) -> dict[str, float]:
     contender.map(size, [b"warm", b"slots"])
     contents = [os.urandom(_LARGE) for _ in range(_LARGE_JOBS)]
     megabytes = _LARGE_JOBS * _LARGE / 1e6
-    sent_s = _timed(lambda: _check(set(contender.map(size, contents)) == {_LARGE}))
+    sent_s = timed(lambda: _check(set(contender.map(size, contents)) == {_LARGE}))
 
     def received() -> None:
         results = contender.map(block, range(_LARGE_JOBS))
         _check(all(each == block(number) for number, each in enumerate(results)))
 
-    return {"arguments": megabytes / sent_s, "results": megabytes / _timed(received)}
+    return {"arguments": megabytes / sent_s, "results": megabytes / timed(received)}
 
 
 def functions(contender: Contender) -> dict[str, float]:
@@ -113,21 +115,21 @@ def functions(contender: Contender) -> dict[str, float]:
     times = []
     for number in range(_FUNCTIONS):
         function = new_function(number)
-        times.append(_timed(lambda: contender.call(function, 1)))  # noqa: B023 - called at once
+        times.append(timed(lambda: contender.call(function, 1)))  # noqa: B023 - called at once
     return {"functions": statistics.median(times) * 1000}
 
 
 def sleeps(contender: Contender) -> dict[str, float]:
     """How much of the time of 1,000 short jobs is their own."""
     contender.map(sleep, [0.0, 0.0])
-    took = _timed(lambda: contender.map(sleep, [_SLEEP_S] * _SLEEPS))
+    took = timed(lambda: contender.map(sleep, [_SLEEP_S] * _SLEEPS))
     return {"sleeps": _SLEEPS * _SLEEP_S / _SLOTS / took}
 
 
 def nested(contender: Contender) -> dict[str, float]:
     """64 jobs, each of which maps 16 and waits for them."""
     contender.nest(2, 2)
-    return {"nested": _timed(lambda: _check(contender.nest(_OUTER, _INNER) == _OUTER * _INNER))}
+    return {"nested": timed(lambda: _check(contender.nest(_OUTER, _INNER) == _OUTER * _INNER))}
 
 
 def commands(contender: Any) -> dict[str, float]:
@@ -138,14 +140,14 @@ def commands(contender: Any) -> dict[str, float]:
         cloud.result(cloud.shell.execute_map("true {number}", None, {"number": range(count)}))
 
     ours(10)
-    rate = _COMMANDS / _timed(lambda: ours(_COMMANDS))
+    rate = _COMMANDS / timed(lambda: ours(_COMMANDS))
     lines = "\n".join(["x"] * _COMMANDS)
 
     def xargs() -> None:
         command = ["xargs", "-P", "2", "-n", "1", "sh", "-c", "true"]
         subprocess.run(command, input=lines, text=True, check=True)
 
-    return {"commands": rate, "commands_xargs": rate / (_COMMANDS / _timed(xargs))}
+    return {"commands": rate, "commands_xargs": rate / (_COMMANDS / timed(xargs))}
 
 
 def fresh(contender: Contender) -> dict[str, float]:
@@ -160,13 +162,7 @@ def fresh(contender: Contender) -> dict[str, float]:
         _check(done.stdout == b"1\n")
 
     program()
-    return {"fresh": statistics.median(_timed(program) for _ in range(_STARTS))}
-
-
-def _timed(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    return {"fresh": statistics.median(timed(program) for _ in range(_STARTS))}
 
 
 def _check(right: bool) -> None:

@@ -32,20 +32,12 @@ RETRY_S: Final = 1.0
 """How often a start is tried again that lacked a service."""
 
 PAGES: Final = frozenset(
-    {"", "audit", "bucket", "crons", "endpoints", "environments", "jobs", "join", "keys"}
-    | {
-        "maps",
-        "members",
-        "notebooks",
-        "queues",
-        "realtime",
-        "sign-in",
-        "sign-out",
-        "static",
-        "usage",
+    {
+        "", "audit", "bucket", "crons", "endpoints", "environments", "jobs", "join", "keys", "maps",
+        "members", "notebooks", "queues", "realtime", "sign-in", "sign-out", "static", "usage",
         "volumes",
     }
-)
+)  # fmt: skip
 """What the paths of web pages begin with; other paths are operations."""
 
 _log = structlog.get_logger()

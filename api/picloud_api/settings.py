@@ -202,15 +202,23 @@ def _parser() -> argparse.ArgumentParser:
 
 def _quotas(environment: Mapping[str, str]) -> Quotas:
     """Read what one account may have at once: `PICLOUD_MAX_JOBS` and the like."""
+    fields = Quotas.__struct_fields__
+    return Quotas(**_numbers(environment, "PICLOUD_MAX", fields, "a whole number"))
+
+
+def _numbers(
+    environment: Mapping[str, str], prefix: str, fields: Sequence[str], what: str
+) -> dict[str, int]:
+    """Read a number for each field, from 1 on, from those variables that are set."""
     chosen: dict[str, int] = {}
-    for field in Quotas.__struct_fields__:
-        name = f"PICLOUD_MAX_{field.upper()}"
+    for field in fields:
+        name = f"{prefix}_{field.upper()}"
         value = environment.get(name, "")
         if value:
             if not (value.isascii() and value.isdigit()) or int(value) < 1:
-                sys.exit(f"{name} is {value!r}; give a whole number from 1 on.")
+                sys.exit(f"{name} is {value!r}; give {what} from 1 on.")
             chosen[field] = int(value)
-    return Quotas(**chosen)
+    return chosen
 
 
 def _prices(path: Path) -> PriceList:
@@ -305,15 +313,9 @@ def _stream_limits(environment: Mapping[str, str]) -> StreamLimits:
     >>> _stream_limits({"PICLOUD_STREAM_IDLE_S": "60"})
     StreamLimits(idle_s=60.0, longest_s=604800.0)
     """
-    chosen: dict[str, float] = {}
-    for field in StreamLimits.__struct_fields__:
-        name = f"PICLOUD_STREAM_{field.upper()}"
-        value = environment.get(name, "")
-        if value:
-            if not (value.isascii() and value.isdigit()) or int(value) < 1:
-                sys.exit(f"{name} is {value!r}; give a number of seconds from 1 on.")
-            chosen[field] = float(value)
-    return StreamLimits(**chosen)
+    fields = StreamLimits.__struct_fields__
+    chosen = _numbers(environment, "PICLOUD_STREAM", fields, "a number of seconds")
+    return StreamLimits(**{field: float(value) for field, value in chosen.items()})
 
 
 def _networks(environment: Mapping[str, str]) -> tuple[IPNetwork, ...]:

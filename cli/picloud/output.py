@@ -100,6 +100,16 @@ def text(value: str, *, raw: bool = False) -> None:
     _write(sys.stdout, shown if raw or shown.endswith("\n") else shown + "\n")
 
 
+def as_csv(rows: Iterable[Iterable[object]]) -> None:
+    """Print rows as CSV, for a pipe or a file."""
+    import csv  # noqa: PLC0415 - every command loads this module
+    import io  # noqa: PLC0415 - as above
+
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    exactly(text.getvalue())
+
+
 def exactly(value: str | bytes) -> None:
     """Print text or bytes as they are, for a pipe or a file."""
     if isinstance(value, str):

@@ -6,8 +6,9 @@ import re
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from picloud_model.errors import RequestRefused
+
+from picloud_jobspecs.render import variable_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -60,6 +61,4 @@ def fetch_variables(image: str, container: str, machines: Collection[str]) -> st
         "container": container,
         "machines": ",".join(chosen),
     }
-    return "".join(
-        f"{name} = {msgspec.json.encode(value).decode()}\n" for name, value in values.items()
-    )
+    return variable_file(values)

@@ -94,9 +94,19 @@ def variables(site: SlotSite, job: SlotJob) -> str:
     _check(values)
     values["cpu"] = mhz(job.core_type, job.cores)
     values["memory"] = memory_mb(job.core_type, job.cores) + overhead_mb(site.driver)
+    return variable_file(values)
+
+
+def variable_file(values: Mapping[str, object]) -> str:
+    r"""Return values that were checked, as a file of variables.
+
+    >>> variable_file({"name": "pc-1", "count": 2})
+    'name = "pc-1"\ncount = 2\n'
+    """
     # JSON strings, numbers and lists are valid HCL if they contain no `${` and no `%{`.
-    lines = [f"{name} = {msgspec.json.encode(value).decode()}" for name, value in values.items()]
-    return "\n".join(lines) + "\n"
+    return "".join(
+        f"{name} = {msgspec.json.encode(value).decode()}\n" for name, value in values.items()
+    )
 
 
 def fill(template: Mapping[str, Any], job: SlotJob) -> dict[str, Any]:

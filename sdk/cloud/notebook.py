@@ -136,8 +136,8 @@ def password(name: str, password: str | None) -> str | None:
     Raises:
         CloudException: When there is no such notebook.
     """
-    address: str = _session().set_password(name, password)
-    return None if password is None else address
+    address: str | None = _session().set_password(name, password)
+    return address
 
 
 @of_users

@@ -9,7 +9,6 @@ import contextlib
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import requests
@@ -19,11 +18,12 @@ from picloud_driver.docker.engine import Engine
 from tests.polling import until
 from tests.servers import image
 from tests.servers.process import HOST, binary, free_ports, scratch
-from tests.servers.run_dockerd import Dockerd, dockerd
+from tests.servers.run_dockerd import Dockerd, dockerd, unmount
 from tests.servers.run_registry import CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.e2e.user_home import UserHome
     from tests.servers.run_registry import Registry
@@ -76,7 +76,7 @@ def second_machine(home: UserHome, registry: Registry) -> Iterator[Dockerd]:
             for program in programs:
                 program.terminate()
                 program.wait()
-            _unmount(folder)
+            unmount(folder)
             Engine(daemon.host).clear(network, kept="none")
             firewall.remove(machine.interface(network))
 
@@ -161,10 +161,3 @@ def _ask(home: UserHome, method: str, path: str, body: object = None) -> Any:
     )
     answer.raise_for_status()
     return answer.json()
-
-
-def _unmount(folder: Path) -> None:
-    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for mount in reversed(mounts):
-        if Path(mount).is_relative_to(folder):
-            subprocess.run(["umount", "--lazy", mount], check=False)

@@ -85,7 +85,7 @@ def dockerd(runtime: Path | None = None) -> Iterator[Dockerd]:
             _end(process)
             _restore(forwarding)
     finally:
-        _unmount(folder)
+        unmount(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -139,7 +139,8 @@ def _restore(forwarding: str) -> None:
     subprocess.run(command, env={"PATH": _PATH}, check=False)
 
 
-def _unmount(folder: Path) -> None:
+def unmount(folder: Path) -> None:
+    """Unmount what is mounted in a folder."""
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for mount in reversed(mounts):
         if Path(mount).is_relative_to(folder):

@@ -12,6 +12,7 @@ from picloud_driver.queue import QueuePort
 from picloud_driver.scheduler import SchedulerPort
 from picloud_driver.secret import SecretPort
 from picloud_driver.webhook import WebhookPort
+from picloud_model.wire.notebook import LEAST_PASSWORD
 
 from picloud_api.engine.jobs.live_query import LiveQueries
 from picloud_api.engine.process.context import Context
@@ -28,7 +29,7 @@ from picloud_api.usecases.accounts.key import Keys
 from picloud_api.usecases.accounts.people.identity import IssuedIdentities
 from picloud_api.usecases.accounts.people.invite import Invites
 from picloud_api.usecases.accounts.people.member import Members
-from picloud_api.usecases.accounts.people.password import Passwords, hash_of, is_hash_of
+from picloud_api.usecases.accounts.people.password import Passwords
 from picloud_api.usecases.accounts.people.person import People
 from picloud_api.usecases.accounts.price import Prices
 from picloud_api.usecases.accounts.quota import AccountQuota, Quotas
@@ -151,7 +152,7 @@ class EnvironmentsRoom:
         self.choice = EnvironmentChoice(base.context, base.images, ImageFetch(base.scheduler))
         self.environments = Environments(base.context, base.images, self.choice)
         self.sweep = ImageSweep(base.context, base.images)
-        passwords = NotebookPasswords(hash_of, is_hash_of)
+        passwords = NotebookPasswords(Passwords(None, LEAST_PASSWORD))
         self.notebooks = Notebooks(base.context, base.keys.host, passwords)
 
 

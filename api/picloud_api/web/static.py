@@ -29,11 +29,14 @@ class StaticFiles:
             path.relative_to(_FOLDER).as_posix(): (path.read_bytes(), _TYPES[path.suffix])
             for path in paths
         }
+        self._addresses = {
+            name: f"/static/{name}?v={sha256(data).hexdigest()[:12]}"
+            for name, (data, _) in self._files.items()
+        }
 
     def address(self, name: str) -> str:
         """Return the address of a file; a new version of it has another one."""
-        digest = sha256(self._files[name][0]).hexdigest()[:12]
-        return f"/static/{name}?v={digest}"
+        return self._addresses[name]
 
     async def on_get_module(
         self, request: Request, response: Response, name: str, module: str

@@ -79,7 +79,7 @@ class Visitors:
         """Have the browser send a session from now on, which the audit log says."""
         request.context.sender = await self._sessions.recognise(session)
         await note_form(request, {})
-        _set_cookie(request, response, session, SESSION_S)
+        set_cookie(request, response, _cookie(request), session, age_s=SESSION_S)
 
     def check_token(self, visitor: Visitor, token: str) -> None:
         """Check what a form contains to prove that it came from a page of the visitor's session.
@@ -133,15 +133,18 @@ def check_origin(request: Request) -> None:
 
 def sign_out(request: Request, response: Response) -> None:
     """Have the browser forget its session."""
-    _set_cookie(request, response, "", 0)
+    set_cookie(request, response, _cookie(request), "", age_s=0)
 
 
-def _set_cookie(request: Request, response: Response, session: str, age_s: int) -> None:
+def set_cookie(
+    request: Request, response: Response, name: str, value: str, *, age_s: int, path: str = "/"
+) -> None:
+    """Have the browser send a cookie for so many seconds, which scripts cannot read."""
     response.set_cookie(
-        _cookie(request),
-        session,
+        name,
+        value,
         max_age=age_s,
-        path="/",
+        path=path,
         http_only=True,
         same_site="Lax",
         secure=request.forwarded_scheme == "https",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,11 +54,7 @@ def audit(
     if json:
         output.as_json([_fields(each) for each in entries])
     elif as_csv:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(cells(each, units.iso(each.at)) for each in entries)
-        output.exactly(text.getvalue())
+        output.as_csv([COLUMNS, *(cells(each, units.iso(each.at)) for each in entries)])
     else:
         columns = ("time", "who", "from", "operation", "details")
         rows = [_row(each, now) for each in entries]

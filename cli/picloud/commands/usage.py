@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -118,15 +116,13 @@ def _of_month(row: GroupUsage) -> dict[str, float]:
 
 
 def _print_csv(by: str, found: UsageTable) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     columns = (by, "jobs", "runtime", "core_hours", "cost", "unpriced")
-    writer.writerow((*columns, *_of_month(found.total)))
+    lines: list[tuple[object, ...]] = [(*columns, *_of_month(found.total))]
     for row in found:
         numbers = (row.jobs, row.runtime, row.core_hours, f"{row.cost:.9f}")
         of_month = [f"{amount:.9f}" for amount in _of_month(row).values()]
-        writer.writerow((row.group, *numbers, " ".join(row.unpriced), *of_month))
-    output.exactly(text.getvalue())
+        lines.append((row.group, *numbers, " ".join(row.unpriced), *of_month))
+    output.as_csv(lines)
 
 
 def _print(by: str, found: UsageTable) -> None:

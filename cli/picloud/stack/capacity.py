@@ -78,7 +78,7 @@ def run(names: Mapping[str, str], keys: Path, rules: Rules) -> None:
         _change(sizes)
         while True:
             time.sleep(rules.every_s)
-            # A server that is away now is asked again: nobody watches a command that runs for days.
+            # The command runs for days unattended, so a server that is away now is asked again.
             try:
                 with stack_errors():
                     _change(sizes)

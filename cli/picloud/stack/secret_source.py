@@ -10,12 +10,10 @@ import msgspec
 import typer
 from cloud._client.current import client
 from cloud._resources.secret_source import SecretSourceClient
-from picloud_model.wire.secret_source import PutSecretSourceRequest
+from picloud_model.wire.secret_source import PATH_PATTERN, PutSecretSourceRequest
 
 from picloud import output, tables, units
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
-
-_PATH = re.compile("[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the source, for `_secrets`.")]
 
@@ -77,7 +75,7 @@ def define(
     """  # noqa: D301 - \b keeps the lines apart
     if bool(account) == all_accounts:
         raise typer.BadParameter("give either --account or --all-accounts.", param_hint="--account")
-    if not _PATH.fullmatch(path):
+    if not re.fullmatch(PATH_PATTERN, path):
         message = f"{path!r} is not a path in Vault: write it as database/creds."
         raise typer.BadParameter(message, param_hint="--path")
     request = PutSecretSourceRequest(

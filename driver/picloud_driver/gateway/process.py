@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from picloud_driver.gateway.port import Admission, BrowserRequest, Reply
+
 START_S: Final = 10.0
 """How long a gateway may take to start."""
 _STREAM_BYTES: Final = 16

@@ -161,8 +161,8 @@ def stop(name: str) -> Notebook:
     return notebook
 
 
-def set_password(name: str, password: str | None) -> str:
-    """Let others in with a password, or revoke it; return the address at which they type it.
+def set_password(name: str, password: str | None) -> str | None:
+    """Let others in with a password, or revoke it; return where they type it.
 
     Raises:
         CloudException: When there is no such notebook.
@@ -173,6 +173,8 @@ def set_password(name: str, password: str | None) -> str:
     if password is not None and not is_text:
         raise CloudValueError(f"A password has {LEAST_PASSWORD} to {MOST_PASSWORD} characters.")
     notebooks().set_password(checked, password)
+    if password is None:
+        return None
     return f"{client().transport.address.url}{notebooks().get(checked).shared_path}"
 
 

@@ -14,9 +14,8 @@ MAX_SOURCES: Final = 200
 """Maximum number of secret sources of a server."""
 
 _Text = Annotated[str, Meta(max_length=500)]
-_Path = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$(?!\n)", min_length=1, max_length=150)
-]
+PATH_PATTERN: Final = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$(?!\n)"
+_Path = Annotated[str, Meta(pattern=PATH_PATTERN, min_length=1, max_length=150)]
 _Role = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)", max_length=64)]
 _Accounts = Annotated[list[Annotated[str, Meta(max_length=31)]], Meta(max_length=1000)] | None
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.api.api_harness import ApiHarness
 from tests.unit.api.http_api import HttpApi
+from tests.unit.api.minting_secrets import MintingApi
 from tests.unit.api.recording_state import RecordingState
 
 if TYPE_CHECKING:
@@ -39,6 +40,16 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
 async def api(start_api: StartApi) -> ApiHarness:
     """A started server without sockets."""
     return await start_api()
+
+
+@pytest.fixture
+async def minting(tmp_path: Path) -> AsyncIterator[MintingApi]:
+    """A server whose secret store mints, with the source `db`."""
+    started = MintingApi(tmp_path)
+    await started.start()
+    await started.define()
+    yield started
+    await started.stop()
 
 
 @pytest.fixture

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
 
 
+def profiled(
+    caller: str, function: str, calls: int, own_s: float, total_s: float
+) -> wire.ProfiledCall:
+    """A function that another one has called."""
+    return wire.ProfiledCall(
+        caller=caller, function=function, calls=calls, own_s=own_s, total_s=total_s
+    )
+
+
 def info_content(**streams: bytes) -> wire.Content:
     """Return the info of a job as a report carries it, with these streams."""
     contents = {name: wire.Stream(0, data) for name, data in streams.items()}

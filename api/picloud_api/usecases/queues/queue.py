@@ -306,7 +306,7 @@ class Queues:
         A read of the state store takes as long as the rest of a take.
         """
         view, now = self._commits.view, self._clock()
-        is_recent = 0 <= now - self._read_at.get(key, 0.0) < _RECENT_S  # clocks may be set back
+        is_recent = abs(now - self._read_at.get(key, 0.0)) < _RECENT_S  # clocks may be set back
         record: QueueRecord | None = await (view.get(key) if is_recent else view.fresh(key))
         if not is_recent:
             self._read_at[key] = now

@@ -16,9 +16,10 @@ from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Sequence
 
-    from picloud_model.wire import BlockedOn, HeartbeatRequest
+    from picloud_model.wire import BlockedOn, HeartbeatRequest, LiveQuery
 
     from picloud_api.engine.jobs.live_query import LiveQueries
     from picloud_api.engine.process.context import Context
@@ -42,29 +43,34 @@ class SlotHeartbeat:
         wakeup = session.begin_heartbeat()
         awaiting, now = request.awaiting, self._clock()
         session.blocked = session.blocked.after(request, now)
-        lost = await self._record_running(session, request)
-        if wakeup is not session.heartbeat_wakeup:
-            return HeartbeatAnswer()
-        queries = self._live.take_queries(session.number)
+        found = await self._found(session, request, wakeup)
         work = False
         with self._sessions.listening(session) if awaiting else nullcontext():
-            while not (session.kills or lost or queries or work):
+            while found is not None and not (session.kills or any(found) or work):
                 remaining_s = now + request.wait_s - self._clock()
                 if remaining_s <= 0:
                     break
                 if not await wait_for_event(wakeup, remaining_s):
                     break
                 wakeup.clear()
-                if wakeup is not session.heartbeat_wakeup:
-                    return HeartbeatAnswer()
-                lost = await self._record_running(session, request)
-                if wakeup is not session.heartbeat_wakeup:
-                    return HeartbeatAnswer()
-                queries = self._live.take_queries(session.number)
-                work = bool(awaiting) and await self._has_work(session, awaiting)
+                found = await self._found(session, request, wakeup)
+                work = bool(found and awaiting) and await self._has_work(session, awaiting)
                 if not awaiting or self._sessions.closed:
                     break
+        if found is None:
+            return HeartbeatAnswer()
+        lost, queries = found
         return HeartbeatAnswer(kills=session.take_kills(), lost=lost, live=queries, work=work)
+
+    async def _found(
+        self, session: SlotSession, request: HeartbeatRequest, wakeup: asyncio.Event
+    ) -> tuple[list[AttemptRef], list[LiveQuery]] | None:
+        """Return lost attempts and queries; None if they are for a newer heartbeat of the slot."""
+        if wakeup is session.heartbeat_wakeup:
+            lost = await self._record_running(session, request)
+            if wakeup is session.heartbeat_wakeup:
+                return lost, self._live.take_queries(session.number)
+        return None
 
     async def _has_work(self, session: SlotSession, awaiting: Sequence[BlockedOn]) -> bool:
         """Whether a slot with blocked jobs would get a lease if it requested one."""

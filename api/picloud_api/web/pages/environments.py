@@ -41,12 +41,13 @@ class EnvironmentsPage:
         visitor = await self._visitors.of(request)
         own = (await self._environments.list(visitor.account, public=False)).environments
         public = (await self._environments.list(visitor.account, public=True)).environments
+        paths = {each.path for each in own}
         self._renderer.show(
             response,
             "environments.html",
             visitor,
             own=own,
-            others=[each for each in public if each.path not in {mine.path for mine in own}],
+            others=[each for each in public if each.path not in paths],
             bases=(await self._environments.bases()).bases,
         )
 

@@ -15,7 +15,7 @@ from picloud_driver.scheduler.port import Pool
 if TYPE_CHECKING:
     from picloud_driver.nomad.answers import NomadJob, Shortage
     from picloud_driver.nomad.gateway import NomadGateway
-from picloud_driver.scheduler.nomad.nodes import Nodes
+    from picloud_driver.scheduler.nomad.nodes import Nodes
 
 
 class ClusterCapacity:

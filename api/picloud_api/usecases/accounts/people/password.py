@@ -24,10 +24,13 @@ class Passwords:
 
     Args:
         pepper: What only the secret store has: without it, hashes cannot be compared with guesses.
+            None for hashes that others made, who had none.
+        least: The fewest characters.
     """
 
-    def __init__(self, pepper: bytes) -> None:
+    def __init__(self, pepper: bytes | None, least: int = MIN_CHARACTERS) -> None:
         self._pepper = pepper
+        self._least = least
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._decoy = ""
         """The hash of a random password, for names that do not exist."""
@@ -38,8 +41,8 @@ class Passwords:
         Raises:
             RequestRefused: When it is too short or too long.
         """
-        if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
-            message = f"A password has {MIN_CHARACTERS} to {MAX_CHARACTERS:,} characters."
+        if not self._least <= len(password) <= MAX_CHARACTERS:
+            message = f"A password has {self._least} to {MAX_CHARACTERS:,} characters."
             raise RequestRefused(message, field="password")
         async with self._turns:
             return await asyncio.to_thread(self._hash, password)
@@ -56,36 +59,22 @@ class Passwords:
         return right and bool(stored)
 
     def _hash(self, password: str) -> str:
-        return hash_of(password, self._pepper)
+        kdf = Argon2id(
+            salt=entropy.token_bytes(16),
+            length=32,
+            iterations=ROUNDS,
+            lanes=1,
+            memory_cost=MEMORY_KIB,
+            secret=self._pepper,
+        )
+        return kdf.derive_phc_encoded(_bytes(password))
 
     def _verify(self, password: str, stored: str) -> bool:
-        return is_hash_of(stored, password, self._pepper)
-
-
-def hash_of(password: str, pepper: bytes | None = None) -> str:
-    """Return the hash of a password with a new salt, in the text format of Argon2; it takes 25 ms.
-
-    >>> is_hash_of(hash_of("two words"), "two words"), is_hash_of("$argon2id$x", "two words")
-    (True, False)
-    """
-    kdf = Argon2id(
-        salt=entropy.token_bytes(16),
-        length=32,
-        iterations=ROUNDS,
-        lanes=1,
-        memory_cost=MEMORY_KIB,
-        secret=pepper,
-    )
-    return kdf.derive_phc_encoded(_bytes(password))
-
-
-def is_hash_of(stored: str, password: str, pepper: bytes | None = None) -> bool:
-    """Whether a hash is that of a password; no password has a hash that cannot be read."""
-    try:
-        Argon2id.verify_phc_encoded(_bytes(password), stored, pepper)
-    except (InvalidKey, ValueError):
-        return False
-    return True
+        try:
+            Argon2id.verify_phc_encoded(_bytes(password), stored, self._pepper)
+        except (InvalidKey, ValueError):  # it is another one, or no hash
+            return False
+        return True
 
 
 def _bytes(password: str) -> bytes:

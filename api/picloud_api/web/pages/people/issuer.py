@@ -9,6 +9,7 @@ from picloud_model.errors import KeyRefused
 
 from picloud_api.usecases.accounts.people.identity import ATTEMPT_S
 from picloud_api.web.rendering import go_to
+from picloud_api.web.visitor import set_cookie
 
 if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
@@ -33,7 +34,7 @@ class IssuerPage:
         """Send a browser to the issuer, perhaps in order to accept an invitation."""
         link = request.get_param("invitation") or ""
         begun = await self._identities.begin(_redirect_uri(request), link)
-        _set_ticket(request, response, begun.ticket, ATTEMPT_S)
+        set_cookie(request, response, _cookie(request), begun.ticket, age_s=ATTEMPT_S, path=_PATH)
         response.status = falcon.HTTP_303
         response.location = begun.address
 
@@ -41,7 +42,7 @@ class IssuerPage:
         """Sign in a browser that comes back."""
         tickets = request.get_cookie_values(_cookie(request)) or [""]
         state, code = request.get_param("state") or "", request.get_param("code")
-        _set_ticket(request, response, "", 0)
+        set_cookie(request, response, _cookie(request), "", age_s=0, path=_PATH)
         if code is None:
             raise KeyRefused(f"{self._identities.issuer} did not confirm who you are.")
         session = await self._identities.finish(tickets[0], state, code, _redirect_uri(request))
@@ -50,23 +51,11 @@ class IssuerPage:
 
 
 def _redirect_uri(request: Request) -> str:
-    return f"{request.forwarded_scheme}://{request.forwarded_host}{RETURN}"
+    return f"{request.forwarded_prefix}{RETURN}"
 
 
 def _cookie(request: Request) -> str:
     return f"picloud_issuer_{request.port}"
-
-
-def _set_ticket(request: Request, response: Response, ticket: str, age_s: int) -> None:
-    response.set_cookie(
-        _cookie(request),
-        ticket,
-        max_age=age_s,
-        path=_PATH,
-        http_only=True,
-        same_site="Lax",
-        secure=request.forwarded_scheme == "https",
-    )
 
 
 def add_to(

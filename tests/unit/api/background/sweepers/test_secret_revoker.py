@@ -9,21 +9,9 @@ from picloud_model.errors import Unavailable
 from picloud_model.job import State
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
-from tests.unit.api.minting_secrets import MintingApi
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-
-@pytest.fixture
-async def minting(tmp_path: Path) -> AsyncIterator[MintingApi]:
-    """A server whose secret store mints, with the source `db`."""
-    started = MintingApi(tmp_path)
-    await started.start()
-    await started.define()
-    yield started
-    await started.stop()
+    from tests.unit.api.minting_secrets import MintingApi
 
 
 async def revoke(minting: MintingApi) -> list[str]:

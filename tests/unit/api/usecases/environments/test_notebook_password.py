@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-from picloud_api.usecases.accounts.people.password import hash_of, is_hash_of
+from picloud_api.usecases.accounts.people.password import Passwords
 from picloud_api.usecases.environments.notebook_password import NotebookPasswords
 
 PASSWORD = "two words for us"
@@ -11,7 +11,7 @@ PASSWORD = "two words for us"
 
 async def test_what_is_stored_is_a_salted_argon2_hash() -> None:
     """It has its parameters with it, and two of the same password differ."""
-    passwords = NotebookPasswords(hash_of, is_hash_of)
+    passwords = NotebookPasswords(Passwords(None))
     one, other = [await passwords.hash(PASSWORD) for _ in range(2)]
 
     assert one.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
@@ -26,13 +26,13 @@ async def test_hashes_of_earlier_versions_are_right_as_well() -> None:
     kdf = Argon2id(salt=b"0" * 16, length=32, iterations=1, lanes=2, memory_cost=64)
     stored = f"argon2:{kdf.derive_phc_encoded(PASSWORD.encode())}"
 
-    assert await NotebookPasswords(hash_of, is_hash_of).is_right(stored, PASSWORD)
-    assert not await NotebookPasswords(hash_of, is_hash_of).is_right(stored, "")
+    assert await NotebookPasswords(Passwords(None)).is_right(stored, PASSWORD)
+    assert not await NotebookPasswords(Passwords(None)).is_right(stored, "")
 
 
 async def test_nothing_is_the_password_of_a_notebook_without_one() -> None:
     """Not even the empty one, nor is there one for a hash that cannot be read."""
-    passwords = NotebookPasswords(hash_of, is_hash_of)
+    passwords = NotebookPasswords(Passwords(None))
 
     assert not await passwords.is_right(None, "")
     assert not await passwords.is_right("argon2:$argon2id$x", "x")

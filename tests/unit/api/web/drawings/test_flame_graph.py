@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 from picloud_api.web.drawings.flame_graph import WIDTH, flame_graph
-from picloud_model import wire
 
-
-def profiled(
-    caller: str, function: str, calls: int, own_s: float, total_s: float
-) -> wire.ProfiledCall:
-    """A function that another one has called."""
-    return wire.ProfiledCall(
-        caller=caller, function=function, calls=calls, own_s=own_s, total_s=total_s
-    )
-
+from tests.unit.api.job_info import profiled
 
 CALLS = [
     profiled("", "main", 1, 0.0, 4.0),

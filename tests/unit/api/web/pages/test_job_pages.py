@@ -13,7 +13,7 @@ import pytest
 from picloud_model import pack, wire
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
-from tests.unit.api.job_info import report_with_infos
+from tests.unit.api.job_info import profiled, report_with_infos
 from tests.unit.api.key_owner import owner_of_second_account
 from tests.unit.api.web_pages import WebPages
 
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
 
 HOSTILE = "<script>alert(1)</script>"
-
-
-def profiled(
-    caller: str, function: str, calls: int, own_s: float, total_s: float
-) -> wire.ProfiledCall:
-    """A function that another one has called."""
-    return wire.ProfiledCall(
-        caller=caller, function=function, calls=calls, own_s=own_s, total_s=total_s
-    )
 
 
 def content(info: wire.Info) -> wire.Content:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from picloud_api.usecases.accounts.secrets.minted_secret import MintedRecord
 from picloud_model.errors import RequestRefused, Unavailable
@@ -11,21 +9,7 @@ from picloud_model.errors import RequestRefused, Unavailable
 from tests.unit.api.api_harness import report_of
 from tests.unit.api.minting_secrets import CANARY, OWNER, VALID_S, MintingApi
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
 LEASE = "database/creds/reports"
-
-
-@pytest.fixture
-async def minting(tmp_path: Path) -> AsyncIterator[MintingApi]:
-    """A server whose secret store mints, with the source `db`."""
-    started = MintingApi(tmp_path)
-    await started.start()
-    await started.define()
-    yield started
-    await started.stop()
 
 
 async def test_a_job_gets_a_secret_of_its_own(minting: MintingApi) -> None:
