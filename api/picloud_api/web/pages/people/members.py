@@ -65,7 +65,7 @@ class MembersPage:
         visitor, fields = await self._form(request)
         body = msgspec.convert({"role": fields.get("role", "")}, wire.InviteRequest)
         made = await self._invites.create(visitor.holder, body.role)
-        await self._show(response, visitor, f"{request.prefix}{made.path}")
+        await self._show(response, visitor, f"{request.forwarded_prefix}{made.path}")
 
     async def on_post_revoke(self, request: Request, response: Response) -> None:
         """Revoke an invitation."""
