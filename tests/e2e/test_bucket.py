@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -18,11 +21,10 @@ from tests.current_client import current_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from cloud._client.client import Client
 
-    from tests.e2e.command_line import Exited
+    from tests.e2e.stacks import Stack
 
 PARTS = 65 * 1024 * 1024 + 1
 """The size of an object that is sent in parts."""
@@ -246,6 +248,8 @@ def test_what_is_missing_is_said(prefix: str, tmp_path: Path) -> None:
         with pytest.raises(CloudException, match=message):
             attempt()
 
+    bucket.remove(["none", "nothing"], prefix)
+    bucket.remove_prefix(f"{prefix}/none")
     assert not bucket.exists("none", prefix)
     assert files.get_md5(f"{prefix}/none") is None
     assert bucket.list(f"{prefix}/none") == []
@@ -299,6 +303,33 @@ def test_one_of_several_processes_fetches(prefix: str, tmp_path: Path) -> None:
     assert (tmp_path / "a").read_text(encoding="utf-8") == "two"
 
 
+def test_of_processes_that_start_together_one_fetches(
+    stack: Stack, prefix: str, tmp_path: Path
+) -> None:
+    """Each has the whole file when its call returns; it was written once."""
+    data = os.urandom(5_000_000)
+    bucket.putf(data, "a", prefix)
+    program = (
+        "import os, sys, cloud; cloud.bucket.mpsafe_get(sys.argv[1], 'copy', timeout=60); "
+        "found = os.stat('copy'); print(found.st_size, found.st_ino, found.st_mtime_ns)"
+    )
+
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, f"{prefix}/a"],
+            cwd=tmp_path,
+            env=stack.environment(),
+            stdout=subprocess.PIPE,
+        )
+        for _ in range(3)
+    ]
+    printed = {process.communicate(timeout=60)[0] for process in processes}
+
+    (line,) = printed
+    assert line.split()[0] == b"5000000"
+    assert (tmp_path / "copy").read_bytes() == data
+
+
 def test_jobs_use_the_same_bucket(prefix: str) -> None:
     """A job reads what its client has stored, and the other way round."""
     bucket.putf("from the client", "a", prefix)
@@ -313,6 +344,21 @@ def test_jobs_use_the_same_bucket(prefix: str) -> None:
 
     assert result == (b"from the client", [f"{prefix}/a", f"{prefix}/b"])
     assert bucket.getf("b", prefix).read() == b"from the job"
+
+
+def test_a_job_has_no_credential_of_the_store(prefix: str) -> None:
+    """Neither its environment nor that of what started it names one; it has URLs instead."""
+
+    def names() -> set[str]:
+        environment = Path("/proc/self/environ").read_bytes().split(b"\0")
+        return {*os.environ, *(each.partition(b"=")[0].decode() for each in environment)}
+
+    bucket.putf("x" * 100_000, "a", prefix)
+
+    found = cloud.result(cloud.call(names), timeout=60)
+
+    assert not [name for name in found if "AWS" in name or "S3" in name]
+    assert cloud.result(cloud.call(lambda: len(bucket.getf("a", prefix).read()))) == 100_000
 
 
 def test_files_are_the_same_store(prefix: str, tmp_path: Path) -> None:
@@ -332,43 +378,3 @@ def test_files_are_the_same_store(prefix: str, tmp_path: Path) -> None:
     assert files.exists(name)
     files.delete(name)
     assert not bucket.exists(name)
-
-
-def test_the_commands(prefix: str, tmp_path: Path, picloud: Callable[..., Exited]) -> None:
-    """Each command prints what its function returns, and errors in one line."""
-    (tmp_path / "a.txt").write_text("one\n", encoding="utf-8")
-    (tmp_path / "c.txt").write_text("zero\n", encoding="utf-8")
-    digest = hashlib.md5(b"one\n").hexdigest()
-    source = str(tmp_path / "a.txt")
-    for command in (
-        ("put", source, "-p", prefix),
-        ("sync-to-cloud", source, f"{prefix}/b.txt"),
-        ("sync-from-cloud", f"{prefix}/a.txt", source),
-        ("mpsafe-get", "b.txt", str(tmp_path / "c.txt"), "-p", prefix, "-t", "5", "-s"),
-        ("get", "a.txt", str(tmp_path / "d.txt"), "-p", prefix, "--end-byte", "2"),
-    ):
-        assert picloud("bucket", *command).code == 0, command
-    keys = f"{prefix}/a.txt\n{prefix}/b.txt\n"
-
-    assert picloud("bucket", "list", "-p", prefix).out == keys
-    assert picloud("bucket", "iterlist", "-p", prefix).out == keys
-    assert picloud("bucket", "list", "-p", prefix, "-f").out == f"{prefix}/\n"
-    cut = picloud("bucket", "list", "-p", prefix, "-k", "1")
-    assert (cut.out, "There are more" in cut.err) == (f"{prefix}/a.txt\n", True)
-    assert picloud("bucket", "get-md5", "a.txt", "-p", prefix).out == f"{digest}\n"
-    assert picloud("bucket", "get", f"{prefix}/a.txt", "-").out == "one\n"
-    assert f"size\t4\nmd5sum\t{digest}" in picloud("bucket", "info", f"{prefix}/a.txt").out
-    assert (tmp_path / "c.txt").read_text(encoding="utf-8") == "one\n"
-    assert (tmp_path / "d.txt").read_text(encoding="utf-8") == "on"
-    assert picloud("bucket", "exists", "a.txt", "-p", prefix).out == "yes\n"
-    assert picloud("bucket", "remove", "a.txt", "none", "-p", prefix).code == 0
-    missing = picloud("bucket", "get", f"{prefix}/a.txt")
-    assert (missing.code, missing.out) == (1, "")
-    assert missing.err == f"error: There is no object '{prefix}/a.txt' in your bucket.\n"
-    assert picloud("files", "get-md5", f"{prefix}/b.txt").out == f"{digest}\n"
-    assert picloud("bucket", "put", "-", "e", "-p", prefix, given=b"piped").code == 0
-    assert picloud("bucket", "get", f"{prefix}/e", "-").out == "piped"
-    unnamed = picloud("bucket", "put", "-", given=b"piped")
-    assert unnamed.err == "error: Name the key that standard input is stored under.\n"
-    assert picloud("bucket", "remove-prefix", prefix).code == 0
-    assert picloud("bucket", "list", "-p", prefix).out == ""

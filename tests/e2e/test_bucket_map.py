@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -10,11 +11,14 @@ import pytest
 from cloud import CloudException, bucket, files
 
 from tests.current_client import current_client
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cloud._client.client import Client
+
+    from tests.e2e.stacks import Stack
 
 LINES = [b"%d %s\n" % (number, b"x" * (number % 60)) for number in range(3000)]
 
@@ -76,7 +80,7 @@ def test_records_are_mapped_combined_and_reduced(prefix: str) -> None:
 
 
 def test_a_map_needs_data(prefix: str) -> None:
-    """Nothing to map over, and what is not a chunk, are errors; so is data that changes."""
+    """Nothing to map over, and what is not a chunk, are errors."""
     with pytest.raises(CloudException, match=f"No object with content begins with '{prefix}'"):
         bucket.map(list, prefix)
     with pytest.raises(CloudException, match="There is no object"):
@@ -88,3 +92,27 @@ def test_a_map_needs_data(prefix: str) -> None:
         bucket.map(list, prefix, split="words")
     with pytest.raises(CloudException, match="delimiter must be text or bytes"):
         files.default_record_reader("")
+
+
+@pytest.mark.parametrize("change", ["replaced", "removed"])
+def test_data_that_changes_is_an_error_of_its_jobs(prefix: str, stack: Stack, change: str) -> None:
+    """Chunks are of the versions that there were when the map was made, or the error says so."""
+    key, go = f"{prefix}/a", stack.shared / uuid4().hex
+    bucket.putf(b"one\n" * 100, key)
+
+    def wait(go: str) -> None:
+        until(Path(go).exists, "the object has changed", 60)
+
+    gate = cloud.call(wait, str(go))
+    lines = bucket.map(list, prefix, 200, _depends_on=gate)
+    records = files.map(key, len, 200, _depends_on=gate)
+    if change == "replaced":
+        bucket.putf(b"two\n" * 100, key)
+    else:
+        bucket.remove(key)
+    go.touch()
+
+    message = {"replaced": "was replaced since the map was made", "removed": "There is no object"}
+    for jid in (*lines, *records):
+        with pytest.raises(CloudException, match=message[change]):
+            cloud.result(jid, timeout=60)

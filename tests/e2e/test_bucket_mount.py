@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import selectors
@@ -220,6 +221,81 @@ def test_every_job_has_the_bucket_at_its_path(client: Client) -> None:
         assert not os.path.ismount("/bucket")
         cloud.volume.delete(name)
         bucket.remove_prefix(name)
+
+
+@pytest.mark.containers
+def test_a_session_with_files_of_the_bucket(begin: Callable[..., Stack], tmp_path: Path) -> None:
+    """Each job runs one command of the article that introduced mounted buckets, as it is there."""
+    stack = begin()
+
+    def run(command: str) -> str:
+        return cloud.result(cloud.shell.execute(command), timeout=WAIT_S)
+
+    def crunch_data() -> str:
+        with open("/bucket/dataset.txt", "r+") as dataset:  # noqa: PTH123 - as in the article
+            text = dataset.read()
+            dataset.write("more\n")
+        return text
+
+    with current_client(stack.client()):
+        bucket.putf("It Works!\n", "it_works.txt")
+        for name in ("a.txt", "sub/b.txt"):
+            bucket.putf(name, f"folder1/{name}")
+        bucket.putf("data\n", "dataset.txt")
+
+        listed = run("ls -lF /bucket").splitlines()
+        assert [line.split()[-1] for line in listed[1:]] == [
+            "dataset.txt",
+            "folder1/",
+            "it_works.txt",
+        ]
+        assert run("cat /bucket/it_works.txt") == "It Works!\n"
+        run("echo 'Hooray for Bucket Mounts!' > /bucket/hooray.txt")
+        assert run("cat /bucket/hooray.txt") == "Hooray for Bucket Mounts!\n"
+        run("mv /bucket/folder1 /bucket/files")
+        assert bucket.list() == [
+            "dataset.txt",
+            "files/a.txt",
+            "files/sub/b.txt",
+            "hooray.txt",
+            "it_works.txt",
+        ]
+        run("rm -rf /bucket/files")
+        assert bucket.list() == ["dataset.txt", "hooray.txt", "it_works.txt"]
+        assert cloud.result(cloud.call(crunch_data), timeout=WAIT_S) == "data\n"
+        assert bucket.getf("dataset.txt").read() == b"data\nmore\n"
+
+
+def store_by_path(name: str, size: int) -> str:
+    """Write a file of the bucket; return the error of closing it."""
+    file = os.open(f"/bucket/{name}", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    os.write(file, b"x" * size)
+    try:
+        os.close(file)
+    except OSError as error:
+        return os.strerror(error.errno or 0)
+    return ""
+
+
+def test_a_full_bucket_is_an_error_of_closing_the_file(begin: Callable[..., Stack]) -> None:
+    """Bytes that do not fit are refused whichever way they come; the object is as it was."""
+    with current_client(begin(object_bytes=100_000).client()):
+        bucket.putf(b"old", "a")
+        full = "Your bucket and volumes have 3 of 100,000 bytes, so 200,000 more do not fit"
+
+        for put in (
+            lambda: bucket.putf(b"x" * 200_000, "a"),
+            lambda: bucket.putf(io.BytesIO(b"x" * 200_000), "b"),
+            lambda: cloud.files.putf(b"x" * 200_000, "a"),
+        ):
+            with pytest.raises(CloudException, match=full):
+                put()
+        result = cloud.result(cloud.call(store_by_path, "a", 200_000), timeout=WAIT_S)
+
+        assert result == os.strerror(errno.EDQUOT)
+        assert (bucket.list(), bucket.getf("a").read()) == (["a"], b"old")
+        assert cloud.result(cloud.call(store_by_path, "a", 90_000), timeout=WAIT_S) == ""
+        assert bucket.info("a")["size"] == 90_000
 
 
 def use_until_it_ends(started: str) -> None:

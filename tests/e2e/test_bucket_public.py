@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import urllib.request
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import cloud
+import pandas as pd
 import pytest
 import urllib3
 from cloud import CloudException, bucket
@@ -15,6 +18,7 @@ from tests.current_client import current_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from cloud._client.client import Client
 
@@ -96,6 +100,32 @@ def test_ranges_and_conditions(prefix: str, http: urllib3.PoolManager) -> None:
     assert get(If_Match='"other"')[0] == 412
     assert get(Range="bytes=1-2", If_Range=etag) == (206, b"12")
     assert get(Range="bytes=1-2", If_Range='"other"') == (200, b"0123456789")
+
+
+def test_programs_that_download_are_content(prefix: str, tmp_path: Path) -> None:
+    """A download by curl goes on where it ended, and curl notices that its copy is current; pandas
+    reads a table by its URL.
+    """
+    data = os.urandom(3_000_000)
+    bucket.putf(data, "data", prefix)
+    bucket.putf("name,size\na,1\n", "table.csv", prefix)
+    url = bucket.make_public("data", prefix)
+    (tmp_path / "copy").write_bytes(data[:1_000_000])
+
+    def curl(*options: str) -> str:
+        command = ["curl", "-sS", "--fail", "-w", "%{http_code} %{size_download}", *options, url]
+        return subprocess.run(
+            command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60
+        ).stdout
+
+    assert curl("-C", "-", "-o", "copy") == "206 2000000"
+    assert (tmp_path / "copy").read_bytes() == data
+    assert curl("--etag-save", "tag", "-o", "new") == "200 3000000"
+    assert curl("--etag-compare", "tag", "-o", "new") == "304 0"
+    assert pd.read_csv(bucket.make_public("table.csv", prefix)).to_dict("list") == {
+        "name": ["a"],
+        "size": [1],
+    }
 
 
 def test_what_is_not_public_is_not_there(prefix: str, http: urllib3.PoolManager) -> None:

@@ -20,7 +20,7 @@ from tests.current_client import current_client
 from tests.object_link import ObjectLink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cloud._client.client import Client
@@ -118,6 +118,45 @@ def test_a_file_that_changes_while_it_is_sent_is_not_stored(
         objects.put_file(file, key)
 
     assert bucket.getf(key).read() == b"earlier"
+
+
+MEMORY = """
+import re, sys
+from pathlib import Path
+import cloud
+
+def peak():
+    return re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
+
+cloud.bucket.putf(b"x", sys.argv[1])
+before = peak()
+cloud.bucket.put("large", sys.argv[1])
+cloud.bucket.get(sys.argv[1], "copy")
+with cloud.bucket.getf(sys.argv[1]) as opened:
+    while opened.read(1_000_000):
+        pass
+print(before, peak())
+"""
+"""A program that prints its peak memory in KiB, before and after large transfers."""
+
+
+def test_memory_does_not_grow_with_an_object(
+    stack: Stack, script: Callable[..., str], key: str, tmp_path: Path
+) -> None:
+    """That of the client stays far below what it sends and receives; so does that of the API."""
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(300_000_000)
+
+    def api_bytes() -> int:
+        return sum(process.memory_info().rss for process in stack.processes())
+
+    before = api_bytes()
+    client_before, client_after = map(int, script(MEMORY, key).split())
+
+    assert (tmp_path / "copy").stat().st_size == 300_000_000
+    assert client_after * 1024 < 120_000_000
+    assert (client_after - client_before) * 1024 < 60_000_000
+    assert api_bytes() - before < 150_000_000
 
 
 def test_a_download_goes_on_after_a_cut_link(

@@ -17,7 +17,7 @@ WAIT_S = 60.0
 
 
 def test_what_is_stored_is_shown(other: Client, picloud: Callable[..., Exited]) -> None:
-    """A large result is a blob, and counts as one.
+    """A large result is a blob, and counts as one; objects of the bucket are counted as well.
 
     What the first account has may shrink meanwhile, as jobs of other tests end.
     """
@@ -27,13 +27,17 @@ def test_what_is_stored_is_shown(other: Client, picloud: Callable[..., Exited]) 
 
     before = json.loads(du("--json"))
     other.result(other.call(os.urandom, 1_000_000), WAIT_S)
+    other.bucket.put_object(b"x" * 300_000, "du")
 
     after = json.loads(du("--json"))
+    other.bucket.remove(["du"])
 
     assert after["blobs"]["bytes"] - before["blobs"]["bytes"] >= 1_000_000
     assert after["jobs"]["count"] > before["jobs"]["count"]
-    kind, jobs, blobs, total = du().splitlines()
+    assert after["objects"]["bytes"] - before["objects"]["bytes"] == 300_000
+    assert after["objects"]["count"] - before["objects"]["count"] == 1
+    kind, jobs, blobs, objects, total = du().splitlines()
     assert kind == "kind\tcount\tsize"
-    kinds = [line.split("\t")[0] for line in (jobs, blobs, total)]
-    assert kinds == ["job records", "blobs", "total"]
+    kinds = [line.split("\t")[0] for line in (jobs, blobs, objects, total)]
+    assert kinds == ["job records", "blobs", "objects", "total"]
     assert total.endswith("MB")

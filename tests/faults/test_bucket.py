@@ -157,6 +157,8 @@ def files(victim: Victim, folder: Path) -> None:
         (folder / "old").open("ab", buffering=0) as appending,
     ):
         first = reading.read(5)
+        closing = os.open(folder / "closed", os.O_CREAT | os.O_WRONLY)
+        os.write(closing, b"lost")
         writing.write(b"new")
         appending.write(b", and more")
         with victim.away():
@@ -169,6 +171,7 @@ def files(victim: Victim, folder: Path) -> None:
                 lambda: (folder / "long").rename(folder / "renamed"),
                 (folder / "other").unlink,
                 (folder / "sub").mkdir,
+                lambda: os.close(closing),
             ):
                 with pytest.raises(OSError, match=os.strerror(errno.EIO)):
                     call()

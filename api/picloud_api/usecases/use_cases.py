@@ -242,7 +242,7 @@ class StorageRoom:
         quota = BucketQuota(base.buckets, base.quotas.object_bytes, VolumeSizes(base.context).of)
         self.buckets = Buckets(base.buckets, quota)
         self.volumes = Volumes(base.context, Snapshots(base.blobs, use), quota)
-        self.usage = AccountUsages(base.context, base.blobs)
+        self.usage = AccountUsages(base.context, base.blobs, base.buckets)
 
 
 class QueuesRoom:

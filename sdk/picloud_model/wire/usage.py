@@ -35,11 +35,13 @@ class AccountUsage(Answer, frozen=True):
     """What an account has stored.
 
     `jobs` are the states of jobs, with arguments, results and output of up to 256 KiB; `blobs` are
-    larger ones, modules, and everything of batches that were moved out of the state store.
+    larger ones, modules, the files of volumes, and everything of batches that were moved out of the
+    state store. `objects` are those of the bucket.
     """
 
     jobs: StoredBytes
     blobs: StoredBytes
+    objects: StoredBytes = StoredBytes(0, 0)
 
 
 class JobUsageRequest(Request, frozen=True):

@@ -144,6 +144,7 @@ class _Server(FakeServer):
         return wire.AccountUsage(
             jobs=wire.StoredBytes(count=1123, size=22_749_184),
             blobs=wire.StoredBytes(count=7, size=1_500_000_000),
+            objects=wire.StoredBytes(count=64, size=4_096_000),
         )
 
     def _bucket_list(self, _: bytes) -> ObjectsListed:

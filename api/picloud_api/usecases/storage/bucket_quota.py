@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_driver.bucket.port import PAGE_KEYS
 from picloud_model.errors import BucketFull, ObjectNotFound
+from picloud_model.wire import StoredBytes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -93,13 +94,8 @@ class BucketQuota:
 
     async def count(self, account: str) -> int:
         """Return how many bytes the objects and volumes of an account have."""
-        size, after, truncated = await self._volumes(account), "", True
-        while truncated:
-            page = await self._port.page(account, after=after, limit=PAGE_KEYS)
-            size += sum(each.size for each in page.objects)
-            truncated = page.truncated
-            after = page.objects[-1].key if page.objects else after
-        return size
+        objects = await stored_objects(self._port, account)
+        return await self._volumes(account) + objects.size
 
     async def _replaced(self, account: str, key: str) -> int:
         """Return how many bytes a put under a key replaces."""
@@ -110,3 +106,15 @@ class BucketQuota:
 
     def _fits(self, use: _BucketUse, size: int) -> bool:
         return use.size + size <= self._most // (1 if use.counted else _UNCOUNTED)
+
+
+async def stored_objects(port: BucketPort, account: str) -> StoredBytes:
+    """Return how many objects the bucket of an account has, and their bytes; lists all of them."""
+    count, size, after, truncated = 0, 0, "", True
+    while truncated:
+        page = await port.page(account, after=after, limit=PAGE_KEYS)
+        count += len(page.objects)
+        size += sum(each.size for each in page.objects)
+        truncated = page.truncated
+        after = page.objects[-1].key if page.objects else after
+    return StoredBytes(count, size)

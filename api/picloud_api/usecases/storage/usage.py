@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 from picloud_model.wire import AccountUsage, StoredBytes
 
 from picloud_api.store import layout
+from picloud_api.usecases.storage.bucket_quota import stored_objects
 
 if TYPE_CHECKING:
     from picloud_driver.blob import BlobPort
+    from picloud_driver.bucket import BucketPort
 
     from picloud_api.engine.process.context import Context
 
@@ -20,9 +22,10 @@ _AT_ONCE: Final = 64
 class AccountUsages:
     """Measures what accounts have stored, by reading or listing all of it."""
 
-    def __init__(self, context: Context, blobs: BlobPort) -> None:
+    def __init__(self, context: Context, blobs: BlobPort, buckets: BucketPort) -> None:
         self._state = context.commits.view.state
         self._blobs = blobs
+        self._buckets = buckets
 
     async def measure(self, account: str) -> AccountUsage:
         """Return what an account has stored."""
@@ -35,4 +38,5 @@ class AccountUsages:
                 after = entries[-1].key
         stored = [await self._blobs.usage(prefix) for prefix in layout.of_blobs(account)]
         blobs = StoredBytes(sum(each.blobs for each in stored), sum(each.size for each in stored))
-        return AccountUsage(jobs=StoredBytes(count, size), blobs=blobs)
+        objects = await stored_objects(self._buckets, account)
+        return AccountUsage(jobs=StoredBytes(count, size), blobs=blobs, objects=objects)

@@ -6,12 +6,15 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from picloud_api.store import layout
 from picloud_api.store.blob_name import blob_name
 from picloud_api.usecases.storage import blob_sweep
 from picloud_api.usecases.storage.blob_sweep import BlobSweep
 from picloud_driver.blob.directory import DirectoryBlobs
+from picloud_model.wire.snapshot import Snapshot, SnapshotChunk, SnapshotEntry, referred
+from picloud_model.wire.volume import CommitVolumeRequest, CreateVolumeRequest
 
 from tests.unit.api.api_harness import ACCOUNT
 from tests.unit.api.blob_history import DAY_S, HOUR_S, BlobHistory, bundle, content
@@ -121,6 +124,39 @@ async def test_other_accounts_do_not_count(history: BlobHistory) -> None:
 
     assert [name async for name in blobs.names("a0000002/")] == []
     await history.check()
+
+
+async def test_the_blobs_of_a_volume_are_deleted_with_it(history: BlobHistory) -> None:
+    """Also those of its earlier snapshots; while it exists, all of them stay. A snapshot that was
+    sent but never committed goes as well.
+    """
+    volumes = history.api.use_cases.storage.volumes
+    await volumes.create(ACCOUNT, CreateVolumeRequest(name="data", mount_path="/data"))
+    for number, data in enumerate((b"first", b"second")):
+        sent = await sent_snapshot(history, data)
+        await volumes.commit(ACCOUNT, CommitVolumeRequest(name="data", base=number, snapshot=sent))
+    await sweep_until_clean(history)
+    assert len(await history.stored()) == 6
+    await sent_snapshot(history, b"never committed")
+    await sweep_until_clean(history)
+    assert len(await history.stored()) == 6
+
+    await volumes.delete(ACCOUNT, "data")
+    await sweep_until_clean(history)
+
+    assert await history.stored() == set()
+
+
+async def sent_snapshot(history: BlobHistory, data: bytes) -> str:
+    """Store what a snapshot with one file is made of; return the digest of the snapshot."""
+    part = content(data)
+    entry = SnapshotEntry(path="a", kind="f", mode=0o644, size=len(data), parts=[part.digest])
+    chunk = SnapshotChunk([entry])
+    encoded = msgspec.msgpack.encode(chunk)
+    ref = referred(chunk, content(encoded).digest, len(encoded))
+    root = msgspec.msgpack.encode(Snapshot([ref]))
+    await history.put(data, encoded, root)
+    return content(root).digest
 
 
 async def test_an_interrupted_sweep_loses_nothing(history: BlobHistory) -> None:
