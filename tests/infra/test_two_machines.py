@@ -35,6 +35,22 @@ def look(host, ports):
     return len(open("/bucket/name").read()) > 1, [connects(port) for port in ports]
 print(cloud.result(cloud.call(look, {host!r}, {ports}, _env="later"), 120))
 """
+_VOLUME = """
+from pathlib import Path
+Path("a.txt").write_text("one")
+cloud.volume.create("data", "/data/deep")
+cloud.volume.sync("a.txt", "data:")
+def work(name):
+    folder = Path("/data/deep")
+    seen = (folder / "a.txt").read_text()
+    (folder / "b.txt").write_text(f"by {name}")
+    return cloud.volume.path("data"), folder.is_mount(), seen
+def look():
+    return sorted(each.name for each in Path("/data/deep").iterdir())
+first = cloud.call(work, "first", _env="noted", _vol="data")
+found = [cloud.result(first, 120), cloud.result(cloud.call(look, _vol="data"), 120)]
+print(found + [cloud.volume.ls("data:")])
+"""
 _BY_HAND = "/usr/share/picloud-gadget/note"
 _BY_RECIPE = "/opt/environment/share/note"
 
@@ -46,8 +62,8 @@ def registry() -> Iterator[Registry]:
         yield running
 
 
-@pytest.fixture
-def home(tmp_path: Path, registry: Registry) -> Iterator[UserHome]:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterator[UserHome]:
     """A running stack whose images go to the registry."""
     names = {
         "DOCKER_HOST": daemon().host,
@@ -55,7 +71,7 @@ def home(tmp_path: Path, registry: Registry) -> Iterator[UserHome]:
         "PICLOUD_SLOT_REGISTRY_PUSH": registry.push,
         "PICLOUD_SLOT_REGISTRY_LOGIN": str(registry.server_login),
     }
-    running = UserHome(tmp_path, names)
+    running = UserHome(tmp_path_factory.mktemp("home"), names)
     try:
         printed = running.up()
         assert "isolated, and limited" in " ".join(printed.split())
@@ -65,7 +81,7 @@ def home(tmp_path: Path, registry: Registry) -> Iterator[UserHome]:
         running.clear()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def second(home: UserHome, registry: Registry) -> Iterator[Dockerd]:
     """The dockerd of a second machine, which runs all slots."""
     with second_machine(home, registry) as daemon:
@@ -130,3 +146,31 @@ def test_a_second_machine_runs_what_was_saved_on_the_first(
     assert len(pulled) == 1
     assert "@sha256:" in pulled[0]
     assert "done" not in waiting
+
+
+def test_volumes_and_setup_machines_are_for_jobs_of_a_second_machine(
+    home: UserHome, second: Dockerd, registry: Registry
+) -> None:
+    """A volume is at its mount path in slots of both a saved environment and the base.
+
+    What a job wrote there is in the next one. A setup machine runs next to the server, which runs
+    no slots here: it begins as what ran on the second machine, and what is saved runs there.
+    """
+    build(home, "noted", "built")
+    mounted = home.python(_VOLUME)
+    shell = home.run(PICLOUD, "exec", "-e", "noted", "-v", "data", "cat /data/deep/b.txt").strip()
+    printed = home.run(PICLOUD, "result", shell)
+    before = images(second, registry)
+    home.run(PICLOUD, "env", "modify", "noted")
+    machines = second.docker("ps", "--format={{.Names}}").stdout
+    noted = home.run(PICLOUD, "env", "ssh", "noted", f"cat {_BY_RECIPE}")
+    home.run(PICLOUD, "env", "ssh", "noted", f"printf by-hand >{_BY_RECIPE}")
+    home.run(PICLOUD, "env", "save-shutdown", "noted")
+    saved = home.python(_NOTE.format(path=_BY_RECIPE, name="noted"))
+
+    assert mounted == str([("/data/deep", True, "one"), ["a.txt", "b.txt"], ["a.txt", "b.txt"]])
+    assert printed == "by first"
+    assert noted == "built"
+    assert "setup" not in machines
+    assert saved == "by-hand"
+    assert set(before) < set(images(second, registry))
