@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import jwt
@@ -38,8 +39,8 @@ class HashiCorpStack(EmbeddedStack):
     name = "hashicorp"
     api_processes = 1
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
+    def __init__(self, root: Path, python: str = sys.executable) -> None:
+        super().__init__(root, python)
         self._servers = Servers(self.data, self._servers_environment(), slots=2)
         self._addresses: Addresses | None = None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.conftest import end
+from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.e2e.stacks import EmbeddedStack, kill, line_of
 from tests.faults import earlier_version
 from tests.faults.ledger import Ledger
@@ -87,15 +88,22 @@ class TwoVersions(EmbeddedStack):
         return line_of(process)[:1] == [self._versions[version]]
 
 
+class TwoVersionsOnNomad(TwoVersions, HashiCorpStack):
+    """The same over the servers of the HashiCorp stack, which stay; Nomad starts the slots."""
+
+
 @pytest.fixture
-def stack(tmp_path: Path, earlier: str) -> Iterator[TwoVersions]:
+def stack(request: pytest.FixtureRequest, tmp_path: Path, earlier: str) -> Iterator[TwoVersions]:
     """A stack of the earlier version."""
-    made = TwoVersions(tmp_path, earlier)
+    made: TwoVersions = getattr(request, "param", TwoVersions)(tmp_path, earlier)
     made.start()
     yield made
     end(made)
 
 
+@pytest.mark.parametrize(
+    "stack", [TwoVersions, TwoVersionsOnNomad], ids=lambda kind: kind.name, indirect=True
+)
 def test_a_map_runs_through_an_upgrade_and_back(stack: TwoVersions) -> None:
     """During a map the API is upgraded, then its slots, then the API is the earlier one again, and
     at last the upgraded one: each job ends with one correct result, and no slot is lost by that.
