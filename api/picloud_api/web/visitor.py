@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from falcon import uri
 from picloud_model.errors import KeyRefused, NotAllowed, RequestRefused
+from picloud_model.wire.role import Role
 
 from picloud_api.resources.audit_trail import note_form
 from picloud_api.resources.body import authenticate, read_bytes, set_account
@@ -40,6 +41,11 @@ class Visitor(msgspec.Struct, frozen=True):
     def account(self) -> str:
         """The account that it acts for."""
         return self.holder.account
+
+    @property
+    def may_change(self) -> bool:
+        """Whether pages have the forms and buttons that change something."""
+        return self.holder.role.includes(Role.MEMBER)
 
 
 class Visitors:
