@@ -34,8 +34,8 @@ RETRY_S: Final = 1.0
 PAGES: Final = frozenset(
     {
         "", "audit", "bucket", "crons", "endpoints", "environments", "jobs", "join", "keys", "maps",
-        "members", "notebooks", "queues", "realtime", "sign-in", "sign-out", "static", "usage",
-        "volumes",
+        "members", "notebooks", "queues", "realtime", "reset", "sign-in", "sign-out", "static",
+        "usage", "volumes",
     }
 )  # fmt: skip
 """What the paths of web pages begin with; other paths are operations."""

@@ -39,6 +39,7 @@ def sender(stack: Stack) -> Iterator[Sender]:
     begun.keys.set_active(spare.split("_")[1], active=False)
     made.revoked = spare
     made.reader = begun.keys.create(Role.READER).key
+    made.member = begun.keys.create(Role.MEMBER).key
     yield made
     made.close()
     begun.close()

@@ -63,6 +63,7 @@ class Sender:
         other: A key of the attacked account.
         revoked: A key that was valid once.
         reader: A key of the attacking account that may only read.
+        member: A key of the attacking account that decides nothing for its owners.
     """
 
     def __init__(self, url: str, key: str, other: str, live_slot: Callable[[], str]) -> None:
@@ -71,6 +72,7 @@ class Sender:
         self._slot = ""
         self.revoked = ""
         self.reader = ""
+        self.member = ""
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(BOUND_S), retries=False)
 
     @property

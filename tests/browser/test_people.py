@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cloud._resources.member import MemberClient
+from cloud._resources.password_reset import PasswordResetClient
 from picloud_model.wire.role import Role
 from playwright.sync_api import expect
 
@@ -73,5 +74,15 @@ def test_from_an_invitation_to_the_audit_log(
         page.get_by_role("button", name="Sign in", exact=True).click()
         if password == "wrong":
             expect(page.get_by_role("alert")).to_have_text("The name or the password is wrong.")
+    page.wait_for_url("**/jobs")
+    with contextlib.closing(shared.client()) as client:
+        page.goto(PasswordResetClient(client.transport).create(name).link)
+    check(page)
+    page.get_by_label("Password of").fill("battery staple")
+    page.get_by_role("button", name="Change the password").click()
+    page.wait_for_url("**/sign-in")
+    page.get_by_label("E-mail or name").fill(name)
+    page.get_by_label("Password", exact=True).fill("battery staple")
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/jobs")
     context.close()

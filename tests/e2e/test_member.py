@@ -47,11 +47,16 @@ def test_a_person_joins_reads_and_is_removed(
 
     assert (f'href="/jobs/{jid}"' in page, killed.status) == (True, 403)
     assert "ada" in picloud("member", "list").out.lower()
+    reset = picloud("admin", "reset-password", "ada@example.org").out.strip()
+    fields["password"] = "battery staple"
+    new = reset.removeprefix(stack.url)
+    assert browser.send("POST", new, password=fields["password"]).status == 303
+    assert browser.send("POST", "/sign-in", **fields).status == 303
     assert picloud("member", "remove", "ada@example.org").code == 0
     assert browser.send("POST", "/sign-in", **fields).status == 401
     rows = [*csv.DictReader(picloud("audit", "--csv").out.splitlines())]
     names = [row["operation"] for row in rows if row["who"] == "Ada@example.org"]
-    assert names == ["/sign-in", "/join"]
+    assert names == ["/sign-in", "/sign-in", "/join"]
     assert rows[0]["details"] == "name=ada@example.org"
 
 

@@ -35,6 +35,7 @@ from cloud._resources.grant import GrantClient
 from cloud._resources.lock import LockClient
 from cloud._resources.member import MemberClient
 from cloud._resources.notebook import NotebookClient
+from cloud._resources.password_reset import PasswordResetClient
 from cloud._resources.queue import QueueClient
 from cloud._resources.realtime import RealtimeClient
 from cloud._resources.rest import EndpointClient
@@ -264,6 +265,8 @@ def use_accounts(client: Client) -> None:
         members.remove("nobody")
     with contextlib.suppress(CloudException):
         members.revoke("0" * 12)
+    with contextlib.suppress(CloudException):
+        PasswordResetClient(client.transport).create("nobody")
     assert [*AuditClient(client.transport).entries(most=1)]
 
 

@@ -24,7 +24,7 @@ AUDITED: Final = frozenset(
     for address in (
         "accounts", "grants", "grants/end", "budgets", "budgets/remove",
         "keys", "keys/activate", "keys/deactivate", "sign-ins",
-        "members/change", "members/remove", "invites", "invites/revoke",
+        "members/change", "members/remove", "invites", "invites/revoke", "passwords/reset",
         "secrets", "secrets/remove", "webhooks/secret", "webhooks/rotate",
         "jobs/kill", "jobs/delete", "slots/restart",
         "tunnels/ssh", "tunnels/certificate",

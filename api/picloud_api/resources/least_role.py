@@ -52,6 +52,7 @@ OWNERS: Final = frozenset(
         "POST /v1/budgets",
         "POST /v1/budgets/remove",
         "POST /v1/grants",
+        "POST /v1/passwords/reset",
         "POST /v1/grants/end",
         "POST /v1/webhooks/rotate",
         "POST /v1/members/change",

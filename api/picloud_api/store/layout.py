@@ -4,6 +4,7 @@ accounts/<account>                   Account
 keys/<key>                           Key
 people/<digest>                      PersonRecord
 invites/<account>/<digest>           InviteRecord, until it is accepted
+resets/<digest>                      PasswordResetRecord, until it is used
 audit/<account>/<number>             AuditBlock
 audit_extents/<account>              AuditExtent
 next/<account>                       the next jid

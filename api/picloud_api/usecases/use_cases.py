@@ -30,6 +30,7 @@ from picloud_api.usecases.accounts.people.identity import IssuedIdentities
 from picloud_api.usecases.accounts.people.invite import Invites
 from picloud_api.usecases.accounts.people.member import Members
 from picloud_api.usecases.accounts.people.password import Passwords
+from picloud_api.usecases.accounts.people.password_reset import PasswordResets
 from picloud_api.usecases.accounts.people.person import People
 from picloud_api.usecases.accounts.price import Prices
 from picloud_api.usecases.accounts.quota import AccountQuota, Quotas
@@ -130,6 +131,7 @@ class AccountsRoom:
         self.people = People(self.accounts, self.sessions, Passwords(base.keys.pepper))
         self.members = Members(self.accounts, self.people, self.sessions)
         self.invites = Invites(self.accounts, self.people, self.sessions)
+        self.password_resets = PasswordResets(self.accounts, self.people)
         self.identities = IssuedIdentities(
             self.accounts, self.people, self.invites, base.identity, base.keys.session
         )

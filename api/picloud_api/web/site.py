@@ -20,7 +20,7 @@ from picloud_api.web.pages import (
 from picloud_api.web.pages.costs import realtime, usage
 from picloud_api.web.pages.jobs import clone, dependency, job, job_map, jobs, profile
 from picloud_api.web.pages.machines import notebooks
-from picloud_api.web.pages.people import audit, issuer, join, members
+from picloud_api.web.pages.people import audit, issuer, join, members, reset
 from picloud_api.web.pages.storage import bucket, volumes
 from picloud_api.web.rendering import Renderer
 from picloud_api.web.static import StaticFiles
@@ -50,6 +50,7 @@ PAGES: Final = (
         sign_in,
         issuer,
         join,
+        reset,
         jobs,
         job_map,
         job,

@@ -18,10 +18,11 @@ from picloud_model.wire.grant import GrantRequest
 from picloud import exits, output, tables
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
-from picloud.stack import secret_source
+from picloud.stack import password_reset, secret_source
 from picloud.stack.data_dir import StackName, default
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
+app.command("reset-password")(password_reset.reset)
 app.command("secret-source")(secret_source.define)
 app.command("secret-sources")(secret_source.list_sources)
 app.command("remove-secret-source")(secret_source.remove)

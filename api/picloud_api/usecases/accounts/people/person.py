@@ -111,11 +111,15 @@ class People:
         stored: PersonRecord | None = await draft.get(key_of(person.name))
         if stored is None or stored.password != person.password:
             raise KeyRefused("The old password is wrong.")
-        draft.put(key_of(person.name), msgspec.structs.replace(stored, password=hashed))
-        now = self._clock()
-        for name in stored.keys:
-            key: Key = await draft.get(layout.key(name))
-            draft.put(layout.key(name), msgspec.structs.replace(key, signed_out_at=now))
+        await replace_password(draft, stored, hashed, self._clock())
+
+
+async def replace_password(draft: Draft, person: PersonRecord, hashed: str, now: float) -> None:
+    """Give a person another password, by its hash, and end that person's sessions."""
+    draft.put(key_of(person.name), msgspec.structs.replace(person, password=hashed))
+    for name in person.keys:
+        key: Key = await draft.get(layout.key(name))
+        draft.put(layout.key(name), msgspec.structs.replace(key, signed_out_at=now))
 
 
 def signs_in(key: Key) -> bool:

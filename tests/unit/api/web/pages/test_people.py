@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 from picloud_model.wire.role import Role
 
+from tests.unit.api.key_owner import administrator_of
 from tests.unit.api.known_people import KnownPeople
 from tests.unit.api.members import PASSWORD, invited, join
 from tests.unit.api.recording_state import SharedRecordingState
@@ -136,6 +137,27 @@ async def test_a_member_changes_the_password(shared: ApiHarness) -> None:
     shared.now += 1
     again = await browser.send("POST", "/sign-in", form(name="ada", password="another password"))
     assert again.status == 303
+
+
+async def test_a_forgotten_password_is_replaced_by_a_link(shared: ApiHarness) -> None:
+    """Opening the link changes nothing; another site cannot use it; it works once."""
+    await join(shared, "<b>ada")
+    owner = (await administrator_of(shared)).holder
+    link = (await shared.use_cases.accounts.password_resets.create(owner, "<b>ada")).path
+    browser = WebPages(shared)
+
+    page = await browser.send("GET", link)
+    foreign = await browser.send("POST", link, form(password=PASSWORD), Origin="http://evil")
+    short = await browser.send("POST", link, form(password="short"))
+    changed = await browser.send("POST", link, form(password="another password"))
+    again = await browser.send("POST", link, form(password="a third password"))
+    signed = await browser.send("POST", "/sign-in", form(name="<b>ada", password=PASSWORD))
+
+    assert (page.status, "<b>&lt;b&gt;ada</b>" in page.text) == (200, True)
+    assert (foreign.status, short.status, signed.status) == (403, 422, 401)
+    assert "10 to 1,000 characters" in short.text
+    assert (changed.status, changed.headers["location"]) == (303, "/sign-in")
+    assert (again.status, "ask your operator" in again.text) == (404, True)
 
 
 async def test_signing_out_everywhere_is_for_the_person(shared: ApiHarness) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_api.usecases.accounts.people.identity import ATTEMPT_S
-from picloud_model.errors import KeyRefused, NotAllowed, NotFound
+from picloud_model.errors import KeyRefused, NotAllowed, NotFound, RequestConflict
 from picloud_model.wire.role import Role
 
 from tests.unit.api.key_owner import administrator_of
@@ -127,3 +127,12 @@ async def test_a_server_of_one_person_uses_no_issuer(api: ApiHarness) -> None:
 
     with pytest.raises(NotAllowed, match="picloud open"):
         await api.use_cases.accounts.identities.begin(BACK)
+
+
+async def test_a_password_of_an_issuer_is_not_reset_here(shared: ApiHarness) -> None:
+    """A person who signs in with an issuer gets no link for a password of this server."""
+    ada = await arrive(shared, "s1", await invited(shared))
+    owner = await administrator_of(shared)
+
+    with pytest.raises(RequestConflict, match="issuer"):
+        await shared.use_cases.accounts.password_resets.create(owner.holder, ada.person)
