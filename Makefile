@@ -83,8 +83,8 @@ neighbour: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Measure 
 load: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Run mixed work of CLIENTS clients in SLOTS slots for DURATION seconds; STACK=hashicorp
 	@$(BIN)/python -m bench.mixed --contender $(STACK) --clients $(CLIENTS) --slots $(SLOTS) --seconds $(DURATION)
 
-faults: $(VENV)/.developers $(if $(filter hashicorp,$(STACK)),servers) ## Kill everything among 2,500 jobs, three times, and among 10,000 messages; STACK=hashicorp
-	@$(BIN)/python -m tests.faults.campaign --stack $(STACK)
+faults: $(VENV)/.developers $(if $(filter hashicorp,$(STACK)),servers) ## Run 10,000 jobs among 500 faults, and kill everything among 10,000 messages; STACK=hashicorp
+	@$(BIN)/python -m tests.faults.campaign --stack $(STACK) --report bench/results/faults-$(STACK).jsonl
 	@QUEUE_MESSAGES=10000 $(BIN)/python -m pytest -q -s --stack $(STACK) tests/faults/test_queue_handlers.py
 
 coming-from: $(VENV)/.bench ## Run the programs of others that docs/coming-from shows, each with its own packages

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import psutil
     from picloud_driver.stack.addresses import Addresses
 
     from tests.e2e.stacks import Options
@@ -62,11 +63,19 @@ class HashiCorpStack(EmbeddedStack):
         """Restart the servers that were killed; the API goes on meanwhile."""
         self._servers.start()
 
+    def server(self, name: str) -> list[psutil.Process]:
+        """Return the process of one of the five servers alone, not what it started; at most one."""
+        lines = {process: line_of(process) for process in self.processes()}
+        return [
+            process
+            for process, line in lines.items()
+            if line and name in line[0] and "executor" not in line
+        ]
+
     def kill_server(self, name: str) -> None:
         """Send SIGKILL to one of the five servers alone; what it started goes on."""
-        for process in self.processes():
-            if name in line_of(process)[:1][0] and "executor" not in line_of(process):
-                kill(process)
+        for process in self.server(name):
+            kill(process)
         until(
             lambda: name.removesuffix("-server") not in self._servers.running(), f"{name} is dead"
         )

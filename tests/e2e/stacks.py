@@ -33,6 +33,7 @@ from picloud_driver.scheduler.local.records import SlotRecord
 from picloud_driver.secret.file import FileSecrets
 from picloud_driver.state.sqlite import SqliteState
 
+from tests import guard
 from tests.e2e import processes
 from tests.polling import until
 
@@ -156,6 +157,7 @@ class EmbeddedStack(Stack):
     name = "embedded"
 
     def __init__(self, root: Path, python: str = sys.executable, folder: str = "") -> None:
+        guard.watch(root)
         self.url = self.key = ""
         self._python = python
         self._path = os.pathsep.join(filter(None, (os.environ.get("PATH", os.defpath), folder)))

@@ -1,38 +1,43 @@
-"""The fault campaign: `make faults`. Many jobs with a ledger, and everything is killed meanwhile.
+"""The fault campaign: `make faults`. Many jobs with a ledger, and everything fails meanwhile.
 
-In each run every process is killed at once twice; slots, children of slots and processes of the API
-are killed, terminated and stopped in between. No job may end as an error, be lost, or show a wrong
-or a second result. Meanwhile another client kills one job after the other: it is printed how long
-that takes until nothing of the job runs.
+Slots, children of slots, processes of the API and the servers behind it are killed, terminated,
+stopped and sealed, one after the other (`kinds.py`). No job may end as an error, be lost, or show a
+wrong or a second result, and nothing may be left of them. Meanwhile another client kills one job
+after the other: it is printed how long that takes until nothing of the job runs.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
-import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import psutil
 
 from tests.e2e.stack_hashicorp import HashiCorpStack
-from tests.e2e.stacks import EmbeddedStack, kill
+from tests.e2e.stacks import EmbeddedStack
+from tests.faults import census, kinds
 from tests.faults.kills import Kills
-from tests.faults.ledger import Ledger
+from tests.faults.ledger import Account, Ledger
 from tests.faults.timeline import Timeline
-from tests.polling import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from tests.e2e.stacks import Stack
+    from tests.faults.kinds import Fault
 
-STACKS: Final = {"embedded": EmbeddedStack, "hashicorp": HashiCorpStack}
+STACKS: Final[dict[str, type[EmbeddedStack]]] = {
+    "embedded": EmbeddedStack,
+    "hashicorp": HashiCorpStack,
+}
 SECONDS: Final = 0.01
 """How long each job takes."""
 LONG_JOBS: Final = 4
@@ -40,99 +45,101 @@ LONG_S: Final = 8.0
 """A few jobs take long, so that they are hit again and again."""
 
 
+class Outcome(NamedTuple):
+    """What a campaign found: the ledger's totals, what is left, the faults, and how kills went."""
+
+    totals: Account
+    left: dict[str, int]
+    faults: Counter[str]
+    kills: str
+
+    @property
+    def kept(self) -> bool:
+        """Return whether every promise was kept."""
+        return self.totals.kept and not self.left
+
+    def __str__(self) -> str:
+        verdict = "kept" if self.kept else "BROKEN"
+        left = ", ".join(f"{count} {what}" for what, count in self.left.items()) or "nothing"
+        faults = ", ".join(f"{count} {name}" for name, count in sorted(self.faults.items()))
+        return f"{verdict}: {self.totals}; left: {left}; faults: {faults}; {self.kills}"
+
+
 def main() -> int:
     """Run the campaign on one stack; return 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--stack", choices=STACKS, default="embedded")
-    parser.add_argument("--jobs", type=int, default=2500)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--faults", type=int, default=500)
+    parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=20_131_120)
+    parser.add_argument("--report", type=Path, help="a file to which each run adds a line of JSON")
     options = parser.parse_args()
-    kept = [run(options, number) for number in range(options.runs)]
+    kept = [_run(options, options.seed + number) for number in range(options.runs)]
     return 0 if all(kept) else 1
 
 
-def run(options: argparse.Namespace, number: int) -> bool:
-    """Run the jobs once among faults; return whether every promise was kept."""
-    chance = random.Random(options.seed + number)
+def _run(options: argparse.Namespace, seed: int) -> bool:
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as root:
-        stack: Stack = STACKS[options.stack](Path(root))
+        stack = STACKS[options.stack](Path(root))
         stack.start()
-        began = time.monotonic()
-        timeline = Timeline()
-        kills = Kills(stack, timeline)
         try:
-            ledger = _among_faults(stack, options.jobs, chance, timeline)
-            killed = kills.stop()  # before the server, which the last one waits for
-            totals = ledger.settle()
+            outcome = run(stack, options.jobs, options.faults, seed)
         finally:
             stack.kill9()
-        took_s = time.monotonic() - began
-    verdict = "kept" if totals.kept else "BROKEN"
-    print(
-        f"{options.stack} run {number + 1}: {verdict} in {took_s:.0f} s: {totals}; {killed}",
-        flush=True,
-    )
-    return totals.kept
+    took_s = time.monotonic() - began
+    print(f"{options.stack}, seed {seed}, {took_s:.0f} s: {outcome}", flush=True)
+    if options.report:
+        line = {
+            "stack": options.stack,
+            "seed": seed,
+            "seconds": round(took_s),
+            "kept": outcome.kept,
+        }
+        line |= outcome.totals._asdict()
+        line |= {"left": outcome.left, "faults": outcome.faults, "kills": outcome.kills}
+        options.report.parent.mkdir(parents=True, exist_ok=True)
+        with options.report.open("a", encoding="utf-8") as lines:
+            print(json.dumps(line), file=lines)
+    return outcome.kept
 
 
-def _among_faults(stack: Stack, jobs: int, chance: random.Random, timeline: Timeline) -> Ledger:
+def run(stack: EmbeddedStack, jobs: int, faults: int, seed: int) -> Outcome:
+    """Run so many jobs among so many faults on a stack, which is stopped in the end.
+
+    Args:
+        stack: A stack that runs, and that nobody else uses.
+        jobs: How many short jobs; a few long ones come first.
+        faults: How many faults, over the whole time.
+        seed: Decides which faults, in which order, and what they hit.
+    """
+    chance = random.Random(seed)
+    timeline = Timeline()
+    leases = census.vault_leases(stack) if isinstance(stack, HashiCorpStack) else 0
+    kills = Kills(stack, timeline)
+    ledger = _among_faults(stack, jobs, kinds.drawn(stack, faults, chance), chance, timeline)
+    killed = kills.stop()  # before the server, which the last one waits for
+    ledger.join()
+    left: dict[str, int] = {}
+    if isinstance(stack, HashiCorpStack):
+        left |= census.until_quiet(stack, leases)
+    totals = ledger.settle()
+    left |= census.after_stop(stack)
+    return Outcome(totals, left, Counter(fault.what for fault in timeline.faults), killed)
+
+
+def _among_faults(
+    stack: Stack, jobs: int, faults: Sequence[Fault], chance: random.Random, timeline: Timeline
+) -> Ledger:
     ledger = Ledger(stack)
     ledger.submit(LONG_JOBS, LONG_S)
     ledger.submit(jobs, SECONDS)
-    faults = _faults(chance)
     for at, fault in enumerate(faults):
         ledger.until_executed(LONG_JOBS + jobs * at // len(faults))
-        with suppress(psutil.NoSuchProcess), timeline.fault(fault.__name__.strip("_")):
+        with suppress(psutil.NoSuchProcess), timeline.fault(fault.__name__):
             fault(stack, chance, timeline)
     return ledger
-
-
-def _faults(chance: random.Random) -> list[Callable[[Stack, random.Random, Timeline], None]]:
-    singles = [_kill_slot, _kill_child, _terminate_slot, _kill_api_worker, _kill_api] * 4
-    chance.shuffle(singles)
-    third = len(singles) // 3
-    return [
-        *singles[:third],
-        _kill_all,
-        *singles[third : 2 * third],
-        _kill_all,
-        *singles[2 * third :],
-    ]
-
-
-def _kill_all(stack: Stack, _: random.Random, timeline: Timeline) -> None:
-    stack.kill9()
-    with timeline.down():
-        stack.start()
-
-
-def _kill_api(stack: Stack, _: random.Random, timeline: Timeline) -> None:
-    stack.kill9_api()
-    with timeline.down():
-        stack.start()
-
-
-def _kill_api_worker(stack: Stack, _: random.Random, __: Timeline) -> None:
-    for worker in stack.api()[1:]:
-        kill(worker)
-
-
-def _kill_slot(stack: Stack, chance: random.Random, _: Timeline) -> None:
-    kill(chance.choice(until(stack.slots, "there is a slot")))
-
-
-def _kill_child(stack: Stack, chance: random.Random, _: Timeline) -> None:
-    slot = chance.choice(until(stack.slots, "there is a slot"))
-    for zygote in slot.children():
-        for child in zygote.children()[:1]:
-            kill(child)
-
-
-def _terminate_slot(stack: Stack, chance: random.Random, _: Timeline) -> None:
-    slot = chance.choice(until(stack.slots, "there is a slot"))
-    for process in (*slot.children(recursive=True), slot):
-        process.send_signal(signal.SIGTERM)
 
 
 if __name__ == "__main__":

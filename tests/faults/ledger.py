@@ -93,10 +93,14 @@ class Ledger:
         """Return whether every execution that started has ended."""
         return all(trace.read_text().endswith("ended\n") for trace in self._folder.iterdir())
 
-    def settle(self) -> Account:
-        """Wait for the end, restart the stack and read again, stop it, and return the totals."""
+    def join(self) -> None:
+        """Wait until every job has ended; no longer than they should take."""
         with contextlib.suppress(CloudTimeoutError):
             self.client.join(self.jids, SETTLE_S, ignore_errors=True)
+
+    def settle(self) -> Account:
+        """Wait for the end, restart the stack and read again, stop it, and return the totals."""
+        self.join()
         statuses = self.client.status(self.jids)
         stuck = sum(status in ("queued", "waiting", "processing") for status in statuses)
         results = self._results(statuses)

@@ -14,6 +14,7 @@ from mirakuru import HTTPExecutor
 from mirakuru.base import ENV_UUID
 from mirakuru.exceptions import ExecutorError
 
+from tests import guard
 from tests.servers.build import locate
 
 HOST = "127.0.0.1"
@@ -83,6 +84,7 @@ def _is_free(port: int) -> bool:
 def scratch(name: str) -> Iterator[Path]:
     """Make a directory of its own for one server and remove it afterwards."""
     path = Path(tempfile.mkdtemp(prefix=f"picloud-{name}-"))
+    guard.watch(path)
     try:
         yield path
     finally:

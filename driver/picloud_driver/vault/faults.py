@@ -90,3 +90,16 @@ def refusal(error: Exception, where: str) -> PiCloudError:
     Vault at http://v:8200: it is sealed: run `vault operator unseal` (VaultDown)
     """
     return error_for(error, where, FAULTS)
+
+
+def is_away(error: Exception) -> bool:
+    """Return whether an error says nothing of the request: Vault did not answer, or cannot now.
+
+    Args:
+        error: One that `refusal` made, raised from its exception of hvac's.
+
+    >>> is_away(refusal(Forbidden("invalid token"), "Vault"))
+    False
+    """
+    away = VaultDown, InternalServerError, BadGateway, RateLimitExceeded, http.RequestException
+    return isinstance(error.__cause__, away)

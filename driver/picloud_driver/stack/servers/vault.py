@@ -156,14 +156,21 @@ class Vault(StackServer[VendorServer]):
         return keys
 
     def _with_own_token(self, administrator: VendorServer) -> VendorServer:
-        """Return the server with its stored token, or with a new one if that is no longer valid."""
+        """Return the server with its stored token, or with a new one if that is no longer valid.
+
+        A Vault that does not answer, or that has no active node yet, says nothing about the token.
+        """
         file = self._keys.with_name("vault.token.json")
         stored = records.read(file, Token, "remove it to get a new one")
         if stored and stored.address == administrator.address:
             server = msgspec.structs.replace(administrator, token=stored.token)
-            with contextlib.suppress(Unavailable):
+            try:
                 self.check(server)
                 _check_rights(server)
+            except Unavailable as refused:
+                if faults.is_away(refused):
+                    raise
+            else:
                 return server
         token = bootstrap(access(administrator))
         records.write(file, Token(administrator.address, token))
