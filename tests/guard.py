@@ -8,21 +8,19 @@ process that belongs to them, and unmounts what is mounted there.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import psutil
 
 from tests.e2e import processes
 from tests.polling import until
-
-if TYPE_CHECKING:
-    from typing import IO
 
 ROOT: Final = Path(__file__).parents[1]
 ORDERLY_S: Final = 15.0
@@ -32,13 +30,14 @@ ROUNDS: Final = 10
 
 def watch(directory: Path) -> None:
     """Have whatever belongs to a directory end with this process, however that ends."""
-    guard = _guard()
-    guard.write(f"{directory}\n".encode())
-    guard.flush()
+    pipe = _guard().stdin
+    assert pipe is not None
+    pipe.write(f"{directory}\n".encode())
+    pipe.flush()
 
 
 @cache
-def _guard() -> IO[bytes]:
+def _guard() -> subprocess.Popen[bytes]:
     guard = subprocess.Popen(
         [sys.executable, "-m", "tests.guard"],
         cwd=ROOT,
@@ -47,8 +46,8 @@ def _guard() -> IO[bytes]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    assert guard.stdin is not None
-    return guard.stdin
+    atexit.register(guard.communicate)
+    return guard
 
 
 def main() -> None:
@@ -99,7 +98,7 @@ def mounts(directory: Path) -> list[str]:
 
 def _stop_stack(data: Path) -> None:
     """Stop the servers of a data directory as `picloud down` does: networks and rules go, too."""
-    # Whoever only cleans up processes need not load this.
+    # Only this needs it, and it takes a while to load.
     from picloud_driver.stack.hashicorp import Stack
 
     with contextlib.suppress(TimeoutError):

@@ -109,7 +109,7 @@ def run(stack: EmbeddedStack, jobs: int, faults: int, seed: int) -> Outcome:
     """Run so many jobs among so many faults on a stack, which is stopped in the end.
 
     Args:
-        stack: A stack that runs, and that nobody else uses.
+        stack: A stack that runs, and that no one else uses.
         jobs: How many short jobs; a few long ones come first.
         faults: How many faults, over the whole time.
         seed: Decides which faults, in which order, and what they hit.

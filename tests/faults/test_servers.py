@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 import urllib3
@@ -14,6 +16,7 @@ from tests.current_client import current_client
 from tests.e2e.conftest import starter
 from tests.e2e.stack_hashicorp import ThreeProcesses
 from tests.e2e.stacks import kill
+from tests.faults import kinds
 from tests.faults.ledger import Ledger
 from tests.polling import until
 
@@ -24,6 +27,11 @@ if TYPE_CHECKING:
 
     from tests.e2e.stack_hashicorp import HashiCorpStack
     from tests.e2e.stacks import Stack
+
+HANG_S: Final = 25.0
+"""Longer than a slot that reports nothing is believed to live."""
+SEALED_S: Final = float(os.environ.get("SEALED_S", "5"))
+"""How long Vault is sealed."""
 
 
 @pytest.mark.parametrize("name", ["nomad", "consul", "vault", "versitygw"])
@@ -41,6 +49,49 @@ def test_a_server_is_killed_in_the_middle_of_a_map(servers: HashiCorpStack, name
     assert ledger.client.result(ledger.client.call(abs, -1), 60) == 1
     totals = ledger.settle()
     assert totals.kept, totals
+
+
+@pytest.mark.parametrize("name", ["consul", "versitygw", "nomad"])
+def test_a_server_hangs_in_the_middle_of_a_map(servers: HashiCorpStack, name: str) -> None:
+    """When one server stops answering for longer than a slot's lease, with its connections open, no
+    job is lost or becomes an error, and calls go on by themselves afterwards.
+    """
+    ledger = Ledger(servers)
+    ledger.submit(2000, 0.003)
+    ledger.until_executed(300)
+
+    for process in servers.server(name):
+        process.send_signal(signal.SIGSTOP)
+    time.sleep(HANG_S)
+    for process in servers.server(name):
+        process.send_signal(signal.SIGCONT)
+
+    assert ledger.client.result(ledger.client.call(abs, -1), 60) == 1
+    totals = ledger.settle()
+    assert totals.kept, totals
+
+
+def test_no_job_notices_that_vault_is_sealed(servers: HashiCorpStack) -> None:
+    """Jobs that run go on, new ones begin, slots start and results are read while Vault is sealed;
+    once it is unsealed, secrets are there again.
+    """
+    client = servers.client(patient=True)
+    running = client.map(time.sleep, [SEALED_S] * 2)
+    until(lambda: client.status(running) == ["processing"] * 2, "the jobs run")
+
+    kinds.seal(servers)
+    for slot in servers.slots():
+        kill(slot)  # they run again in slots that start while it is sealed
+    ended = client.call(abs, -1)
+    client.join(running, 60 + 2 * SEALED_S)
+    assert client.result(ended, 60) == 1
+    sealed = urllib3.request("GET", f"{servers.url}/v1/health", retries=False).json()
+    servers.revive()
+
+    assert [each["port"] for each in sealed["ports"] if not each["healthy"]] == ["secrets"]
+    assert client.status(running) == ["done"] * 2
+    until(lambda: unhealthy_ports(servers.url) == [], "the API reaches Vault again")
+    client.close()
 
 
 def test_nats_is_killed_among_pushes_and_pops(servers: HashiCorpStack) -> None:
