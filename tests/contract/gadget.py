@@ -14,13 +14,15 @@ NOTE = "gadget=$(python -c 'import gadget; print(gadget.answer)'); printf %s $ga
 GADGET = Recipe(pip=["gadget==1.0"], files={"share/note": "hello"}, commands=[NOTE])
 
 
-def make_wheel(folder: Path) -> None:
-    """Write a wheel of a package `gadget`."""
-    folder.mkdir()
-    with zipfile.ZipFile(folder / "gadget-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("gadget.py", "answer = 42\n")
-        about = "Metadata-Version: 2.1\nName: gadget\nVersion: 1.0\n"
-        wheel.writestr("gadget-1.0.dist-info/METADATA", about)
+def make_wheel(folder: Path, name: str = "gadget", needs: str = "") -> None:
+    """Write a wheel of version 1.0 of a package, which may need another one."""
+    folder.mkdir(exist_ok=True)
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{name}.py", "answer = 42\n")
+        about = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+        about += f"Requires-Dist: {needs}\n" if needs else ""
+        wheel.writestr(f"{info}/METADATA", about)
         kind = "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        wheel.writestr("gadget-1.0.dist-info/WHEEL", kind)
-        wheel.writestr("gadget-1.0.dist-info/RECORD", "")
+        wheel.writestr(f"{info}/WHEEL", kind)
+        wheel.writestr(f"{info}/RECORD", "")

@@ -20,7 +20,7 @@ from picloud_model.errors import RequestConflict
 
 from picloud_driver.image import worker_packages
 from picloud_driver.image.build_step import BuildFailedError
-from picloud_driver.image.venv_build import DETAILS, VenvSteps
+from picloud_driver.image.venv_build import DETAILS, VenvSteps, make_writable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -60,6 +60,7 @@ class MachineCopy(VenvSteps, frozen=True, kw_only=True):
         """Copy the image, and add a `pip`."""
         venv, origin = scratch / "venv", self.folder.image(self.origin)
         await self.step(log, scratch, "copy the environment", [*_COPY, str(origin), str(venv)])
+        await asyncio.to_thread(make_writable, venv)
         (venv / _CONSTRAINTS).write_text(worker_packages.constraints())
         for each in _PIP:
             if not (venv / each).exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,18 +14,20 @@ import msgspec
 from picloud_model.wire.environment import Recipe
 
 from picloud_driver.image import worker_packages
-from picloud_driver.image.build_step import BuildStep, numbered
+from picloud_driver.image.build_step import BuildFailedError, BuildStep, numbered
 from picloud_driver.image.builds import hex_of
 from picloud_driver.image.port import Image, ImageState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from picloud_driver.image.build_log import BuildLog
 
 
 DETAILS: Final = "picloud-environment.json"
 """The file of an image that lists what is in it."""
+_WRITABLE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_PIN: Final = re.compile(r"\w[\w.-]*==[^\s;,*]+( ;.+)?")
 
 
 class VenvFolder(msgspec.Struct, frozen=True):
@@ -73,21 +76,31 @@ class VenvSteps(msgspec.Struct, frozen=True, kw_only=True):
         *,
         path: Path | None = None,
         folder: Path | None = None,
+        shown: bool = True,
     ) -> bytes:
         """Run a command and log its output; return what it printed to standard output."""
         variables = dict(self.variables, HOME=str(scratch))
         if path is not None:
             variables["PATH"] = f"{path}:{variables['PATH']}"
             variables["VIRTUAL_ENV"] = str(path.parent)
-        step = BuildStep(what=what, command=command, variables=variables, folder=folder or scratch)
+        step = BuildStep(
+            what=what,
+            command=command,
+            variables=variables,
+            folder=folder or scratch,
+            shown=shown,
+        )
         return await step.run(log)
 
     async def finish(self, log: BuildLog, scratch: Path, venv: Path) -> None:
-        """Make the image of a directory on the same disk, with a list of what is in it."""
+        """Make the image of a directory on the same disk, with a list of what is in it.
+
+        Links to files of a cache are protected from now on.
+        """
         freeze = [self.uv, "pip", "freeze", "--python", str(venv / "bin" / "python")]
         listed = await self.step(log, scratch, "list packages", freeze)
         packages = sorted(each for each in listed.decode().split("\n") if each)
-        size = await asyncio.to_thread(_size, venv)
+        size = await asyncio.to_thread(_protect_links, venv)
         details = Image(state=ImageState.READY, packages=packages, size=size)
         (venv / DETAILS).write_bytes(msgspec.json.encode(details))
         await asyncio.to_thread(_publish, venv, self.folder.image(self.image))
@@ -115,40 +128,118 @@ class VenvBuild(VenvSteps, frozen=True, kw_only=True):
         worker_packages.link(worker, self.python)
         make = ("venv", "--relocatable", "--no-project", "--python", self.interpreter, str(venv))
         await self.step(log, scratch, "make the environment", [self.uv, *make])
-        install = [self.uv, "pip", "install", "--system-certs", "--link-mode", "copy"]
+        install = [self.uv, "pip", "install", "--system-certs"]
         install += ["--python", str(venv / "bin" / "python")]
         if wanted := worker_packages.missing(worker, self.python):
-            target = [*install, "--target", str(worker), *wanted]
+            target = [*install, "--link-mode", "copy", "--target", str(worker), *wanted]
             await self.step(log, scratch, "install what the worker needs", target)
         if self.recipe.pip:
-            wanted_file, limits = scratch / "requirements.txt", scratch / "constraints.txt"
-            wanted_file.write_text("".join(f"{each}\n" for each in self.recipe.pip))
-            limits.write_text(worker_packages.constraints())
-            files = ["--constraints", str(limits), "--requirements", str(wanted_file)]
-            await self.step(log, scratch, "install packages", [*install, *files])
+            await self._install(log, scratch, venv, install)
         for path, text in sorted(self.recipe.files.items()):
             target_file = venv / path
             target_file.parent.mkdir(parents=True, exist_ok=True)
+            target_file.unlink(missing_ok=True)  # it may be a link to a file of the cache
             target_file.write_text(text)
         (packages,) = venv.glob("lib/python3.*/site-packages")
         (packages / "picloud_worker.pth").write_text(f"{worker}\n")
         for what, command in numbered(self.recipe.commands):
             await self.step(log, scratch, what, command, path=venv / "bin", folder=venv)
         if self.recipe.test:
+            await asyncio.to_thread(_protect_links, venv)
             await self.step(log, scratch, "test", self.recipe.test, path=venv / "bin")
         await self.finish(log, scratch, venv)
+
+    async def _install(self, log: BuildLog, scratch: Path, venv: Path, install: list[str]) -> None:
+        """Install the packages of the recipe.
+
+        Their files are clones of those in the cache of uv or else links to them, which takes a
+        tenth of the time of copies. Nothing may write to links, but commands of a recipe do.
+        """
+        is_linked = not self.recipe.commands and _are_on_one_disk(
+            Path(self.variables["UV_CACHE_DIR"]), scratch
+        )
+        wanted, limits = scratch / "requirements.txt", scratch / "constraints.txt"
+        wanted.write_text("".join(f"{each}\n" for each in self.recipe.pip))
+        limits.write_text(worker_packages.constraints())
+        install += ["--link-mode", "clone" if is_linked else "copy"]
+        install += ["--constraints", str(limits), "--requirements", str(wanted)]
+        if not (are_pins(self.recipe.pip) and await self._is_cached(log, scratch, venv, install)):
+            await self.step(log, scratch, "install packages", install)
+        if not is_linked:
+            await asyncio.to_thread(make_writable, venv)
+
+    async def _is_cached(
+        self, log: BuildLog, scratch: Path, venv: Path, install: Sequence[str]
+    ) -> bool:
+        """Install pinned packages that are in the cache, and return whether that is all.
+
+        No index is read, which takes longer than everything else of a build. What is missing, or
+        is needed but not pinned, is for a second step.
+        """
+        check = [self.uv, "pip", "check", "--python", str(venv / "bin" / "python")]
+        try:
+            for command in ([*install, "--offline", "--no-deps"], check):
+                await self.step(log, scratch, "install from the cache", command, shown=False)
+        except BuildFailedError:
+            return False
+        log.begin("install packages")
+        log.add(b"All packages are in the cache.\n")
+        return True
+
+
+def are_pins(requirements: Sequence[str]) -> bool:
+    """Whether each of them names one version of a package, and no extras.
+
+    >>> are_pins(["numpy==2.1.0", "six==1.17.0 ; python_version > '3'"])
+    True
+    >>> [are_pins([each]) for each in ("numpy", "numpy>=2", "numpy==2.*", "uvicorn[standard]==1")]
+    [False, False, False, False]
+    """
+    return all(_PIN.fullmatch(each) for each in requirements)
+
+
+def make_writable(folder: Path) -> None:
+    """Let their owner write to the files of a directory; none of them is a link."""
+    for file in _files(folder):
+        mode = stat.S_IMODE(file.stat(follow_symlinks=False).st_mode)
+        if not mode & stat.S_IWUSR:
+            Path(file).chmod(mode | stat.S_IWUSR)
+
+
+def _protect_links(folder: Path) -> int:
+    """Make files that are links to others read-only; return how many bytes all files have.
+
+    Both need what is known of each file, which takes longer than anything that is done with it.
+    """
+    size = 0
+    for file in _files(folder):
+        status = file.stat(follow_symlinks=False)
+        size += status.st_size
+        if status.st_nlink > 1 and status.st_mode & _WRITABLE:
+            Path(file).chmod(stat.S_IMODE(status.st_mode) & ~_WRITABLE)
+    return size
+
+
+def _files(folder: Path | str) -> Iterator[os.DirEntry[str]]:
+    """Yield the files in a directory and those below it."""
+    folders = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            elif entry.is_file(follow_symlinks=False):
+                yield entry
+    for each in folders:
+        yield from _files(each)
+
+
+def _are_on_one_disk(*paths: Path) -> bool:
+    """Whether all paths are, or will be, in one file system."""
+    present = (next(each for each in (path, *path.parents) if each.exists()) for path in paths)
+    return len({each.stat().st_dev for each in present}) == 1
 
 
 def _publish(venv: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     # In one step: no slot ever starts in half an environment.
     venv.rename(target)
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for above, _, names in os.walk(folder):
-        for name in names:
-            status = os.lstat(os.path.join(above, name))  # noqa: PTH118 - many files
-            total += status.st_size if stat.S_ISREG(status.st_mode) else 0
-    return total

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from picloud_api.usecases.environments.environment_choice import EnvironmentChoice
     from picloud_api.usecases.environments.environment_record import SetupRecord
 
+_FIRST_LOOK_S: Final = 0.02
 _LOOK_EVERY_S: Final = 0.1
-"""How often a build is checked for a request that follows its log."""
+"""How often a build is checked for a request that follows its log, after some first looks."""
 _GONE: Final = "Its files are missing on the server; build it again."
 
 
@@ -124,6 +125,7 @@ class Environments:
     async def log(self, account: str, request: wire.EnvironmentLogRequest) -> wire.EnvironmentLog:
         """Return a part of the log of the latest build, once there is more of it."""
         until = asyncio.get_running_loop().time() + request.timeout_s
+        pause_s = _FIRST_LOOK_S
         while True:
             # Read before the log: what is printed in between belongs to the reply.
             shown = await self.get(account, request.name)
@@ -138,7 +140,8 @@ class Environments:
                     status=shown.status,
                     problem=shown.problem,
                 )
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, _LOOK_EVERY_S)
 
     async def clone(self, account: str, request: wire.CloneEnvironmentRequest) -> wire.Environment:
         """Copy the current version of an environment; later changes of either do not matter.
