@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import ipaddress
 import json
 import os
@@ -40,7 +41,9 @@ SLOTS: Final = 2
 LATE_S: Final = 120.0
 _ETC: Final = "/etc/picloud"
 _S3_OPTIONS: Final = "--port :9000 --iam-dir /srv/users --quiet"
-_OTHER_BRIDGE: Final = "picloud-split"
+_BY_IDENTITY: Final = ("export CONSUL_HTTP_TOKEN=", "export VAULT_TOKEN=")
+_OTHER_BRIDGE: Final = f"picloud-{secrets.token_hex(3)}"
+"""Not the same each time, as the network."""
 _ENVIRONMENT: Final = f". {_ETC}/machine/environment"
 
 
@@ -105,7 +108,8 @@ class Cluster:
             yield
         finally:
             for port in ports:
-                _ip("link", "set", port, "master", f"br-{network[:12]}")
+                if Path("/sys/class/net", port).exists():  # unless its machine has ended
+                    _ip("link", "set", port, "master", f"br-{network[:12]}")
             _ip("link", "delete", _OTHER_BRIDGE)
 
     def _port(self, name: str) -> str:
@@ -242,11 +246,11 @@ class Cluster:
         command = shlex.join(("picloud", "admin", *words, "--keys", "/root/picloud"))
         printed = self.execute("api", f"{named} {command}")
         tokens = self.execute("api", "cat /root/picloud/environment")
-        # On Nomad, the API gets its token of Vault by its identity.
+        # On Nomad, the API gets these by its identity.
         stored = [
             line
             for line in tokens.splitlines()
-            if not (self._on_nomad and line.startswith("export VAULT_TOKEN="))
+            if not (self._on_nomad and line.startswith(_BY_IDENTITY))
         ]
         (self.secrets / "api" / "environment").write_text("\n".join(stored) + "\n")
         return printed
@@ -264,6 +268,26 @@ class Cluster:
     def as_vaults_owner(self, script: str) -> str:
         """Run a shell script on an API machine, with the first token of Vault."""
         return self.execute("api", f"export VAULT_TOKEN={self._root_token}; {script}")
+
+    def client_state(self, name: str) -> tuple[str, str]:
+        """Return the status of a client, and whether it takes slots; as Nomad has them."""
+        found = self._client(name)
+        return found.get("Status", ""), found.get("SchedulingEligibility", "")
+
+    def joined_at(self, name: str) -> float:
+        """Return when a client has registered with Nomad, in seconds since the epoch."""
+        found = json.loads(self.managed(f"nomad node status -json {self._client(name)['ID']}"))
+        return dt.datetime.fromisoformat(found["Events"][0]["Timestamp"]).timestamp()
+
+    def _client(self, name: str) -> dict[str, str]:
+        """Return what Nomad lists of a client."""
+        nodes = json.loads(self.managed("nomad node status -json"))
+        return next((each for each in nodes if each["Name"] == name), {})
+
+    def runs(self, name: str) -> bool:
+        """Return whether a machine runs."""
+        done = self._daemon.docker("inspect", "--format={{.State.Running}}", name)
+        return str(done.stdout).strip() == "true"
 
     def leader(self, program: str) -> str:
         """Return the server that leads the raft of Consul or Nomad; "" during an election."""

@@ -120,25 +120,16 @@ def test_a_spot_instance_drains_itself_under_a_map(cluster: Cluster) -> None:
     python = f"/opt/picloud/venv/bin/python -c {shlex.quote(METADATA)}"
     cluster.start(name, "clients", address, core_type="c1", slots=SLOTS)
     try:
-        until(lambda: state(cluster, name) == ("ready", "eligible"), f"{name} joins", LATE_S)
+        until(lambda: cluster.client_state(name) == ("ready", "eligible"), f"{name} joins", LATE_S)
         for command in (python, interruption):
             cluster.execute(name, f"nohup {command} > /dev/null 2>> /tmp/errors &")
         (mapping,) = programs.begin(cluster, LONG)
 
         cluster.execute(name, "touch /tmp/notice")
 
-        until(lambda: state(cluster, name)[1] == "ineligible", "it gets no slots", LATE_S)
+        until(lambda: cluster.client_state(name)[1] == "ineligible", "it gets no slots", LATE_S)
         assert len(json.loads(cluster.result(mapping))) == 100
-        until(lambda: state(cluster, name)[0] == "down", "its client has ended", LATE_S)
+        until(lambda: cluster.client_state(name)[0] == "down", "its client has ended", LATE_S)
         assert "AWS takes this machine away" in cluster.log(name)
     finally:
         cluster.remove(name)
-
-
-def state(cluster: Cluster, name: str) -> tuple[str, str]:
-    """Return the status of a client, and whether it takes slots; as Nomad has them."""
-    nodes = json.loads(cluster.managed("nomad node status -json"))
-    found = [
-        (each["Status"], each["SchedulingEligibility"]) for each in nodes if each["Name"] == name
-    ]
-    return found[0] if found else ("", "")

@@ -205,6 +205,34 @@ def test_a_client_offers_room_for_its_slots_and_no_more(
     assert written["cpu_total_compute"] == mhz
 
 
+@pytest.mark.parametrize(
+    ("own", "minutes"),
+    [
+        ({}, "60\n"),
+        ({"shut_down_after_minutes": 0.5}, "0.5\n"),
+        ({"shut_down_after_minutes": 0}, None),
+        ({"kind": "api", "data_bucket": "data", "on_nomad": True}, None),
+    ],
+)
+def test_clients_shut_themselves_down(
+    tmp_path: Path, configure: Configure, own: dict[str, object], minutes: str | None
+) -> None:
+    """After an hour without a control plane, unless a setting says otherwise; others never do."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for name in ("ca.pem", "cert.pem", "key.pem", "nats-token"):
+        (kept / name).write_text("x")
+    written = tmp_path / "etc/picloud/machine/shut-down-after"
+    written.parent.mkdir(parents=True)
+    written.write_text("7\n")
+    client = {"kind": "clients", "name": "demo", "region": REGION, "core_type": "c1"}
+    where = {"servers": ["10.0.0.11"], "secrets": str(kept), "address": "127.0.0.1"}
+
+    assert configure("http://127.0.0.1:1", client | where | own) == ""
+
+    assert (written.read_text() if written.exists() else None) == minutes
+
+
 def test_a_missing_secret_is_named(tmp_path: Path, endpoint: str, configure: Configure) -> None:
     """Nothing is written for a machine that could not start its servers."""
     error = configure(endpoint, SERVER | {"name": "without"})
@@ -226,6 +254,7 @@ def test_a_missing_secret_is_named(tmp_path: Path, endpoint: str, configure: Con
         (SERVER | {"kind": "clients", "core_type": "c9"}, "'c9'; give one of c1, c2, f2, m1, s1"),
         (SERVER | {"kind": "api"}, "lacks data_bucket; add it"),
         (SERVER | {"servers": ["10.0.0.1; rm"]}, "matching regex"),
+        (SERVER | {"shut_down_after_minutes": -1}, ">= 0"),
         (SERVER | {"on_nomad": True}, "has on_nomad, which is for kind api only; remove it"),
     ],
 )

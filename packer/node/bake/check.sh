@@ -15,4 +15,6 @@ check nomad version "$NOMAD"
 check vault version "$VAULT"
 picloud --version
 /opt/picloud/venv/bin/python -P -c 'import boto3, picloud_api.wiring, picloud_worker.supervisor.supervisor'
-/opt/picloud/venv/bin/python -P /opt/picloud/boot/configure.py --help > /dev/null
+for name in configure control_plane interruption; do
+  /opt/picloud/venv/bin/python -P "/opt/picloud/boot/$name.py" --help > /dev/null
+done

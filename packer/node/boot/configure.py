@@ -81,6 +81,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     Without `slots`, a client has one for each processor, or one if its core type has own addresses.
     Slots and programs of a machine reach the API at any of `api_machines`, if that lists addresses.
     An API machine `on_nomad` runs a Nomad client, which starts the API as a service.
+    A client whose control plane is gone for `shut_down_after_minutes` ends itself; 0: never.
     """
 
     kind: Literal["servers", "api", "clients"]
@@ -96,6 +97,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     servers: tuple[Address, ...] = ()
     api_machines: tuple[Address, ...] = ()
     on_nomad: bool = False
+    shut_down_after_minutes: Annotated[float, msgspec.Meta(ge=0, le=525_600)] = 60
     address: Address | None = None
     secrets: str = ""
 
@@ -178,8 +180,17 @@ def configure(machine: Machine, servers: list[str], root: Path) -> None:
     variables = environment(machine, own, found.get("nats-token", ""))
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
     write(folder / "environment", "".join(lines))
+    _set_shut_down(folder / "shut-down-after", machine)
     services = ("nomad-client",) if machine.on_nomad else _SERVICES[machine.kind]
     write(folder / "services", "".join(f"{name}\n" for name in services))
+
+
+def _set_shut_down(file: Path, machine: Machine) -> None:
+    """Write after how many minutes without a control plane a client ends, if it may."""
+    if machine.kind == "clients" and machine.shut_down_after_minutes:
+        write(file, f"{machine.shut_down_after_minutes:g}\n")
+    else:
+        file.unlink(missing_ok=True)
 
 
 def consul(machine: Machine, own: str, secret: Mapping[str, str]) -> dict[str, Any]:

@@ -34,7 +34,10 @@ locals {
       kind          = "clients"
       instance_type = group.instance_types[0]
       disk_gib      = group.disk_gib
-      settings      = { core_type = core_type }
+      settings = {
+        core_type               = core_type
+        shut_down_after_minutes = var.clients_shut_down_after_minutes
+      }
     } },
   )
 

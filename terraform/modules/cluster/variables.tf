@@ -147,6 +147,17 @@ variable "api_instance_type" {
   default     = "c6i.xlarge"
 }
 
+variable "clients_shut_down_after_minutes" {
+  type        = number
+  description = "Minutes without a control plane after which a client shuts itself down; 0: never."
+  default     = 60
+
+  validation {
+    condition     = var.clients_shut_down_after_minutes >= 0 && var.clients_shut_down_after_minutes <= 525600
+    error_message = "clients_shut_down_after_minutes must be 0 to 525600."
+  }
+}
+
 variable "tags" {
   type        = map(string)
   description = "Tags of all resources."

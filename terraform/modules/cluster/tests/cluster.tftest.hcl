@@ -86,6 +86,29 @@ run "groups_by_core_type" {
   }
 }
 
+run "clients_without_a_control_plane_end" {
+  command = apply
+
+  variables {
+    clients_shut_down_after_minutes = 30
+  }
+
+  assert {
+    condition     = [for name, it in aws_launch_template.this : name if strcontains(base64decode(it.user_data), "\"shut_down_after_minutes\":30")] == ["clients-c1", "clients-c2"]
+    error_message = "Clients, and no other machines, must know when to shut themselves down."
+  }
+}
+
+run "less_than_no_time_is_refused" {
+  command = plan
+
+  variables {
+    clients_shut_down_after_minutes = -1
+  }
+
+  expect_failures = [var.clients_shut_down_after_minutes]
+}
+
 run "an_even_number_of_servers_is_refused" {
   command = plan
 
