@@ -142,10 +142,18 @@ job "picloud-api" {
         args    = slice(var.command, 1, length(var.command))
       }
 
-      # With this, the API gets its token of Vault; see picloud_driver/stack/bootstrap/identity.py.
+      # With these, the API gets its tokens of Vault and of Consul; see
+      # picloud_driver/stack/bootstrap/identity.py.
       identity {
         name = "vault"
         aud  = ["picloud-vault"]
+        file = true
+        ttl  = "1h"
+      }
+
+      identity {
+        name = "consul"
+        aud  = ["picloud-consul"]
         file = true
         ttl  = "1h"
       }

@@ -15,6 +15,8 @@ TASK: Final = "api"
 """The name of its task."""
 AUDIENCE: Final = "picloud-vault"
 """The audience of the identity by which the task signs in to Vault."""
+CONSUL_AUDIENCE: Final = "picloud-consul"
+"""The audience of that by which it signs in to Consul."""
 _FILE: Final = "api.nomad.hcl"
 _BLOCK: Final = r'(variable "{name}" {{.*?default     = )[^\n]*'
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,8 @@ from picloud_driver.state import Put
 from picloud_driver.state.consul import ConsulState
 from picloud_model.errors import Unavailable
 
-from tests.servers.process import HOST, binary, free_ports, scratch, server, wait_until
+from tests.contract.guarded_consul import guarded_consul
+from tests.servers.process import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,26 +50,8 @@ BODIES = {
 @pytest.fixture
 def guarded() -> Iterator[tuple[str, str]]:
     """A Consul that asks for tokens: its address, and a token that may do everything."""
-    with scratch("consul-acl") as directory:
-        (http, rpc, serf), token = free_ports(3), str(uuid.uuid4())
-        unused = dict.fromkeys(("https", "dns", "grpc", "grpc_tls", "serf_wan"), -1)
-        config = {
-            "server": True,
-            "bind_addr": HOST,
-            "client_addr": HOST,
-            "ports": {"http": http, "server": rpc, "serf_lan": serf} | unused,
-            "acl": {
-                "enabled": True,
-                "default_policy": "deny",
-                "tokens": {"initial_management": token, "agent": token},
-            },
-        }
-        file = directory / "consul.json"
-        file.write_text(json.dumps(config))
-        address = f"http://{HOST}:{http}"
-        command = [binary("consul"), "agent", "-dev", f"-config-file={file}"]
-        with server(command, directory=directory, url=f"{address}/v1/status/leader"):
-            yield address, token
+    with guarded_consul() as made:
+        yield made
 
 
 def _bootstrapped(administrator: ConsulAccess, token: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -96,8 +96,11 @@ job "{job}" {{
         command = "/bin/sh"
         args = ["-c", <<EOF
 . /etc/picloud/machine/environment
-exec 2>&1 vault write auth/picloud-nomad/login \\
-  role=picloud-api jwt=@$NOMAD_SECRETS_DIR/nomad_vault.jwt
+exec 2>&1
+vault write auth/picloud-nomad/login role=picloud-api jwt=@$NOMAD_SECRETS_DIR/nomad_vault.jwt
+consul login -method=picloud-nomad -bearer-token-file=$NOMAD_SECRETS_DIR/nomad_consul.jwt \\
+  -token-sink-file=$NOMAD_SECRETS_DIR/token && cat $NOMAD_SECRETS_DIR/token
+echo "both have answered"
 EOF
         ]
       }}
@@ -107,11 +110,17 @@ EOF
         aud  = ["picloud-vault"]
         file = true
       }}
+
+      identity {{
+        name = "consul"
+        aud  = ["picloud-consul"]
+        file = true
+      }}
     }}
   }}
 }}
 """
-"""A job that tries to get the token of the API."""
+"""A job that tries to get the tokens of the API."""
 
 
 @pytest.fixture(scope="module")
@@ -181,9 +190,7 @@ def test_slots_use_the_name_of_all_api_machines(cluster: Cluster) -> None:
 
 def test_the_api_signs_in_to_vault_by_its_identity(cluster: Cluster) -> None:
     """No token of Vault is stored for it; that which it gets allows its work and nothing else."""
-    (name,) = serving(cluster)
-    read = "tr '\\0' '\\n' < /proc/$(cat /run/picloud/api)/environ | sed -n 's/^VAULT_TOKEN=//p'"
-    token = cluster.execute(name, read)
+    token = token_of(cluster, "VAULT_TOKEN")
 
     found = json.loads(cluster.as_vaults_owner(f"vault token lookup -format=json {token}"))["data"]
 
@@ -193,9 +200,35 @@ def test_the_api_signs_in_to_vault_by_its_identity(cluster: Cluster) -> None:
     assert (found["period"], found["renewable"]) == (24 * 3600, True)
 
 
+def token_of(cluster: Cluster, variable: str) -> str:
+    """Return a token that the API on Nomad has in its environment."""
+    (name,) = until(lambda: serving(cluster), "the API runs", LATE_S)
+    read = "tr '\\0' '\\n' < /proc/$(cat /run/picloud/api)/environ"
+    return cluster.execute(name, f"{read} | sed -n 's/^{variable}=//p'")
+
+
+def test_the_api_signs_in_to_consul_by_its_identity(cluster: Cluster) -> None:
+    """No token of Consul is stored for it; that which it gets has the API's role and no other."""
+    token = token_of(cluster, "CONSUL_HTTP_TOKEN")
+
+    found = [each for each in consul_tokens(cluster) if each["SecretID"] == token]
+
+    assert "CONSUL_HTTP_TOKEN" not in (cluster.secrets / "api" / "environment").read_text()
+    assert [each["AuthMethod"] for each in found] == ["picloud-nomad"]
+    assert [role["Name"] for each in found for role in each["Roles"]] == ["picloud-api"]
+    assert "Policies" not in found[0]
+
+
+def consul_tokens(cluster: Cluster) -> list[dict[str, Any]]:
+    """Return all tokens of Consul."""
+    found: list[dict[str, Any]] = json.loads(cluster.managed("consul acl token list -format=json"))
+    return found
+
+
 @pytest.mark.parametrize("job", ["another-job", "picloud-api-2"])
-def test_no_other_job_signs_in_to_vault(cluster: Cluster, job: str) -> None:
-    """With an identity for the same audience, which Nomad has signed as well."""
+def test_no_other_job_signs_in(cluster: Cluster, job: str) -> None:
+    """With identities for the same audiences, which Nomad has signed as well."""
+    before = consul_tokens(cluster)
     jobspec = OTHER.format(job=job)
     cluster.execute("api", f"cat > /root/{job}.hcl << 'END'\n{jobspec}\nEND")
     cluster.managed(f"nomad job run -detach /root/{job}.hcl")
@@ -203,11 +236,13 @@ def test_no_other_job_signs_in_to_vault(cluster: Cluster, job: str) -> None:
     def logs() -> str:
         return cluster.managed(f"nomad alloc logs -job {job} || true")
 
-    until(lambda: "Code: " in logs(), f"Vault answers {job}", LATE_S)
+    until(lambda: "both have answered" in logs(), f"Vault and Consul answer {job}", LATE_S)
     refused = logs()
     cluster.managed(f"nomad job stop -purge -detach {job}")
     assert "claim" in refused
     assert "hvs." not in refused
+    assert "Permission denied" in refused
+    assert consul_tokens(cluster) == before
 
 
 def test_an_upgrade_interrupts_nothing(cluster: Cluster) -> None:
@@ -254,7 +289,12 @@ def test_the_tokens_of_the_api_are_replaced_under_a_map(cluster: Cluster) -> Non
     until(lambda: list(serving(cluster)) == others, "only the new one serves", LATE_S)
     revoked = cluster.admin("rotate", "--revoke")
 
-    assert revoked.count("  1 revoked") == 4
+    assert [line.split()[1:] for line in revoked.splitlines() if "consul" not in line] == [
+        ["1", "revoked"]
+    ] * 3
+    # In Consul also that by which the API signed in before.
+    signed_in = [each["SecretID"] for each in consul_tokens(cluster) if each.get("AuthMethod")]
+    assert signed_in == [token_of(cluster, "CONSUL_HTTP_TOKEN")]
     assert cluster.python("import cloud; print(cloud.result(cloud.call(pow, 2, 9)))") == "512"
     assert end(cluster, working) == "all"
 

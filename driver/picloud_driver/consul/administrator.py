@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from picloud_model.errors import Unavailable
@@ -11,6 +11,8 @@ from picloud_model.errors import Unavailable
 from picloud_driver.consul.gateway import ConsulGateway
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from picloud_driver.consul.gateway import ConsulAccess
 
 _OK: Final = 200
@@ -18,6 +20,8 @@ _FORBIDDEN: Final = 403
 _DISABLED: Final = "ACL support disabled"
 _IN_USE: Final = "SecretID is already in use"
 _NO_LONGER: Final = "no longer allowed"
+_METHOD: Final = "/v1/acl/auth-method"
+_RULE: Final = "/v1/acl/binding-rule"
 _KEYRING: Final = "/v1/operator/keyring"
 
 
@@ -37,8 +41,30 @@ class _Keyring(msgspec.Struct, frozen=True, rename="pascal"):
 
 class _Token(msgspec.Struct, frozen=True, rename="pascal"):
     accessor_id: str = msgspec.field(name="AccessorID")
+    create_index: int
     secret_id: str = msgspec.field(name="SecretID", default="")
     policies: list[dict[str, str]] | None = None
+    auth_method: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        return [one.get("Name", "") for one in self.policies or ()]
+
+
+class _Role(msgspec.Struct, frozen=True, rename="pascal"):
+    id: str = msgspec.field(name="ID")
+    policies: list[dict[str, str]] | None = None
+
+
+class _Rule(msgspec.Struct, frozen=True, rename="pascal"):
+    """What a rule of an auth method says, and its number."""
+
+    id: str = msgspec.field(name="ID")
+    auth_method: str
+    bind_type: str = ""
+    bind_name: str = ""
+    selector: str = ""
+    description: str = ""
 
 
 class _Config(msgspec.Struct, frozen=True, rename="pascal"):
@@ -138,24 +164,82 @@ class ConsulAdministrator(contextlib.AbstractContextManager["ConsulAdministrator
         body = {"SecretID": secret, "Policies": [{"Name": policy}]}
         self._gateway.request("PUT", "/v1/acl/token", body, passes=_IN_USE)
 
-    def revoke_tokens(self, policy: str, kept: str) -> int:
-        """Delete the tokens that have one policy and no other, except for one; return how many.
+    def revoke_tokens(self, policy: str, method: str, kept: str) -> int:
+        """Delete the tokens of the API, except for one and those that are newer; return how many.
 
         Args:
-            policy: The name of the policy.
+            policy: The name of the policy that they have, and no other.
+            method: The auth method by which others of them were made.
             kept: The secret of the token that stays.
         """
         _, text = self._gateway.request("GET", "/v1/acl/tokens")
         found = msgspec.json.decode(text, type=list[_Token])
+        since = max((each.create_index for each in found if each.secret_id == kept), default=0)
         others = [
             each
             for each in found
-            if [one.get("Name") for one in each.policies or ()] == [policy]
-            and each.secret_id != kept
+            if (each.names == [policy] and each.secret_id != kept)
+            or (each.auth_method == method and each.create_index < since)
         ]
         for each in others:
             self._gateway.request("DELETE", f"/v1/acl/token/{each.accessor_id}")
         return len(others)
+
+    def has_auth_method(self, name: str, values: Mapping[str, Any] | None = None) -> bool:
+        """Whether there is an auth method of this name, with these values.
+
+        Args:
+            name: Its name.
+            values: With the names of Consul's fields; None for any.
+        """
+        path = f"/v1/acl/auth-method/{name}"
+        code, text = self._gateway.request("GET", path, missing=True)
+        if code != _OK:
+            return False
+        found = msgspec.json.decode(text)
+        return all(found.get(field) == value for field, value in (values or {}).items())
+
+    def set_auth_method(self, name: str, values: Mapping[str, Any]) -> None:
+        """Make an auth method, or give the one of this name these values."""
+        path = f"/v1/acl/auth-method/{name}" if self.has_auth_method(name) else _METHOD
+        self._gateway.request("PUT", path, {"Name": name, **values})
+
+    def role_policies(self, name: str) -> list[str] | None:
+        """Return the names of the policies of a role; None if there is none of this name."""
+        found = self._role(name)
+        return [each["Name"] for each in found.policies or ()] if found else None
+
+    def set_role(self, name: str, policies: Sequence[str], description: str = "") -> None:
+        """Make a role, or give the one of this name these policies."""
+        named = [{"Name": each} for each in policies]
+        body = {"Name": name, "Policies": named, "Description": description}
+        found = self._role(name)
+        self._gateway.request("PUT", f"/v1/acl/role/{found.id}" if found else "/v1/acl/role", body)
+
+    def has_binding_rule(self, method: str, values: Mapping[str, str]) -> bool:
+        """Whether an auth method has this rule and no other one.
+
+        Args:
+            method: The name of the method.
+            values: With the names of Consul's fields.
+        """
+        found = [msgspec.to_builtins(each) for each in self._rules(method)]
+        return [{**each, **values} for each in found] == found and len(found) == 1
+
+    def set_binding_rule(self, method: str, values: Mapping[str, str]) -> None:
+        """Give an auth method this rule in place of all others."""
+        for each in self._rules(method):
+            self._gateway.request("DELETE", f"{_RULE}/{each.id}")
+        self._gateway.request("PUT", _RULE, {"AuthMethod": method, **values})
+
+    def _role(self, name: str) -> _Role | None:
+        code, text = self._gateway.request("GET", f"/v1/acl/role/name/{name}", missing=True)
+        return msgspec.json.decode(text, type=_Role) if code == _OK else None
+
+    def _rules(self, method: str) -> list[_Rule]:
+        _, text = self._gateway.request("GET", f"{_RULE}s")
+        found = msgspec.json.decode(text, type=list[_Rule])
+        return [each for each in found if each.auth_method == method]
 
     def gossip_keys(self) -> list[str]:
         """Return the gossip keys that agents accept.

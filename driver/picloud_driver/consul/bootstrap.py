@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from picloud_driver.consul.gateway import ConsulAccess
 
 POLICY: Final = "picloud-api"
+"""The name of the policy, and of the role that has it."""
+METHOD: Final = "picloud-nomad"
+"""The auth method by which the API on Nomad gets a token."""
 
 
 def bootstrap(administrator: ConsulAccess, token: str) -> None:

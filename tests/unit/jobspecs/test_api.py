@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from picloud_jobspecs.api import ApiService, api_jobspec
+from picloud_jobspecs.api import AUDIENCE, CONSUL_AUDIENCE, ApiService, api_jobspec
 from picloud_model.errors import RequestRefused
 
 from tests.servers.process import binary
@@ -114,3 +114,14 @@ def test_a_wrong_setting_is_named(name: str, value: object) -> None:
 
     with pytest.raises(RequestRefused, match=f"cannot be the {name} .*of the API; give "):
         api_jobspec(service)
+
+
+def test_the_api_signs_in_by_identities(gateway: NomadGateway) -> None:
+    """One for each server that knows it, in files; jobs see neither in an environment."""
+    (task,) = group(gateway, ApiService())["Tasks"]
+
+    assert {each["Name"]: each["Audience"] for each in task["Identities"]} == {
+        "vault": [AUDIENCE],
+        "consul": [CONSUL_AUDIENCE],
+    }
+    assert {(each["File"], each["Env"]) for each in task["Identities"]} == {(True, False)}

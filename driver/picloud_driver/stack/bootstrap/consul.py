@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from picloud_driver.consul.administrator import ConsulAdministrator
-from picloud_driver.consul.bootstrap import POLICY
+from picloud_driver.consul.bootstrap import METHOD, POLICY
 from picloud_driver.policies import policy
 from picloud_driver.stack.bootstrap.change import (
     Change,
@@ -65,8 +65,8 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
         set_policy=set_policy,
         make_token=make_token,
     )
-    token = server.token or keys.now.consul_management
-    managed = msgspec.structs.replace(server, token=token)
+    managed = with_token(server, keys)
+    token = managed.token
     where = f"Consul at {server.address}"
     _require_closed(server, where)
     if not token:
@@ -84,10 +84,14 @@ def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]
     return steps.missing(has_policy=bool(has_policy), has_token=bool(has_token))
 
 
+def with_token(server: VendorServer, keys: KeyFile) -> VendorServer:
+    """Return Consul with a management token, if one is known."""
+    return msgspec.structs.replace(server, token=server.token or keys.now.consul_management)
+
+
 def tokens(server: VendorServer, keys: KeyFile) -> Replacement:
     """Return how the API's token in Consul is replaced."""
-    token = server.token or keys.now.consul_management
-    managed = access(msgspec.structs.replace(server, token=token))
+    managed = access(with_token(server, keys))
 
     def make() -> None:
         made = str(uuid.uuid4())
@@ -97,15 +101,14 @@ def tokens(server: VendorServer, keys: KeyFile) -> Replacement:
 
     def revoke() -> int:
         with ConsulAdministrator(managed) as consul:
-            return consul.revoke_tokens(POLICY, keys.now.consul)
+            return consul.revoke_tokens(POLICY, METHOD, keys.now.consul)
 
     return Replacement(make, revoke)
 
 
 def gossip(server: VendorServer, keys: KeyFile) -> Replacement:
     """Return how the key of Consul's gossip is replaced."""
-    token = server.token or keys.now.consul_management
-    managed = access(msgspec.structs.replace(server, token=token))
+    managed = access(with_token(server, keys))
     opened = partial(ConsulAdministrator, managed)
     return replacement(opened, keys, "consul_gossip", f"Consul at {server.address}")
 

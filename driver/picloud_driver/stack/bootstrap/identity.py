@@ -1,7 +1,7 @@
-"""What Vault needs so that the API on Nomad gets its token there by what Nomad says of it.
+"""What Vault and Consul need so that the API on Nomad gets its tokens by what Nomad says of it.
 
-Nomad signs who a task is. Vault checks that with Nomad's public keys, and gives a token to the task
-that is the API, and to no other one.
+Nomad signs who a task is. Vault and Consul check that with Nomad's public keys, and give a token to
+the task that is the API, and to no other one.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from picloud_jobspecs.api import AUDIENCE, JOB, TASK
+from picloud_jobspecs.api import AUDIENCE, CONSUL_AUDIENCE, JOB, TASK
 from picloud_model.errors import Unavailable
 
+from picloud_driver.consul.administrator import ConsulAdministrator
+from picloud_driver.consul.bootstrap import METHOD, POLICY
 from picloud_driver.nomad.gateway import NomadGateway
 from picloud_driver.stack.bootstrap.change import Change
+from picloud_driver.stack.servers.consul import access as consul_access
 from picloud_driver.stack.servers.nomad import access as nomad_access
 from picloud_driver.stack.servers.vault import access as vault_access
 from picloud_driver.vault.administrator import VaultAdministrator
@@ -29,9 +32,11 @@ if TYPE_CHECKING:
 
 _PERIOD_S: Final = 24 * 3600
 """How long a token of a task that has ended is valid; the API renews its own."""
+_ALGORITHM: Final = "RS256"
+"""That by which Nomad signs since 1.7; Consul knows no EdDSA, by which older ones do."""
 
 
-def changes(vault: VendorServer, nomad: VendorServer) -> Iterator[Change]:
+def changes_in_vault(vault: VendorServer, nomad: VendorServer) -> Iterator[Change]:
     """Yield what Vault lacks, in order; see `consul.changes`."""
     mount = vault_access(vault).mount
     path = auth_path(mount)
@@ -56,6 +61,61 @@ def changes(vault: VendorServer, nomad: VendorServer) -> Iterator[Change]:
         if not exists or not administrator.holds(role, rules):
             text = f"a role in Vault, {policy_name(mount)}, for the API on Nomad"
             yield Change(text, partial(write, role, rules))
+
+
+def changes_in_consul(consul: VendorServer, nomad: VendorServer, mark: str) -> Iterator[Change]:
+    """Yield what Consul lacks, in order; see `consul.changes`.
+
+    Args:
+        consul: Its address and a management token, which it need not know yet.
+        nomad: The Nomad that runs the API.
+        mark: The description of what belongs to this cluster.
+    """
+    method, rule = _method(nomad, mark), _rule(nomad, mark)
+
+    def set_method() -> None:
+        with ConsulAdministrator(consul_access(consul)) as administrator:
+            administrator.set_auth_method(METHOD, method)
+
+    def set_role() -> None:
+        with ConsulAdministrator(consul_access(consul)) as administrator:
+            administrator.set_role(POLICY, [POLICY], mark)
+
+    def set_rule() -> None:
+        with ConsulAdministrator(consul_access(consul)) as administrator:
+            administrator.set_binding_rule(METHOD, rule)
+
+    with ConsulAdministrator(consul_access(consul)) as administrator:
+        is_bare = not consul.token or not administrator.knows(consul.token)
+        exists = not is_bare and administrator.has_auth_method(METHOD)
+        if not exists or not administrator.has_auth_method(METHOD, method):
+            yield Change("Nomad's public keys in Consul, which check who a task is", set_method)
+        if is_bare or administrator.role_policies(POLICY) != [POLICY]:
+            yield Change(f"a role in Consul, {POLICY}, for the API on Nomad", set_role)
+        if not exists or not administrator.has_binding_rule(METHOD, rule):
+            yield Change("a rule in Consul, which gives this role to the API alone", set_rule)
+
+
+def _method(nomad: VendorServer, mark: str) -> dict[str, Any]:
+    """Return how Consul checks what Nomad has signed, with the names of Consul's fields."""
+    claims = {"nomad_job_id": "job", "nomad_namespace": "namespace", "nomad_task": "task"}
+    return {
+        "Type": "jwt",
+        "Description": mark,
+        "Config": {
+            "JWTValidationPubKeys": _public_keys(nomad),
+            "JWTSupportedAlgs": [_ALGORITHM],
+            "BoundAudiences": [CONSUL_AUDIENCE],
+            "ClaimMappings": claims,
+        },
+    }
+
+
+def _rule(nomad: VendorServer, mark: str) -> dict[str, str]:
+    """Return which tasks get the role; nothing in it is a text of users."""
+    claims = {"job": JOB, "namespace": nomad.namespace or "default", "task": TASK}
+    selector = " and ".join(f'value.{name} == "{value}"' for name, value in claims.items())
+    return {"BindType": "role", "BindName": POLICY, "Selector": selector, "Description": mark}
 
 
 def auth_path(mount: str) -> str:

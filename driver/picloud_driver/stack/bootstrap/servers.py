@@ -94,11 +94,20 @@ class Bootstrap:
         """
         try:
             changes = _CHANGES[name](self.servers[name], self._keys, adopt=self._adopt)
-            if name == "nomad" and "vault" in self.servers:
-                changes += identity.changes(self.servers["vault"], self.servers["nomad"])
+            if name == "nomad":
+                changes += self._identity()
         except PiCloudError as error:
             raise StackFault(error.message) from error
         return changes
+
+    def _identity(self) -> Iterator[Change]:
+        """Yield what Vault and Consul lack to know the API on this Nomad."""
+        nomad_server = self.servers["nomad"]
+        if vault_server := self.servers.get("vault"):
+            yield from identity.changes_in_vault(vault_server, nomad_server)
+        if consul_server := self.servers.get("consul"):
+            managed = consul.with_token(consul_server, self._keys)
+            yield from identity.changes_in_consul(managed, nomad_server, self._keys.mark)
 
     def run(self, name: str) -> Iterator[str]:
         """Make what a server lacks; yield the text of each change once it is made.
