@@ -18,6 +18,7 @@ from picloud_api.resources.hang_up import RECEIVE
 from picloud_api.resources.health import HealthResource
 from picloud_api.resources.in_flight import RequestsInFlight
 from picloud_api.resources.openapi import SERVED
+from picloud_api.resources.published_site import PUBLISHED, address_elsewhere, is_at_site
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -176,15 +177,22 @@ class Application:
         self._lifetime = Lifetime(self._app, settings, url)
         self._app.add_middleware(self._lifetime)
         self._site: App | None = None
+        self._published = settings.published_site
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
         """Serve one request, or the start and stop of the server."""
         if scope.get("http_version") == _TOO_OLD:
-            return _refuse_version(send)
+            return _reply(send, 505, connection="close")
         if self._lifetime.waiting is not None and scope["type"] == "http":
             return self._lifetime.waiting.app(scope, receive, send)
-        if scope["type"] == "http" and scope["path"].lstrip("/").partition("/")[0] in PAGES:
-            return self._pages()(scope, receive, send)
+        if scope["type"] == "http":
+            first = scope["path"].lstrip("/").partition("/")[0]
+            if first in PAGES:
+                if is_at_site(scope, self._published):
+                    return _reply(send, 404)
+                return self._pages()(scope, receive, send)
+            if first in PUBLISHED and (address := address_elsewhere(scope, self._published)):
+                return _reply(send, 307, location=address)
         scope[RECEIVE] = receive
         return self._app(scope, receive, send)
 
@@ -202,10 +210,11 @@ class Application:
         self._lifetime.answer_waiting()
 
 
-async def _refuse_version(send: Any) -> None:
-    await send(
-        {"type": "http.response.start", "status": 505, "headers": [(b"connection", b"close")]}
-    )
+async def _reply(send: Any, status: int, **headers: str) -> None:
+    """Reply without a body; browsers keep no such reply."""
+    pairs = {"cache-control": "no-store", **headers}.items()
+    lines = [(name.encode(), text.encode("latin-1")) for name, text in pairs]
+    await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": b""})
 
 

@@ -28,6 +28,7 @@ from picloud_model.wire.tunnel import PortAccess
 from picloud_api.usecases.accounts.price import PriceList
 from picloud_api.usecases.accounts.quota import Quotas
 from picloud_api.usecases.jobs.visits.content_site import ContentSite
+from picloud_api.usecases.jobs.visits.published_site import LOCAL, PublishedSite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,6 +94,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     prices: PriceList | None = None
     public_host: PublicHost = PublicHost()
     content_site: ContentSite = ContentSite()
+    published_site: PublishedSite = PublishedSite()
     stream_limits: StreamLimits = StreamLimits()
     webhook_networks: tuple[IPNetwork, ...] = ()
     nomad: NomadSlots = NomadSlots(sys.executable, "")
@@ -138,6 +140,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
         prices=None if chosen.prices is None else _prices(chosen.prices),
         public_host=_public_host(chosen.host, environment.get("PICLOUD_PORTS", "")),
         content_site=_content_site(chosen.host, environment),
+        published_site=_published_site(chosen.host, environment.get("PICLOUD_PUBLISHED_URL", "")),
         stream_limits=_stream_limits(environment),
         webhook_networks=_networks(environment),
         nomad=NomadSlots(
@@ -304,6 +307,26 @@ def _content_site(host: str, environment: Mapping[str, str]) -> ContentSite:
     site = ContentSite.read(url, listen)
     if site is None:
         sys.exit(f"PICLOUD_CONTENT_URL is {url!r:.80}; give one such as https://*.example.org.")
+    return site
+
+
+def _published_site(host: str, url: str) -> PublishedSite:
+    """Read at which host browsers reach what users publish; "off" for that of the pages.
+
+    >>> _published_site("127.0.0.1", "").url, _published_site("10.0.0.5", "").url
+    ('http://127.0.0.2', '')
+    """
+    if url == "off":
+        return PublishedSite()
+    if not url:
+        is_local = host in ("127.0.0.1", "localhost")
+        return PublishedSite(f"http://{LOCAL}", is_own=True) if is_local else PublishedSite()
+    site = PublishedSite.read(url)
+    if site is None:
+        sys.exit(
+            f"PICLOUD_PUBLISHED_URL is {url!r:.80}; give one such as "
+            "https://published.example.org, or off."
+        )
     return site
 
 

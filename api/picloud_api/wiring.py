@@ -42,6 +42,7 @@ from picloud_api.usecases.use_cases import Foundation, UseCases
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from picloud_driver.gateway.process import SlotSide
     from picloud_driver.image.venv import VenvImages
     from picloud_driver.scheduler.local.scheduler import LocalScheduler
     from picloud_driver.stack.addresses import Addresses, Containers
@@ -107,12 +108,19 @@ async def check_free(settings: ServerSettings) -> None:
         await state.close()
 
 
+def _gateway(settings: ServerSettings, slots: SlotSide | None = None) -> GatewayPort:
+    """Return a gateway, whose public ports are where other published things are, too."""
+    from picloud_driver.gateway.process import GatewayProcess  # noqa: PLC0415 - as below
+
+    host, limits = settings.published_site.own_host, settings.stream_limits
+    return GatewayProcess(settings.host, slots=slots, limits=limits, public_host=host)
+
+
 async def embedded(settings: ServerSettings, url: str) -> Ports:
     """Open the adapters of the embedded stack, all of which use the data directory."""
     # Each stack loads its own adapters only: the other's would take memory and time.
     from picloud_driver.blob.directory import DirectoryBlobs  # noqa: PLC0415
     from picloud_driver.bucket.directory import DirectoryBuckets  # noqa: PLC0415
-    from picloud_driver.gateway.process import GatewayProcess  # noqa: PLC0415
     from picloud_driver.queue.sqlite import SqliteQueues  # noqa: PLC0415
     from picloud_driver.secret.file import FileSecrets  # noqa: PLC0415
     from picloud_driver.state.sqlite import SqliteState  # noqa: PLC0415
@@ -128,7 +136,7 @@ async def embedded(settings: ServerSettings, url: str) -> Ports:
         secrets=secrets,
         scheduler=_local(settings, url, proof_key, images),
         images=images,
-        gateway=GatewayProcess(settings.host, limits=settings.stream_limits),
+        gateway=_gateway(settings),
         webhooks=_webhooks(settings),
         traces=_traces(settings),
     )
@@ -180,7 +188,7 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
     # The embedded stack works without the vendors' packages.
     from picloud_driver.blob.s3 import S3Blobs  # noqa: PLC0415
     from picloud_driver.bucket.s3 import S3Buckets  # noqa: PLC0415
-    from picloud_driver.gateway.process import GatewayProcess, SlotSide  # noqa: PLC0415
+    from picloud_driver.gateway.process import SlotSide  # noqa: PLC0415
     from picloud_driver.gateway.refused import NoGateway  # noqa: PLC0415
     from picloud_driver.queue.nats import NatsQueues  # noqa: PLC0415
     from picloud_driver.scheduler.nomad.scheduler import NomadScheduler  # noqa: PLC0415
@@ -192,15 +200,10 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
     if servers.slots:
         ports = servers.slots.ports()
         side = SlotSide(servers.slots.host, ports)
-        limits = settings.stream_limits
-        gateway = (
-            GatewayProcess(settings.host, slots=side, limits=limits)
-            if ports
-            else NoGateway(_NO_TUNNELS)
-        )
+        gateway = _gateway(settings, side) if ports else NoGateway(_NO_TUNNELS)
         slots = _in_containers(settings, servers.slots, url)
     else:
-        gateway = GatewayProcess(settings.host, limits=settings.stream_limits)
+        gateway = _gateway(settings)
         slots = _on_machines(settings, url)
     return Ports(
         state=ConsulState(consul.access(servers.consul)),
@@ -349,6 +352,7 @@ async def build(
             quotas=settings.quotas,
             public_host=settings.public_host,
             content_site=settings.content_site,
+            published_site=settings.published_site,
         )
     )
     await _read_prices(use_cases, settings)

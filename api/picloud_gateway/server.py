@@ -67,7 +67,7 @@ async def serve(settings: GatewaySettings, owner: int, ready: int) -> None:
 
     browsers = Browsers(settings.hosts[0], pairing, notify, loop.call_later)
     server = await _listen(settings, lambda: StreamConnection(pairing))
-    listeners = Listeners(settings.hosts[0], pairing, notify, browsers)
+    listeners = Listeners(settings.public_host, pairing, notify, browsers)
     port = server.sockets[0].getsockname()[1]
     notices.write(gateway.line(ListeningNotice("", port)))
     while order := await orders.readline():

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 class GatewaySettings(msgspec.Struct, frozen=True):
     """Where a gateway listens for tickets: on the first of the ports that is free at all hosts.
 
-    Port 0 is any free one. Public ports are at the first host only.
+    Port 0 is any free one. Public ports of jobs are at `public_host` only.
     """
 
     hosts: tuple[str, ...]
     limits: StreamLimits
     ports: tuple[int, ...] = (0,)
+    public_host: str = ""
 
 
 def read(arguments: Sequence[str]) -> GatewaySettings:
@@ -35,6 +36,7 @@ def read(arguments: Sequence[str]) -> GatewaySettings:
         "writes its secret to standard input and reads its port from standard output.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--public-host", default="", help="address of public ports of jobs")
     parser.add_argument("--slot-host", default="", help="address for slots, if it is another one")
     parser.add_argument("--slot-ports", default="0", help="ports it may take; 0 for a free one")
     usual = StreamLimits()
@@ -48,4 +50,5 @@ def read(arguments: Sequence[str]) -> GatewaySettings:
     is_another = chosen.slot_host and not everywhere
     hosts = (chosen.host, chosen.slot_host) if is_another else (chosen.host,)
     limits = StreamLimits(chosen.idle, chosen.longest)
-    return GatewaySettings(hosts, limits, tuple(map(int, chosen.slot_ports.split(","))))
+    ports = tuple(map(int, chosen.slot_ports.split(",")))
+    return GatewaySettings(hosts, limits, ports, chosen.public_host or chosen.host)

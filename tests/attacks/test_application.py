@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import urllib3
 from cloud import rest
+from picloud_api.usecases.jobs.visits.published_site import LOCAL
 
 from tests.attacks.sender import authorization, basic
 from tests.current_client import current_client
@@ -58,9 +59,10 @@ def paths(stack: Stack, sender: Sender) -> Iterator[tuple[str, str]]:
 
 
 def ask(sender: Sender, verb: str, path: str, **headers: str) -> urllib3.BaseHTTPResponse:
-    """Send a request with any headers."""
+    """Send a request with any headers, where browsers reach applications."""
     pool = urllib3.PoolManager(timeout=60.0, retries=False)
-    return pool.request(verb, sender.url + path, headers=headers, redirect=False)
+    site = sender.url.replace("127.0.0.1", LOCAL)
+    return pool.request(verb, site + path, headers=headers, redirect=False)
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.server
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cloud
 import pytest
+from cloud import rest
+from cloud._resources.sign_in import SignInClient
 from playwright.sync_api import expect
 
 from tests.current_client import current_client
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cloud._client.client import Client
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
     from tests.e2e.stacks import EmbeddedStack
 
@@ -74,6 +76,59 @@ def test_nothing_of_an_object_runs(page: Page, client: Client) -> None:
     assert SCRIPTS[0] in page.locator("main").inner_text()
 
 
+def hostile(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Reply with a page that wants to act for the visitor, and says which cookies it was sent."""
+    start_response("200 OK", [("Content-Type", "text/html")])
+    page = f"""<!doctype html><title>app</title><p id=sent>[{environ.get("HTTP_COOKIE", "")}]</p>
+    <p id=found></p><script>
+    let found = [];
+    try {{ found.push(document.cookie) }} catch (error) {{ found.push("cookies: " + error.name) }}
+    fetch("{environ["QUERY_STRING"]}/jobs", {{credentials: "include"}})
+        .then(() => found.push("read"), () => found.push("unread"))
+        .then(() => {{ document.querySelector("#found").textContent = found.join("; ") }})
+    </script>"""
+    return [page.encode()]
+
+
+def _serve(port: int) -> None:
+    class Echo(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            data = f"<p>cookies [{self.headers.get('Cookie', '')}]</p>".encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(data)
+
+    http.server.HTTPServer(("127.0.0.1", port), Echo).serve_forever()
+
+
+def test_what_users_publish_is_another_site(
+    chromium: Browser, client: Client, stack: EmbeddedStack
+) -> None:
+    """An application and a public port of a job get no cookie of a visitor who is signed in."""
+    with current_client(client):
+        rest.publish_app(hostile, "hostile", public=True)
+    jid = int(client.call(_serve, 9128))
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(SignInClient(client.transport).link())
+    page.goto(f"{stack.url}/endpoints/hostile")
+    page.get_by_role("link", name="/hostile").click()
+    expect(page.locator("#sent")).to_have_text("[]", timeout=20_000)
+    assert page.url.startswith("http://127.0.0.2:")
+    # Also by a link that leads to the host of the pages, with their cookie.
+    page.goto(f"{stack.url}/r/a0000001/hostile?{stack.url}")
+
+    assert page.url.startswith("http://127.0.0.2:")
+    expect(page.locator("#sent")).to_have_text("[]")
+    expect(page.locator("#found")).to_have_text("cookies: SecurityError; unread", timeout=20_000)
+    page.goto(f"{stack.url}/jobs/{jid}")
+    page.get_by_role("link", name="127.0.0.2:").click()
+    expect(page.get_by_text("cookies []")).to_be_visible()
+    client.kill([jid])
+    context.close()
+
+
 class OtherSite(http.server.BaseHTTPRequestHandler):
     """A site that tries to frame a page of the platform, and to send one of its forms."""
 
@@ -107,13 +162,9 @@ def other_site(stack: EmbeddedStack) -> Iterator[str]:
 
 
 def test_another_site_cannot_use_a_session(
-    chromium: object, client: Client, other_site: str
+    chromium: Browser, client: Client, other_site: str
 ) -> None:
     """A frame stays empty, and a form is refused, though the browser is signed in."""
-    from cloud._resources.sign_in import SignInClient
-    from playwright.sync_api import Browser
-
-    assert isinstance(chromium, Browser)
     jid = int(client.call(abs, 1))
     context = chromium.new_context()
     page = context.new_page()

@@ -328,6 +328,20 @@ async def test_slots_reach_it_at_another_address(peers: Peers) -> None:
         await gateway.close()
 
 
+async def test_ports_are_published_at_a_host_of_their_own(peers: Peers) -> None:
+    """And at that host only: other pages of this machine have another one."""
+    gateway = GatewayProcess(HOST, public_host="127.0.0.2")
+    invited: asyncio.Queue[SlotTicket] = asyncio.Queue()
+    try:
+        port = await gateway.publish("job", invited.put)
+        await peers.connect(port, "127.0.0.2")
+        assert (await invited.get()).port == (await gateway.open()).port
+        with pytest.raises(OSError, match="onnect"):
+            await peers.connect(port, HOST)
+    finally:
+        await gateway.close()
+
+
 async def test_a_published_port_needs_no_ticket(gateway: GatewayProcess, peers: Peers) -> None:
     """Each client is announced with a ticket for the slot's end; what it sends first arrives."""
     invited: asyncio.Queue[SlotTicket] = asyncio.Queue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import gc
 import logging
 import os
@@ -28,6 +29,7 @@ from picloud_api.server.affinity import AccountAffinity
 from picloud_api.server.handoff import HandoffServer
 from picloud_api.server.log_stream import LogStream
 from picloud_api.server.start_check import start_problem
+from picloud_api.usecases.jobs.visits.published_site import PublishedSite
 from picloud_api.wiring import end_slots, preload
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ _log = structlog.get_logger()
 
 STOP_S = 2
 """How long requests may take to end when the server stops."""
+PORT_TRIES = 20
+"""How many ports are tried that the system chooses, until one is free at both hosts."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -138,10 +142,10 @@ def serve(settings: ServerSettings) -> None:
     _set_up_logging(settings.log_level)
     master = os.getpid()
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    listener = _listen(settings.host, settings.port)
-    host, port = listener.getsockname()[:2]
+    listeners = _listen_for_all(settings)
+    host, port = listeners[0].getsockname()[:2]
     url = f"http://{host}:{port}"
-    listeners = [listener]
+    settings = _with_site(settings, port, is_listening=len(listeners) > 1)
     if settings.servers and settings.servers.slots:
         # Slots in containers reach this machine at another address.
         listeners.append(_listen(settings.servers.slots.host, port))
@@ -177,11 +181,48 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen_for_all(settings: ServerSettings) -> list[socket.socket]:
+    """Listen for the interface, and on the same port for what is published, if that is here."""
+    for _ in range(PORT_TRIES):
+        listener = _listen(settings.host, settings.port)
+        if not settings.published_site.is_own:
+            return [listener]
+        another = _new_socket()
+        try:
+            another.bind((settings.published_site.host, listener.getsockname()[1]))
+        except OSError as error:
+            another.close()
+            if error.errno == errno.EADDRINUSE and not settings.port:
+                listener.close()
+                continue
+            _log.warning("published.off", host=settings.published_site.host, reason=error.strerror)
+            return [listener]
+        return [listener, another]
+    sys.exit("Cannot find a free port; choose one with --port.")
+
+
+def _with_site(settings: ServerSettings, port: int, *, is_listening: bool) -> ServerSettings:
+    """Return the settings with what is known once the server listens."""
+    if not settings.published_site.is_own:
+        return settings
+    if not is_listening:
+        return msgspec.structs.replace(settings, published_site=PublishedSite())
+    site = settings.published_site.at_port(port)
+    # Browsers send the cookies of a host to all its ports.
+    public = msgspec.structs.replace(settings.public_host, address=site.host)
+    return msgspec.structs.replace(settings, published_site=site, public_host=public)
+
+
+def _new_socket() -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # Connections inherit it. Else a response in two writes waits 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = _new_socket()
     try:
         listener.bind((host, port))
     except OSError as error:

@@ -59,6 +59,7 @@ from picloud_api.usecases.jobs.status import JobStatuses
 from picloud_api.usecases.jobs.submit import SubmitJobs
 from picloud_api.usecases.jobs.tunnel import JobShells, JobTunnels, PublicPorts
 from picloud_api.usecases.jobs.visits.content_site import ContentSite
+from picloud_api.usecases.jobs.visits.published_site import PublishedSite
 from picloud_api.usecases.jobs.visits.visit import Visits
 from picloud_api.usecases.jobs.wait import WaitForJobs
 from picloud_api.usecases.jobs.why import Why
@@ -114,6 +115,7 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
     quotas: Quotas
     public_host: PublicHost
     content_site: ContentSite
+    published_site: PublishedSite
 
 
 class AccountsRoom:
@@ -184,6 +186,7 @@ class JobsRoom:
         self.plain_result = PlainResults(self.wait, storage.blobs)
         self.kill = KillJobs(context)
         self.tunnel = JobTunnels(context, base.live, base.gateway)
+        self.published_site = base.published_site
         self.public_ports = PublicPorts(context, self.tunnel, base.gateway, base.public_host)
         self.info = JobInformation(
             context,

@@ -96,7 +96,8 @@ class GatewayPort(ABC):
     the gateway has ended, and when it has lasted or carried nothing for as long as is allowed.
     Any number of connections without a ticket does not keep new streams from opening. Each end is
     read only as fast as the other one accepts bytes, and may send its last byte before the other
-    one does. Clients need no ticket at a port that was published, nor browsers at theirs: the
+    one does. Ports are published at one host, which may be another one than that of tickets.
+    Clients need no ticket at a port that was published, nor browsers at theirs: the
     server decides on each of their requests, and every `CHECK_S` on connections that go on, each
     of which leads to one job. Cookies whose name begins with `picloud_` never reach a job.
     """

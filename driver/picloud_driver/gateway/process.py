@@ -67,6 +67,7 @@ class GatewayProcess(GatewayPort):
         clock: Seconds since the epoch.
         slots: Where slots reach it, if that is another address.
         limits: How long streams may last.
+        public_host: The address of public ports, if that is another one.
     """
 
     adapter: ClassVar[str] = "process"
@@ -77,10 +78,12 @@ class GatewayProcess(GatewayPort):
         clock: Callable[[], float] = time.time,
         slots: SlotSide | None = None,
         limits: StreamLimits = _USUAL,
+        public_host: str = "",
     ) -> None:
         self._host = host
         self._slots = slots
         self._limits = limits
+        self._public_host = public_host or host
         self._clock = clock
         self._secret = b""
         self._process: Process | None = None
@@ -155,6 +158,7 @@ class GatewayProcess(GatewayPort):
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "picloud_gateway", "--host", self._host),
+                *("--public-host", self._public_host),
                 *("--idle", str(self._limits.idle_s), "--longest", str(self._limits.longest_s)),
                 *(self._slots.arguments() if self._slots else ()),
                 stdin=asyncio.subprocess.PIPE,

@@ -10,6 +10,7 @@ import pytest
 from picloud_api.settings import read
 from picloud_api.usecases.accounts.price import PriceList
 from picloud_api.usecases.accounts.quota import Quotas
+from picloud_api.usecases.jobs.visits.published_site import PublishedSite
 from picloud_model.wire.gateway import StreamLimits
 
 from tests.unit.api.absent_servers import SERVERS
@@ -216,6 +217,20 @@ def test_hosts_of_notebooks_that_cannot_be_are_refused(environment: dict[str, st
     """Before anything starts."""
     with pytest.raises(SystemExit, match=r"PICLOUD_CONTENT_(URL|PORT) is .*; give"):
         read(["--data", "/tmp/d"], environment)
+
+
+def test_where_browsers_reach_what_is_published() -> None:
+    """On one machine at another address of it; else where the operator says, or with the pages."""
+
+    def site(host: str, url: str) -> PublishedSite:
+        arguments = ["--data", "/tmp/d", "--host", host]
+        return read(arguments, {"PICLOUD_PUBLISHED_URL": url}).published_site
+
+    assert site("127.0.0.1", "") == PublishedSite("http://127.0.0.2", is_own=True)
+    assert site("127.0.0.1", "off") == site("0.0.0.0", "") == PublishedSite()
+    assert site("0.0.0.0", "https://p.example/") == PublishedSite("https://p.example")
+    with pytest.raises(SystemExit, match=r"PICLOUD_PUBLISHED_URL is .*; give one"):
+        site("127.0.0.1", "p.example")
 
 
 def test_how_long_streams_may_last() -> None:

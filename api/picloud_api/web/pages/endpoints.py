@@ -46,6 +46,7 @@ class EndpointsPage:
 
     def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
         self._endpoints = use_cases.rest.endpoints
+        self._published = use_cases.jobs.published_site
         self._renderer = renderer
         self._visitors = visitors
 
@@ -124,6 +125,7 @@ class EndpointsPage:
             "endpoint.html",
             visitor,
             endpoint=endpoint,
+            address=f"{self._published.url}{endpoint.path}",
             given=given,
             more=text_of(fields, _MORE),
             problem=problem,

@@ -50,6 +50,7 @@ class BucketPage:
 
     def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
         self._buckets = use_cases.storage.buckets
+        self._published = use_cases.jobs.published_site
         self._renderer = renderer
         self._visitors = visitors
 
@@ -97,7 +98,7 @@ class BucketPage:
             parts=_parts(key),
             info=info,
             preview=object_preview(key, head, info.size),
-            address=f"{public_path(visitor.account)}{uri.encode(key)}",
+            address=f"{self._published.url}{public_path(visitor.account)}{uri.encode(key)}",
         )
 
     async def on_get_image(self, request: Request, response: Response) -> None:
