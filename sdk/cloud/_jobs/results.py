@@ -118,14 +118,12 @@ class ResultIterator(Iterator[Any]):
         return next(self)
 
     def _wait(self, is_ready: Callable[[], bool], jid: int) -> None:
-        """Receive outcomes until `is_ready`; `jid` is a job that is waited for.
+        """Receive outcomes until `is_ready`, which is not so yet; `jid` is a job it waits for.
 
         Raises:
             CloudTimeoutError: When the timeout is reached first; the next call waits again.
             KeyboardInterrupt: When the user stops the wait; the next call waits again.
         """
-        if is_ready():
-            return
         try:
             with self._watch as on_progress:
                 self._receive(is_ready, jid, on_progress)
@@ -156,19 +154,21 @@ class ResultIterator(Iterator[Any]):
         deadline = self._deadline or self._patience.deadline(timeout_s)
         self._patience.until(attempt, deadline, expired)
 
-    def _drop(self, jid: int) -> tuple[Outcome, Envelope]:
-        """Remove the outcome of a job from those held, and return it."""
-        outcome, envelope = self._held.pop(jid)
-        self._held_bytes -= len(outcome.payload or b"")
-        return outcome, envelope
+    def _drop(self, jid: int) -> None:
+        """Remove the outcome of a job from those held."""
+        payload = self._held.pop(jid)[0].payload
+        if payload is not None:
+            self._held_bytes -= len(payload)
 
     def _value(self, jid: int) -> Any:
         """Return the result of a job, whose outcome is no longer held afterwards."""
-        outcome, _ = self._held[jid]
-        if outcome.blob is not None and jid not in self._fetched and self._options.needs(outcome):
-            self._fetch(jid)
-        _, envelope = self._drop(jid)
-        payload = self._fetched.pop(jid, outcome.payload)
+        outcome, envelope = self._held[jid]
+        payload = outcome.payload
+        if outcome.blob is not None and self._options.needs(outcome):
+            if jid not in self._fetched:
+                self._fetch(jid)
+            payload = self._fetched.pop(jid)
+        self._drop(jid)
         return self._waiter.value(outcome, payload, envelope, self._options)
 
     def _fetch(self, jid: int) -> None:
@@ -201,7 +201,8 @@ class OrderedResults(ResultIterator):
             self._watch.close()
             raise StopIteration
         jid = self._order[self._next]
-        self._wait(lambda: jid in self._held, jid)
+        if jid not in self._held:
+            self._wait(lambda: jid in self._held, jid)
         self._next += 1
         return self._value(jid)
 
@@ -242,9 +243,9 @@ class _AsTheyEnd(ResultIterator):
             self._open = without(self._open, self._ready)
         return self._ready[0]
 
-    def _drop(self, jid: int) -> tuple[Outcome, Envelope]:
+    def _drop(self, jid: int) -> None:
         self._ready.popleft()
-        return super()._drop(jid)
+        super()._drop(jid)
 
     def _requested(self) -> list[Range]:
         return next(portions(self._open))

@@ -7,6 +7,7 @@ begins anew and leaves out the values that are stored, so a reader gets each pos
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +37,8 @@ from picloud_api.store.blob_name import blob_name
 from picloud_api.store.records import Event, EventKind, StreamChunkRef, StreamRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from picloud_model.token import JobToken
     from picloud_model.wire.stream import AppendStreamRequest, ReadStreamRequest
 
@@ -60,6 +63,8 @@ class Streams:
         self._clock = context.clock
         self._blobs = blobs
         self._quota = quota
+        self._first_readers: dict[str, _FirstReader] = {}
+        """Who waits for the first value of a stream, by its key; of several, the last."""
 
     async def append(self, caller: Caller, request: AppendStreamRequest) -> StreamAppended:
         """Add values to the stream of the job that sends them; wait until there is room.
@@ -106,16 +111,23 @@ class Streams:
 
     async def _appended(self, draft: Draft, token: JobToken, request: AppendStreamRequest) -> int:
         """Add a chunk if there is room; return how many values there are."""
-        key = layout.stream(token.account, token.jid)
-        stored: StreamRecord | None = await draft.get(key)
-        if stored is not None and not _takes(stored, token, request.chunk):
+        key, chunk = layout.stream(token.account, token.jid), request.chunk
+        stored: StreamRecord | None = None
+        # The first chunk creates the record. If it exists, the conflict brings it into memory.
+        if chunk is None or chunk.first or draft.peek(key) is not None:
+            stored = await draft.get(key)
+        if stored is not None and not _takes(stored, token, chunk):
             # A commit checks what it writes; what adds nothing has to be read again.
             stored = await draft.fresh(key)
-        record = stored or StreamRecord(attempt=token.attempt, envelope=request.envelope)
+        record = stored or StreamRecord(
+            attempt=token.attempt,
+            envelope=request.envelope,
+            # So the first value needs no second transaction before it is read.
+            reader=reader.reader if (reader := self._first_readers.get(key)) else "",
+        )
         if token.attempt < record.attempt:
             raise TokenRefused
         record = replace(record, attempt=token.attempt)
-        chunk = request.chunk
         if chunk is not None and chunk.first > record.count:
             raise RequestConflict(
                 f"The stream has {record.count} values, and these begin at {chunk.first}.",
@@ -128,7 +140,9 @@ class Streams:
             chunks = await _with_chunk(draft, token, record.chunks, chunk)
             record = replace(record, count=record.count + chunk.count, chunks=chunks)
             draft.emit(Event(EventKind.KEY, token.account, key))
-        if record != stored:
+        if stored is None:
+            draft.create(key, record)
+        elif record != stored:
             draft.put(key, record)
         return record.count
 
@@ -145,11 +159,17 @@ class Streams:
         key, deadline = layout.stream(account, request.jid), self._clock() + request.timeout_s
         (piece,) = await locate(self._view, account, [(request.jid, request.jid)])
         watched = {key, piece.page_id.batch}
-        with self._quota.waiting(account), self._watchers.watch(watched) as watch:
+        with (
+            self._quota.waiting(account),
+            self._watchers.watch(watched) as watch,
+            self._first_reader(key, request) as mine,
+        ):
             while True:
                 watch.changed()
                 # Both at the same moment: a job has sent its last value before its end is stored.
                 await self._view.refresh([key, layout.page(piece.page_id)])
+                if mine.is_replaced:
+                    raise RequestConflict(_another(request.jid), field="reader")
                 ended = await self._end(piece)
                 record: StreamRecord | None = await self._view.get(key)
                 if record is not None:
@@ -167,6 +187,23 @@ class Streams:
                 if record is not None and _is_next(record, request):
                     # Committed by this process meanwhile: no need to read it from the store.
                     return await self._values(account, request.jid, record)
+
+    @contextmanager
+    def _first_reader(self, key: str, request: ReadStreamRequest) -> Iterator[_FirstReader]:
+        """Remember who waits for the first value, in place of another one that does."""
+        readers, mine = self._first_readers, _FirstReader(request.reader)
+        if not request.take or request.start or self._view.peek(key) is not None:
+            yield mine
+            return
+        earlier = readers.get(key)
+        if earlier is not None and earlier.reader != mine.reader:
+            earlier.is_replaced = True
+        readers[key] = mine
+        try:
+            yield mine
+        finally:
+            if readers.get(key) is mine:
+                del readers[key]
 
     async def _end(self, piece: PageSlice) -> State | None:
         """Return how a job has ended, as its page was last read; None if it has not."""
@@ -224,6 +261,14 @@ class Streams:
             content = Content(each.digest, each.size, data)
             chunks.append(StreamChunk(each.first, each.count, content))
         return StreamRead(chunks=chunks, envelope=record.envelope)
+
+
+class _FirstReader:
+    """A reader that waits for the first value, and whether another one has begun since."""
+
+    def __init__(self, reader: str) -> None:
+        self.reader = reader
+        self.is_replaced = False
 
 
 async def _with_chunk(

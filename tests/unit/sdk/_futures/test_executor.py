@@ -43,13 +43,15 @@ def test_dask_finds_what_it_uses(server: FakeServer) -> None:
     until(lambda: called == [future], "the callback was called")
 
 
-def test_a_map_is_one_submit(server: FakeServer) -> None:
-    """However many items there are, and in chunks."""
-    for jid in range(1, 101):
+def test_a_map_is_one_submit_and_few_waits(server: FakeServer) -> None:
+    """Results arrive a thousand in a request; no job has a request, or a future, of its own."""
+    for jid in range(1, 2501):
         server.done(jid, jid)
-    assert list(cloud.Executor().map(abs, range(100))) == list(range(1, 101))
 
-    assert len([path for path in server.paths() if path.endswith("/jobs")]) == 1
+    assert list(cloud.Executor().map(abs, range(2500))) == list(range(1, 2501))
+
+    names = [path.rpartition("/")[2] for path in server.paths()]
+    assert names == ["jobs", "wait", "wait", "wait"]
 
 
 def test_keyword_arguments_are_the_function_s(server: FakeServer) -> None:

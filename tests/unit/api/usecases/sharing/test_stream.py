@@ -213,6 +213,41 @@ async def test_a_value_costs_one_transaction_before_it_is_read(start_api: StartA
         assert (len(api.state.reads), len(api.state.commits)) == (1, 2)
 
 
+async def test_the_first_value_costs_one_transaction_too(start_api: StartApi) -> None:
+    """It records the reader that waits; a later one takes its place as ever."""
+    api = await start_api(SharedRecordingState)
+    job = await Yielding.begun(api)
+    waiting = asyncio.create_task(job.read(0, timeout_s=20))
+    key = layout.stream(ACCOUNT, job.jid)
+    await eventually(lambda: any(key in keys for keys in api.state.reads), "the reader waits")
+    api.state.reads.clear()
+    api.state.commits.clear()
+
+    await job.append(0, b"a")
+
+    assert data_of(await waiting) == b"a"
+    assert (api.state.reads, len(api.state.commits)) == ([], 1)
+    assert data_of(await job.read(0, uuid4().hex)) == b"a"
+    with pytest.raises(RequestConflict, match="Another program has begun to read"):
+        await job.read(1, take=False)
+
+
+async def test_of_two_that_wait_for_the_first_value_the_last_one_reads(api: ApiHarness) -> None:
+    """The other one hears of it with the value."""
+    job, other = await Yielding.begun(api), uuid4().hex
+    replaced = asyncio.create_task(job.read(0, timeout_s=20))
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(job.read(0, other, timeout_s=20))
+    await asyncio.sleep(0)
+
+    await job.append(0, b"a")
+
+    assert data_of(await waiting) == b"a"
+    with pytest.raises(RequestConflict, match="Another program has begun to read"):
+        await replaced
+    assert (await job.read(1, other, take=False)).chunks == []
+
+
 async def test_a_wait_reads_its_keys_twice(start_api: StartApi) -> None:
     """When it begins and when it ends, however long that is: events say what changes meanwhile."""
     api = await start_api(SharedRecordingState)
