@@ -58,6 +58,7 @@ class Reaper:
         self._kill = kill
         self._listening_since = self._checked_at = context.clock()
         self._removals: dict[int, asyncio.Task[None]] = {}
+        self._unchanged: dict[int, tuple[float, float]] = {}
 
     async def adopt(self) -> None:
         """Take in the slots that outlived a killed server: they count as live before they call."""
@@ -121,26 +122,32 @@ class Reaper:
     async def remove_silent(self) -> None:
         """Remove the slots of this process that were silent for too long."""
         now = self._context.clock()
-        if now - self._checked_at > CHECK_EVERY_S + SUSPENDED_S:
+        if not 0 <= now - self._checked_at <= CHECK_EVERY_S + SUSPENDED_S:
             self._excuse_all(now)
         for session in self._context.slot_sessions.all():
             if now - session.seen_at > SLOT_TTL_S and session.waiting is None:
-                await self._expire(session.number, now)
+                await self._expire(session)
         self._checked_at = self._context.clock()
 
     def _excuse_all(self, now: float) -> None:
-        """Do not count the time in which this process was suspended as silence of slots."""
+        """Do not count the time in which this process was suspended as silence of slots.
+
+        Nor may a step of the clock count, in either direction.
+        """
         self._listening_since = now
+        self._unchanged.clear()
         for session in self._context.slot_sessions.all():
             session.seen_at = now
 
-    async def _expire(self, number: int, now: float) -> None:
-        self._view.forget([layout.slot(number)])
-        slot: Slot | None = await self._view.get(layout.slot(number))
-        if slot is None or now - slot.seen_at > SLOT_TTL_S:
-            self._remove_soon(number, "silent for 20 s")
+    async def _expire(self, session: SlotSession) -> None:
+        key = layout.slot(session.number)
+        self._view.forget([key])
+        slot: Slot | None = await self._view.get(key)
+        if slot is None or slot.seen_at == session.slot.seen_at:
+            self._remove_soon(session.number, "silent for 20 s")
         else:
-            self._context.slot_sessions.remove(number)  # now it talks with another process
+            # Another process has written the record since: now it talks with that one.
+            self._context.slot_sessions.remove(session.number)
 
     async def resync(self) -> None:
         """Compare all slots and unfinished batches with the store, whatever the events were."""
@@ -153,8 +160,10 @@ class Reaper:
                 self._remove_soon(slot.number, "its place is gone")
             elif self._is_silent(slot, now):
                 self._remove_soon(slot.number, "silent for 20 s")
+        stored = {slot.number for slot in slots}
+        self._unchanged = {each: it for each, it in self._unchanged.items() if each in stored}
         unfinished = await self._view.scan(Ready.prefix)
-        killed = await self._slots.reclaim({slot.number for slot in slots}, unfinished)
+        killed = await self._slots.reclaim(stored, unfinished)
         for page_id, attempts in killed.items():
             # Those of an API process that has ended since, which would have done it.
             self._kill.force_soon(page_id, attempts)
@@ -162,9 +171,17 @@ class Reaper:
         self._context.batch_watchers.wake_all()
 
     def _is_silent(self, slot: Slot, now: float) -> bool:
-        """Whether a slot without a session here was silent for too long."""
-        silent_s = now - max(slot.seen_at, self._listening_since)
-        return silent_s > SLOT_TTL_S and self._context.slot_sessions.get(slot.number) is None
+        """Whether a slot without a session here was silent for too long.
+
+        Its record is written by another machine, whose clock may differ: what counts is how long
+        the record has not changed, by the clock of this one.
+        """
+        seen_at, since = self._unchanged.get(slot.number, (0.0, now))
+        if seen_at != slot.seen_at:
+            self._unchanged[slot.number] = (slot.seen_at, now)
+            return False
+        is_known = self._context.slot_sessions.get(slot.number) is not None
+        return now - max(since, self._listening_since) > SLOT_TTL_S and not is_known
 
     async def _running(self) -> set[str]:
         """Return the places of the slots that the scheduler runs or is about to run."""

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 from picloud_api.background.reaper import CHECK_EVERY_S, SLOT_TTL_S
 from picloud_api.engine.jobs.fence import Blame
 from picloud_api.store import layout
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from picloud_api.engine.process.slot_sessions import SlotSession
+    from picloud_api.store.records import Slot
     from picloud_driver.scheduler import SlotPresence
 
     from tests.unit.api.api_harness import ApiHarness
@@ -146,9 +148,10 @@ async def test_a_slot_that_registers_during_a_comparison_is_kept(api: ApiHarness
 
 
 async def test_a_slot_of_another_process_is_removed_when_it_is_silent(api: ApiHarness) -> None:
-    """Its record says when it last called any of the processes."""
+    """Its record changes whenever it has called any of the processes."""
     slot, _ = await busy(api)
     api.server.context.slot_sessions.remove(slot.number)
+    await api.server.background.reaper.resync()
 
     api.now += SLOT_TTL_S
     await api.server.background.reaper.resync()
@@ -158,6 +161,27 @@ async def test_a_slot_of_another_process_is_removed_when_it_is_silent(api: ApiHa
     await removals(api)
 
     assert not await stored(api, slot)
+
+
+@pytest.mark.parametrize("skew_s", [-600, 600])
+async def test_clocks_of_other_machines_may_differ(api: ApiHarness, skew_s: float) -> None:
+    """A slot lives while its record changes, whatever time the process writes that changes it."""
+    slot, _ = await busy(api)
+    api.server.context.slot_sessions.remove(slot.number)
+
+    for _ in range(10):
+        api.now += SLOT_TTL_S / 2
+        await write(api, msgspec.structs.replace(slot.slot, seen_at=api.now + skew_s))
+        await api.server.background.reaper.resync()
+        await removals(api)
+
+    assert await stored(api, slot)
+
+
+async def write(api: ApiHarness, record: Slot) -> None:
+    """Write a slot's record as another process does."""
+    put = Put(layout.slot(record.number), layout.encode(record))
+    await api.server.ports.state.commit([put])
 
 
 async def check(api: ApiHarness, seconds: float) -> None:
@@ -187,8 +211,7 @@ async def test_a_slot_that_talks_with_another_process_is_only_forgotten(api: Api
     """Its record, which the other process writes, says that it lives."""
     slot, _ = await busy(api)
     await check(api, SLOT_TTL_S)
-    record = msgspec.structs.replace(slot.slot, seen_at=api.now)
-    await api.server.ports.state.commit([Put(layout.slot(slot.number), layout.encode(record))])
+    await write(api, msgspec.structs.replace(slot.slot, seen_at=api.now))
 
     await check(api, 1)
 
@@ -205,6 +228,22 @@ async def test_slots_are_not_silent_while_the_server_is_suspended(api: ApiHarnes
 
     assert await stored(api, slot)
     assert slot.seen_at == api.now
+
+
+@pytest.mark.parametrize("step_s", [-600, 600])
+async def test_a_step_of_the_clock_makes_no_slot_silent(api: ApiHarness, step_s: float) -> None:
+    """Slots that call live on, and a silent one is noticed as soon as without the step."""
+    slot, _ = await busy(api)
+    await check(api, 5)
+    api.now += step_s
+    await api.server.background.reaper.remove_silent()
+    await check(api, SLOT_TTL_S)
+    assert await stored(api, slot)
+
+    await check(api, 1)
+
+    await removals(api)
+    assert not await stored(api, slot)
 
 
 async def test_slots_that_outlive_the_server_are_adopted(api: ApiHarness) -> None:
