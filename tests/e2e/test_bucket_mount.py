@@ -278,7 +278,7 @@ def store_by_path(name: str, size: int) -> str:
 
 
 def test_a_full_bucket_is_an_error_of_closing_the_file(begin: Callable[..., Stack]) -> None:
-    """Bytes that do not fit are refused whichever way they come; the object is as it was."""
+    """Bytes that do not fit are refused, also by a path, and the object stays."""
     with current_client(begin(object_bytes=100_000).client()):
         bucket.putf(b"old", "a")
         full = "Your bucket and volumes have 3 of 100,000 bytes, so 200,000 more do not fit"

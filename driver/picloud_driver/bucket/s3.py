@@ -42,7 +42,7 @@ from picloud_driver.bucket.port import (
     WriteCondition,
 )
 from picloud_driver.s3.object_values import S3Object, S3Properties
-from picloud_driver.s3.objects import S3Objects
+from picloud_driver.s3.objects import COPY_BYTES, S3Objects
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
@@ -66,13 +66,21 @@ class S3Buckets(BucketPort):
         access: Address, credentials and bucket.
         prefix: The prefix of all objects.
         threads: How many requests may run at once.
+        copy_bytes: The largest object that one request copies; AWS has 5 GiB.
     """
 
     adapter: ClassVar[str] = "s3"
 
-    def __init__(self, access: S3Access, *, prefix: str = "bucket/", threads: int = 16) -> None:
+    def __init__(
+        self,
+        access: S3Access,
+        *,
+        prefix: str = "bucket/",
+        threads: int = 16,
+        copy_bytes: int = COPY_BYTES,
+    ) -> None:
         self._prefix = prefix
-        self._objects = S3Objects(access, connections=threads)
+        self._objects = S3Objects(access, connections=threads, copy_bytes=copy_bytes)
         self._threads = ThreadPoolExecutor(threads, "s3-buckets")
 
     def __repr__(self) -> str:

@@ -27,7 +27,14 @@ from botocore.exceptions import (
     SSLError,
 )
 from botocore.parsers import ResponseParserError
-from picloud_model.errors import BlobMissing, PiCloudError, RequestRefused
+from picloud_model.errors import (
+    BlobMissing,
+    ObjectChanged,
+    ObjectNotFound,
+    PiCloudError,
+    RequestRefused,
+    UploadNotFound,
+)
 from urllib3.exceptions import HTTPError
 
 from picloud_driver.fault_table import Fault, error_for
@@ -56,6 +63,18 @@ _DAMAGED: Final = "the bytes were changed on their way or on its disk: try again
 _FULL: Final = "it has no room left: free some space there"
 _NONE: Final = "we have no credentials: set the access key and the secret key"
 _SETTINGS: Final = "it cannot be asked: check the address, region, bucket and keys we were given"
+
+OF_OBJECTS: Final[dict[str, tuple[type[PiCloudError], str]]] = {
+    NO_KEY: (ObjectNotFound, "There is no such object in your bucket."),
+    "NoSuchUpload": (UploadNotFound, ""),
+    TAKEN: (ObjectChanged, ""),
+    "BadDigest": (RequestRefused, "The bytes do not have the stated MD5: send them again."),
+    "InvalidPart": (RequestRefused, "A part was not written, or has other bytes: write it again."),
+    "InvalidPartOrder": (RequestRefused, "The parts of an object ascend by their numbers."),
+    "EntityTooSmall": (RequestRefused, "Only the last part may have less than 5 MiB."),
+    "KeyTooLongError": (RequestRefused, "The key is too long for this S3: choose a shorter one."),
+}
+"""What a code of S3 means for an object of a user; see `refusal` for the others."""
 
 FAULTS: Final = (
     Fault(NO_KEY, "there is no such blob", kind=BlobMissing),

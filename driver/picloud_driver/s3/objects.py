@@ -12,8 +12,6 @@ from botocore.parsers import ResponseParserError
 from picloud_model.errors import (
     ObjectChanged,
     ObjectNotFound,
-    PiCloudError,
-    RequestRefused,
     UploadNotFound,
 )
 from urllib3.exceptions import HTTPError
@@ -56,17 +54,6 @@ _AT_ONCE_BYTES: Final = 1024 * 1024
 """Up to this size a body is sent at once; botocore asks S3 first whether it may send a file."""
 _CONFLICTS: Final = 5
 _CONFLICT_PAUSE_S: Final = 0.05
-_REFUSALS: Final[dict[str, tuple[type[PiCloudError], str]]] = {
-    faults.NO_KEY: (ObjectNotFound, "There is no such object in your bucket."),
-    "NoSuchUpload": (UploadNotFound, ""),
-    faults.TAKEN: (ObjectChanged, ""),
-    "BadDigest": (RequestRefused, "The bytes do not have the stated MD5: send them again."),
-    "InvalidPart": (RequestRefused, "A part was not written, or has other bytes: write it again."),
-    "InvalidPartOrder": (RequestRefused, "The parts of an object ascend by their numbers."),
-    "EntityTooSmall": (RequestRefused, "Only the last part may have less than 5 MiB."),
-    "KeyTooLongError": (RequestRefused, "The key is too long for this S3: choose a shorter one."),
-}
-"""What a code of S3 means here; of the others, `faults` knows."""
 
 
 class S3Objects:
@@ -75,10 +62,13 @@ class S3Objects:
     Args:
         access: Address and credentials.
         connections: How many connections to keep open.
+        copy_bytes: The largest object that one request copies; others are copied in parts.
     """
 
-    def __init__(self, access: S3Access, connections: int) -> None:
+    def __init__(self, access: S3Access, connections: int, copy_bytes: int = COPY_BYTES) -> None:
         self._bucket = access.bucket
+        self._copy_bytes = copy_bytes
+        self._copy_part = min(copy_bytes, _COPY_PART)
         self.where = f"S3 at {access.endpoint or 'AWS'}, bucket {access.bucket}"
         try:
             self._client = s3_client(access, access.endpoint, connections)
@@ -202,7 +192,7 @@ class S3Objects:
         """Copy an object within S3, with other properties."""
         place = {"Bucket": self._bucket, "Key": source.path}
         with self._explained():
-            if source.size > COPY_BYTES:
+            if source.size > self._copy_bytes:
                 self._copy_parts(source, target, properties)
             else:
                 self._client.copy_object(
@@ -358,8 +348,8 @@ class S3Objects:
         upload = self.start_upload(target, properties)
         try:
             parts = []
-            for number, start in enumerate(range(0, source.size, _COPY_PART), 1):
-                last = min(start + _COPY_PART, source.size) - 1
+            for number, start in enumerate(range(0, source.size, self._copy_part), 1):
+                last = min(start + self._copy_part, source.size) - 1
                 answer = self._client.upload_part_copy(
                     Bucket=self._bucket,
                     Key=target,
@@ -370,10 +360,16 @@ class S3Objects:
                     CopySourceIfMatch=f'"{source.etag}"',
                 )
                 parts.append((number, etag_of(answer["CopyPartResult"])))
+            self._check_unchanged(source)
             self.finish_upload(target, upload, parts, None)
         except BaseException:
             self.abort_upload(target, upload)
             raise
+
+    def _check_unchanged(self, source: S3Object) -> None:
+        """Raise an error if an object was replaced: versitygw copies it nevertheless."""
+        if self.head(source.path).etag != source.etag:
+            raise ObjectChanged
 
     def _presigned(
         self,
@@ -391,7 +387,7 @@ class S3Objects:
         try:
             yield
         except (BotoCoreError, ClientError, ResponseParserError, HTTPError) as error:
-            kind, message = _REFUSALS.get(faults.code_of(error), (None, ""))
+            kind, message = faults.OF_OBJECTS.get(faults.code_of(error), (None, ""))
             if kind:
                 raise kind(message or None) from error
             raise faults.refusal(error, self.where) from error
