@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 STATIC = Path(__file__).parent / "picloud_api" / "web" / "static"
+DESKTOP = Path(__file__).parents[1] / "sdk" / "cloud" / "_notebook"
+"""What the jobs of desktops serve."""
 
 
 class NpmPackage(NamedTuple):
@@ -26,6 +28,7 @@ class NpmPackage(NamedTuple):
     version: str
     sha512: str
     files: dict[str, str]
+    folder: Path = STATIC
 
 
 _HYPARQUET = [
@@ -56,6 +59,63 @@ _HYPARQUET = [
     "xxhash",
 ]
 """The modules of hyparquet that reading the first rows of a file takes."""
+_NOVNC = [
+    "core/base64",
+    "core/crypto/aes",
+    "core/crypto/bigint",
+    "core/crypto/crypto",
+    "core/crypto/des",
+    "core/crypto/dh",
+    "core/crypto/md5",
+    "core/crypto/rsa",
+    "core/decoders/copyrect",
+    "core/decoders/h264",
+    "core/decoders/hextile",
+    "core/decoders/jpeg",
+    "core/decoders/raw",
+    "core/decoders/rre",
+    "core/decoders/tight",
+    "core/decoders/tightpng",
+    "core/decoders/zlib",
+    "core/decoders/zrle",
+    "core/deflator",
+    "core/display",
+    "core/encodings",
+    "core/inflator",
+    "core/input/domkeytable",
+    "core/input/fixedkeys",
+    "core/input/gesturehandler",
+    "core/input/keyboard",
+    "core/input/keysym",
+    "core/input/keysymdef",
+    "core/input/util",
+    "core/input/vkeys",
+    "core/input/xtscancodes",
+    "core/ra2",
+    "core/rfb",
+    "core/util/browser",
+    "core/util/cursor",
+    "core/util/element",
+    "core/util/events",
+    "core/util/eventtarget",
+    "core/util/int",
+    "core/util/logging",
+    "core/util/strings",
+    "core/websock",
+    "vendor/pako/lib/utils/common",
+    "vendor/pako/lib/zlib/adler32",
+    "vendor/pako/lib/zlib/constants",
+    "vendor/pako/lib/zlib/crc32",
+    "vendor/pako/lib/zlib/deflate",
+    "vendor/pako/lib/zlib/gzheader",
+    "vendor/pako/lib/zlib/inffast",
+    "vendor/pako/lib/zlib/inflate",
+    "vendor/pako/lib/zlib/inftrees",
+    "vendor/pako/lib/zlib/messages",
+    "vendor/pako/lib/zlib/trees",
+    "vendor/pako/lib/zlib/zstream",
+]
+"""The modules of noVNC, which import each other."""
 SHIPPED = (
     NpmPackage(
         "htmx.org",
@@ -82,6 +142,19 @@ SHIPPED = (
             "hyparquet-1.33.0/LICENSE.txt": "LICENSE",
             **{f"hyparquet-1.33.0/{name}.js": f"src/{name}.js" for name in _HYPARQUET},
         },
+    ),
+    NpmPackage(
+        "@novnc/novnc",
+        "1.7.0",
+        "ucEJOx4T2avIRCleodk7YobZj5O2Ga2AeLfQ69A/yjG9HHba2+PDgwSkN3FttrmG+70ZGx21sElNFouK13RzyA==",
+        {
+            "novnc-1.7.0/LICENSE.txt": "LICENSE.txt",
+            "novnc-1.7.0/MPL-2.0.txt": "docs/LICENSE.MPL-2.0",
+            "novnc-1.7.0/AUTHORS.txt": "AUTHORS",
+            "novnc-1.7.0/vendor/pako/LICENSE.txt": "vendor/pako/LICENSE",
+            **{f"novnc-1.7.0/{name}.js": f"{name}.js" for name in _NOVNC},
+        },
+        DESKTOP,
     ),
 )
 """What pages contain."""
@@ -117,8 +190,8 @@ def fetch(package: NpmPackage, folder: str) -> bytes:
 def main() -> None:
     """Write the files of the packages that pages contain, or of those that tests need."""
     folder_of_tests = sys.argv[1:]
-    target = Path(folder_of_tests[0]) if folder_of_tests else STATIC
     for package in FOR_TESTS if folder_of_tests else SHIPPED:
+        target = Path(folder_of_tests[0]) if folder_of_tests else package.folder
         with tempfile.TemporaryDirectory() as folder:
             data = fetch(package, folder)
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
@@ -126,7 +199,7 @@ def main() -> None:
                 file = archive.extractfile(f"package/{path}")
                 if file is None:
                     raise SystemExit(f"{package.name} {package.version} has no file {path}.")
-                (target / name).parent.mkdir(exist_ok=True)
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
                 (target / name).write_bytes(file.read())
 
 

@@ -127,7 +127,7 @@ def scripts() -> list[dict[str, str]]:
         {
             "bom-ref": f"{package.name}@{package.version}",
             "name": package.name,
-            "purl": f"pkg:npm/{package.name}@{package.version}",
+            "purl": f"pkg:npm/{package.name.replace('@', '%40')}@{package.version}",
             "type": "library",
             "version": package.version,
         }

@@ -144,6 +144,9 @@ COMMANDS: Final = (
     CommandRow(
         "notebook", "notebook:app", "Work in JupyterLab, which runs as a job of your account."
     ),
+    CommandRow(
+        "desktop", "desktop:app", "Work on a Linux desktop, which runs as a job of your account."
+    ),
     CommandRow("bucket", "bucket:app", "Store files and other data as objects under keys."),
     CommandRow(
         "files", "files:app", "Store files: the older commands for what `picloud bucket` does."

@@ -13,19 +13,14 @@ import builtins  # noqa: TC003 - `list` has another meaning here
 from typing import TYPE_CHECKING, Any
 
 from cloud._arguments.options import only_options
-from cloud._client.current import client
 from cloud._config.border import of_users
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from cloud._jobs.job import Job
-    from cloud.tunnel import Forward
 
 __all__ = ["delete", "list", "password", "start", "stop", "url"]
-
-_forwards: dict[tuple[int, int], Forward] = {}
-"""The local ports that `url` has opened, by job and local port; open as long as this process."""
 
 
 @of_users
@@ -77,11 +72,8 @@ def url(name: str, local_port: int = 0, timeout: float | None = None) -> str:
     """
     from cloud.tunnel import forward  # noqa: PLC0415 - as in `_session`
 
-    notebook = _session().ready(name, timeout)
-    key = (notebook.jid, local_port)
-    if key not in _forwards:
-        _forwards[key] = forward(notebook.jid, notebook.port, local_port)
-    return _session().url(notebook, _forwards[key].port)  # type: ignore[no-any-return]
+    address: str = _session().forwarded_url("notebook", name, local_port, timeout, forward)
+    return address
 
 
 @of_users
@@ -92,9 +84,7 @@ def stop(name: str) -> None:
         CloudException: When there is no such notebook, it does not answer, or its files cannot be
             stored.
     """
-    ended = _session().stop(name)
-    for key in [key for key in _forwards if key[0] == ended.jid]:
-        _forwards.pop(key).close()
+    _session().stop(name)
 
 
 @of_users
@@ -105,18 +95,7 @@ def list() -> builtins.list[dict[str, Any]]:  # noqa: A001 - users write cloud.n
         For each a dict with its `name`, the `jid` and `status` of its last job, its `volume`, and
         whether it has a second `password`.
     """
-    found = _session().notebooks().list()
-    statuses = client().status([each.jid for each in found])
-    return [
-        {
-            "name": each.name,
-            "jid": each.jid,
-            "status": status,
-            "volume": _session().volume_of(each.name),
-            "password": each.has_password,
-        }
-        for each, status in zip(found, statuses, strict=True)
-    ]
+    return _session().listed("notebook")  # type: ignore[no-any-return]
 
 
 @of_users

@@ -1,4 +1,4 @@
-"""`/v1/notebooks`: jobs that run JupyterLab."""
+"""`/v1/notebooks`: jobs that browsers open, which are notebooks and desktops."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class NotebookResource:
-    """The notebooks of the account whose credential a request sends."""
+    """The notebooks and desktops of the account whose credential a request sends."""
 
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
@@ -27,35 +27,36 @@ class NotebookResource:
         return set_account(request, await authenticate(request, self._accounts.recognise))
 
     async def on_post(self, request: Request, response: Response) -> None:
-        """Make a job the machine of a notebook."""
+        """Make a job the machine of a notebook or desktop."""
         account = await self._account(request)
         body = await read_body(request, wire.RunNotebookRequest)
         await write_body(request, response, await self._notebooks.run(account, body))
 
     async def on_post_get(self, request: Request, response: Response) -> None:
-        """Return what is known of a notebook."""
+        """Return what is known of a notebook or desktop."""
         account = await self._account(request)
         body = await read_body(request, wire.NotebookRequest)
-        await write_body(request, response, await self._notebooks.get(account, body.name))
+        notebook = await self._notebooks.get(account, body.name, body.kind)
+        await write_body(request, response, notebook)
 
     async def on_post_list(self, request: Request, response: Response) -> None:
-        """List notebooks."""
+        """List notebooks and desktops."""
         account = await self._account(request)
         await read_body(request, wire.ListNotebooksRequest)
         await write_body(request, response, await self._notebooks.list(account))
 
     async def on_post_password(self, request: Request, response: Response) -> None:
-        """Set or revoke the second password of a notebook."""
+        """Set or revoke the second password of a notebook or desktop."""
         account = await self._account(request)
         body = await read_body(request, wire.NotebookPasswordRequest)
         await self._notebooks.set_password(account, body)
         await write_body(request, response, Answer())
 
     async def on_post_delete(self, request: Request, response: Response) -> None:
-        """Forget a notebook."""
+        """Forget a notebook or desktop."""
         account = await self._account(request)
         body = await read_body(request, wire.DeleteNotebookRequest)
-        await self._notebooks.delete(account, body.name)
+        await self._notebooks.delete(account, body.name, body.kind)
         await write_body(request, response, Answer())
 
 

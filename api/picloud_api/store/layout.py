@@ -85,6 +85,8 @@ from picloud_api.store.records import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+FIRST_ACCOUNT: Final = "a0000001"
+"""The account that the first start creates; the owners of its keys administer the others."""
 BLOCK: Final = 100
 """Jids a narrow block of the index covers: each call writes its block, so it is kept small."""
 WIDE_BLOCK: Final = 1_000_000

@@ -16,6 +16,7 @@ from cloud._resources.grant import GrantClient
 from picloud_model.wire.grant import GrantRequest
 
 from picloud import exits, output, tables
+from picloud.environments import desktop
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 from picloud.stack import password_reset, secret_source
@@ -26,6 +27,7 @@ app.command("reset-password")(password_reset.reset)
 app.command("secret-source")(secret_source.define)
 app.command("secret-sources")(secret_source.list_sources)
 app.command("remove-secret-source")(secret_source.remove)
+app.command("desktop")(desktop.build)
 
 _ACCOUNT = re.compile("a[0-9a-z]{1,30}")
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")

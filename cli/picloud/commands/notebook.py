@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
-import cloud
 import typer
 from cloud import notebook
-from picloud_model.job import ENDED
 
-from picloud import output, tables
+from picloud import output
 from picloud.completion.notebooks import notebooks
 from picloud.help_pages import HelpfulGroup
+from picloud.options import machine
 from picloud.options.arguments import AsJson, Timeout  # noqa: TC001 - Typer reads them
 from picloud.options.job import JobOptions, takes_shell_options
-
-if TYPE_CHECKING:
-    from picloud_model.wire.notebook import Notebook
+from picloud.options.machine import LocalPort, Revoke  # noqa: TC001 - as above
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="Name of a notebook.", autocompletion=notebooks)
-]
-LocalPort = Annotated[
-    int,
-    typer.Option(
-        "--local-port",
-        min=0,
-        max=65535,
-        metavar="PORT",
-        help="Port of this machine; any free one by default.",
-    ),
 ]
 
 
@@ -92,7 +78,7 @@ def open_notebook(name: Name, local_port: LocalPort = 0, timeout: Timeout = None
     """  # noqa: D301 - \b keeps the lines apart
     import webbrowser  # noqa: PLC0415 - only this command needs it
 
-    _forward(name, local_port, timeout, webbrowser.open)
+    machine.forward("notebook", name, local_port, timeout, webbrowser.open)
 
 
 @app.command()
@@ -106,7 +92,7 @@ def url(name: Name, local_port: LocalPort = 0, timeout: Timeout = None) -> None:
     Examples:
       $ picloud notebook url sales --local-port 8888
     """  # noqa: D301 - \b keeps the lines apart
-    _forward(name, local_port, timeout, lambda _: False)
+    machine.forward("notebook", name, local_port, timeout)
 
 
 @app.command()
@@ -128,30 +114,11 @@ def list_notebooks(*, json: AsJson = False) -> None:
     Examples:
       $ picloud notebook list
     """  # noqa: D301 - \b keeps the lines apart
-    found = notebook.list()
-    if json:
-        output.as_json(found)
-        return
-    rows = [
-        (
-            each["name"],
-            str(each["jid"]),
-            each["status"],
-            each["volume"],
-            "yes" if each["password"] else "",
-        )
-        for each in found
-    ]
-    columns = ("name", "jid", "status", "volume", "password")
-    tables.show(tables.Columns(columns, flexible=("name", "volume")), rows, empty="No notebooks.")
+    machine.show_list(notebook.list(), empty="No notebooks.", json=json)
 
 
 @app.command()
-def password(
-    name: Name,
-    *,
-    revoke: Annotated[bool, typer.Option("--revoke", help="Remove the second password.")] = False,
-) -> None:
+def password(name: Name, *, revoke: Revoke = False) -> None:
     """Set or change a second password, and print the address at which it lets others in.
 
     It is typed twice, or read from standard input. Those whom the password before it let in are
@@ -162,7 +129,7 @@ def password(
       $ picloud notebook password sales
       $ picloud notebook password sales --revoke
     """  # noqa: D301 - \b keeps the lines apart
-    address = notebook.password(name, None if revoke else _read_password())
+    address = notebook.password(name, None if revoke else machine.read_password())
     if address is not None:
         output.text(address)
 
@@ -177,31 +144,3 @@ def delete(name: Name) -> None:
       $ picloud volume delete notebook-sales
     """  # noqa: D301 - \b keeps the lines apart
     notebook.delete(name)
-
-
-def _forward(name: str, local_port: int, timeout: float | None, show: Any) -> None:
-    from cloud import tunnel  # noqa: PLC0415 - only these commands need sockets
-    from cloud._notebook import session  # noqa: PLC0415 - as above
-
-    def show_wait(jid: int) -> None:
-        output.hint(f"Waiting until job {jid} runs JupyterLab; Ctrl-C stops.")
-
-    found: Notebook = session.ready(name, timeout, show_wait)
-    assert found.port is not None
-    with tunnel.forward(found.jid, found.port, local_port) as forwarded:
-        address = session.url(found, forwarded.port)
-        if not show(address):
-            output.text(address)
-        output.hint(f"The notebook is job {found.jid}; Ctrl-C stops forwarding, not the notebook.")
-        try:
-            cloud.wait_for.status(found.jid, list(ENDED))
-        except KeyboardInterrupt:
-            return
-    output.hint(f"Job {found.jid} has ended.")
-
-
-def _read_password() -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
-    typed: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    return typed

@@ -1,4 +1,4 @@
-"""Notebooks of an account."""
+"""Notebooks and desktops of an account."""
 
 from __future__ import annotations
 
@@ -14,31 +14,39 @@ _ADDRESS: Final = "/v1/notebooks"
 
 
 class NotebookClient:
-    """Records which jobs are notebooks, and what lets their owner and others in."""
+    """Records which jobs are notebooks or desktops, and what lets their owner and others in.
 
-    def __init__(self, transport: Transport) -> None:
+    Args:
+        transport: Sends requests.
+        kind: Which of them.
+    """
+
+    def __init__(self, transport: Transport, kind: wire.MachineKind = "notebook") -> None:
         self._transport = transport
+        self._kind = kind
 
     def run(self, name: str, jid: int, port: int | None = None) -> wire.Notebook:
-        """Make a job the machine of a notebook, or add the port on which its JupyterLab listens."""
-        body = wire.RunNotebookRequest(name=name, jid=jid, port=port)
+        """Make a job the machine of one, or add the port on which it listens for browsers."""
+        body = wire.RunNotebookRequest(name=name, jid=jid, port=port, kind=self._kind)
         return self._transport.post(_ADDRESS, body, wire.Notebook)
 
     def get(self, name: str) -> wire.Notebook:
-        """Return what is known of a notebook."""
-        body = wire.NotebookRequest(name=name)
+        """Return what is known of one."""
+        body = wire.NotebookRequest(name=name, kind=self._kind)
         return self._transport.post(f"{_ADDRESS}/get", body, wire.Notebook)
 
     def list(self) -> list[wire.Notebook]:
-        """Return all notebooks by name, without tokens."""
+        """Return all of this kind by name, without tokens."""
         body = wire.ListNotebooksRequest()
-        return self._transport.post(f"{_ADDRESS}/list", body, wire.NotebooksListed).notebooks
+        listed = self._transport.post(f"{_ADDRESS}/list", body, wire.NotebooksListed)
+        return [each for each in listed.notebooks if each.kind == self._kind]
 
     def set_password(self, name: str, password: str | None) -> None:
-        """Set the second password of a notebook, or revoke it."""
-        body = wire.NotebookPasswordRequest(name=name, password=password)
+        """Set the second password of one, or revoke it."""
+        body = wire.NotebookPasswordRequest(name=name, password=password, kind=self._kind)
         self._transport.post(f"{_ADDRESS}/password", body, Answer)
 
     def delete(self, name: str) -> None:
-        """Forget a notebook that does not run."""
-        self._transport.post(f"{_ADDRESS}/delete", wire.DeleteNotebookRequest(name=name), Answer)
+        """Forget one that does not run."""
+        body = wire.DeleteNotebookRequest(name=name, kind=self._kind)
+        self._transport.post(f"{_ADDRESS}/delete", body, Answer)

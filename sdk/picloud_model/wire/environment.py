@@ -25,7 +25,10 @@ EnvironmentName = Annotated[
 EnvironmentPath = Annotated[
     str, Meta(pattern=r"^(/[A-Za-z0-9_-]{1,64}/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,29}$(?!\n)")
 ]
-"""The name of an environment of the account, or `/owner/name` for a public one."""
+"""The name of an environment of the account, or `/owner/name` for a public one.
+
+The owner `picloud` is the account of those who operate the server.
+"""
 EnvironmentDescription = Annotated[str, Meta(max_length=1000)]
 Requirement = Annotated[str, Meta(min_length=1, max_length=500)]
 ShellLine = Annotated[str, Meta(min_length=1, max_length=4000)]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
     from picloud_api.usecases.accounts.job_token import JobTokens
 
-FIRST_ACCOUNT: Final = "a0000001"
+FIRST_ACCOUNT: Final = layout.FIRST_ACCOUNT
 """The account that the first start creates; the owners of its keys administer the others."""
 KNOWN_S: Final = 2.0
 """How long a cached key is accepted while other processes write to the same store."""

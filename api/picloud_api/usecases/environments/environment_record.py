@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 from picloud_model.errors import EnvironmentNotFound, missing_name
 from picloud_model.wire.environment import StoredVersion
 
+from picloud_api.store import layout
 from picloud_api.store.records import NamedRecord
 
 if TYPE_CHECKING:
     from picloud_api.store.view import View
+
+OPERATOR: Final = "picloud"
+"""Stands for the account of those who operate the server in the path of an environment."""
 
 
 class SetupRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,14 +77,18 @@ def environment_key(account: str, name: str = "") -> str:
 
 
 def owner_and_name(account: str, path: str) -> tuple[str, str]:
-    """Return whose environment a path names.
+    """Return whose environment a path names; `picloud` is who operates the server.
 
     >>> owner_and_name("a1", "numpy"), owner_and_name("a1", "/a2/numpy")
     (('a1', 'numpy'), ('a2', 'numpy'))
+    >>> owner_and_name("a1", "/picloud/desktop")
+    ('a0000001', 'desktop')
     """
     if not path.startswith("/"):
         return account, path
     owner, slash, name = path[1:].partition("/")
+    if owner == OPERATOR:
+        owner = layout.FIRST_ACCOUNT
     return (owner, name) if slash else (account, "")
 
 

@@ -1,4 +1,4 @@
-"""Visits: browsers at the hosts of notebooks, which the owner or a second password lets in.
+"""Visits: browsers at the hosts of notebooks and desktops, whom an owner or a password lets in.
 
 A page of the server hands the browser a pass, in a URL of the notebook's host. There it becomes a
 cookie of that host alone, so that no job ever sees a cookie of the pages, or of another notebook.
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 ENTER: Final = "/.picloud/enter"
 """The path at the host of a notebook that exchanges a pass for a cookie."""
 COOKIE: Final = "picloud_visit"
-_START: Final = "/lab"
+_START: Final = {"notebook": "/lab", "desktop": "/desktop"}
+"""Where a visit begins, by the kind of the machine."""
+_SHOWN: Final = {"notebook": "JupyterLab", "desktop": "its desktop"}
 _TRIES: Final = 3
 """Requests to a slot for its end of a stream, before the browser gets an error."""
 _NO_SITE: Final = (
@@ -92,7 +94,7 @@ class Visits:
             RequestRefused: When jobs of this stack cannot be reached.
             Unavailable: When no gateway can be started now.
         """
-        await self._notebooks.get(holder.account, name)
+        await self._notebooks.access(holder.account, name)
         return await self._pass(label_of(holder.account, name), Guest.OWNER, holder.key)
 
     async def open_shared(self, label: str, password: str) -> str:
@@ -136,12 +138,15 @@ class Visits:
     async def _enter(self, label: str, token: str) -> Reply:
         visit = self._tokens.read(Use.PASS, label, token, self._clock())
         account, name = notebook_of(label)
-        if visit is None or await self._access(account, name, visit) is None:
+        access = await self._access(account, name, visit)
+        if visit is None or access is None:
             return visit_reply.page("401 Unauthorized", "Not signed in", _OUTSIDE)
         value = self._tokens.sign(Use.VISIT, label, visit)
         attributes = f"Path=/; Max-Age={VISIT_S}; HttpOnly; SameSite=Lax"
         secure = "; Secure" if self._site.scheme == "https" else ""
-        return visit_reply.redirect(_START, [f"Set-Cookie: {COOKIE}={value}; {attributes}{secure}"])
+        return visit_reply.redirect(
+            _START[access.kind], [f"Set-Cookie: {COOKIE}={value}; {attributes}{secure}"]
+        )
 
     async def _access(self, account: str, name: str, visit: Visit | None) -> NotebookAccess | None:
         """Return what leads to a notebook, if the visitor may still use it."""
@@ -160,10 +165,12 @@ class Visits:
     def _admission(self, account: str, name: str, access: NotebookAccess) -> Admission | Reply:
         jid, port = access.jid, access.port
         if access.ended:
-            text = f"The notebook {name} does not run: picloud notebook start {name} starts it."
+            kind = access.kind
+            text = f"The {kind} {name} does not run: picloud {kind} start {name} starts it."
             return visit_reply.page("503 Service Unavailable", "Not running", text)
         if port is None:
-            text = f"Job {jid} has not started JupyterLab yet. This page reloads by itself."
+            shown = _SHOWN[access.kind]
+            text = f"Job {jid} has not started {shown} yet. This page reloads by itself."
             return visit_reply.page("503 Service Unavailable", "Starting", text, ["Refresh: 2"])
 
         async def invite(slot: SlotTicket) -> None:

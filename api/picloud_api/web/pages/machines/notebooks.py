@@ -1,4 +1,4 @@
-"""`/notebooks`: the notebooks of an account, and where others are let in with a second password."""
+"""`/notebooks`: notebooks and desktops of an account, and where others type a second password."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _AT_ONCE_S = 1.0
 
 
 class NotebooksPage:
-    """The notebooks of an account."""
+    """The notebooks and desktops of an account."""
 
     def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
         self._notebooks = use_cases.environments.notebooks
@@ -33,7 +33,7 @@ class NotebooksPage:
         self._visitors = visitors
 
     async def on_get(self, request: Request, response: Response) -> None:
-        """Show the notebooks."""
+        """Show them."""
         visitor = await self._visitors.of(request)
         notebooks = (await self._notebooks.list(visitor.account)).notebooks
         self._renderer.show(
@@ -48,30 +48,36 @@ class NotebooksPage:
         )
 
     async def on_get_open(self, request: Request, response: Response, name: str) -> None:
-        """Lead the owner into a notebook."""
+        """Lead the owner into one of them."""
         visitor = await self._visitors.of(request)
         go_to(response, await self._visits.open(visitor.holder, name))
 
     async def on_post_verb(self, request: Request, response: Response, verb: str) -> None:
-        """Set or revoke a second password, or forget a notebook."""
+        """Set or revoke a second password, or forget a machine."""
         visitor = await self._visitors.of(request)
         fields = await self._visitors.form(request, visitor)
-        values = {"name": text_of(fields, "name"), "password": text_of(fields, "password")}
+        named = {
+            "name": text_of(fields, "name"),
+            "kind": text_of(fields, "kind") or "notebook",
+        }
         if verb == "password":
-            change = msgspec.convert(values, wire.NotebookPasswordRequest)
+            change = msgspec.convert(
+                named | {"password": text_of(fields, "password")}, wire.NotebookPasswordRequest
+            )
             await self._notebooks.set_password(visitor.account, change)
         elif verb == "revoke":
-            revoked = wire.NotebookPasswordRequest(name=values["name"], password=None)
+            revoked = msgspec.convert(named | {"password": None}, wire.NotebookPasswordRequest)
             await self._notebooks.set_password(visitor.account, revoked)
         elif verb == "delete":
-            await self._notebooks.delete(visitor.account, values["name"])
+            deleted = msgspec.convert(named, wire.DeleteNotebookRequest)
+            await self._notebooks.delete(visitor.account, deleted.name, deleted.kind)
         else:
             raise PathNotFound
         go_to(response, "/notebooks")
 
 
 class SharedNotebookPage:
-    """Lets others into a notebook, with its second password."""
+    """Lets others into a notebook or desktop, with its second password."""
 
     def __init__(self, use_cases: UseCases, renderer: Renderer) -> None:
         self._visits = use_cases.jobs.visits
@@ -82,12 +88,12 @@ class SharedNotebookPage:
         self._renderer.show(response, "shared_notebook.html", None, message=message)
 
     async def on_get(self, request: Request, response: Response, label: str) -> None:
-        """Ask for the password; the page is the same one where there is no notebook."""
+        """Ask for the password; the page is the same one where there is none."""
         del request, label
         self._show(response)
 
     async def on_post(self, request: Request, response: Response, label: str) -> None:
-        """Check the password, and lead into the notebook.
+        """Check the password, and lead there.
 
         The pages may not be left by a form, so the reply is a page that goes on by itself.
         """
@@ -101,7 +107,7 @@ class SharedNotebookPage:
             response.status = falcon.HTTP_401
             wait_s = self._delay.next_s(visitor)
             later = f" The next attempt takes {wait_s:.1f} s." if wait_s >= _AT_ONCE_S else ""
-            self._show(response, f"This is not the password of this notebook.{later}")
+            self._show(response, f"This is not the password.{later}")
             return
         response.set_header("Refresh", f"0; url={address}")
         self._renderer.show(response, "opening_notebook.html", None, address=address)

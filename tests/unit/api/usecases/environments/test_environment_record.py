@@ -46,7 +46,14 @@ def test_a_record_is_read_as_it_was_stored() -> None:
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("x", ("a1", "x")), ("/a2/x", ("a2", "x")), ("/a2/x/y", ("a2", "x/y")), ("/a2", ("a1", ""))],
+    [
+        ("x", ("a1", "x")),
+        ("/a2/x", ("a2", "x")),
+        ("/a2/x/y", ("a2", "x/y")),
+        ("/a2", ("a1", "")),
+        ("/picloud/x", ("a0000001", "x")),
+        ("/picloud", ("a1", "")),
+    ],
 )
 def test_a_path_names_an_owner(path: str, expected: tuple[str, str]) -> None:
     """What is not a path has no name, which no environment has."""

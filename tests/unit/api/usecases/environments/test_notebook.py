@@ -156,3 +156,29 @@ async def test_an_account_has_a_limited_number_of_notebooks(api: ApiHarness) -> 
     with pytest.raises(RequestConflict, match=f"up to {wire.MAX_NOTEBOOKS} notebooks"):
         await run(api, jids[-1], name="another")
     assert (await run(api, jids[0], 8888, name="n0")).port == 8888
+
+
+async def test_a_name_is_that_of_a_notebook_or_a_desktop(api: ApiHarness) -> None:
+    """The other kind is refused under it, and not found by it."""
+    notebooks = api.use_cases.environments.notebooks
+    first, second = await api.submit(2)
+    request = wire.RunNotebookRequest(name="a", jid=first, port=5900, kind="desktop")
+
+    desktop = await notebooks.run(ACCOUNT, request)
+
+    assert (desktop.kind, desktop.port) == ("desktop", 5900)
+    assert await notebooks.get(ACCOUNT, "a", "desktop") == desktop
+    assert (await notebooks.access(ACCOUNT, "a")).kind == "desktop"
+    with pytest.raises(RequestConflict, match="'a' is that of a desktop of your account; choose"):
+        await run(api, second)
+    for refused in (
+        notebooks.get(ACCOUNT, "a"),
+        notebooks.delete(ACCOUNT, "a"),
+        notebooks.set_password(ACCOUNT, change(PASSWORD)),
+    ):
+        with pytest.raises(NotFound, match="no notebook 'a'"):
+            await refused
+    with pytest.raises(NotFound, match="no desktop 'b' in your account; `picloud desktop start`"):
+        await notebooks.get(ACCOUNT, "b", "desktop")
+    with pytest.raises(RequestConflict, match="The desktop 'a' is already running"):
+        await notebooks.delete(ACCOUNT, "a", "desktop")

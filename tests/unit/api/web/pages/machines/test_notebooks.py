@@ -80,7 +80,7 @@ async def test_others_are_asked_for_the_password(api: ApiHarness) -> None:
     assert pages[0].text == pages[1].text
     wrong = [await others.send("POST", SHARED, f"password={n}") for n in range(5)]
     assert {each.status for each in wrong} == {401}
-    assert "This is not the password of this notebook." in wrong[0].text
+    assert "This is not the password." in wrong[0].text
     assert "The next attempt takes 1.6 s." in wrong[-1].text
     foreign = {"Sec_Fetch_Site": "cross-site"}
     assert (await others.send("POST", SHARED, "password=x", **foreign)).status == 403
