@@ -11,7 +11,6 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import jwt
 import msgspec
 import pytest
-import urllib3
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 from picloud_driver.identity import IssuerAccess, NoIssuer, SignInAttempt
@@ -19,11 +18,11 @@ from picloud_driver.identity.oidc import OidcIssuer
 from picloud_model.errors import KeyRefused, NotAllowed, PiCloudError, Unavailable
 
 from tests.servers.run_vault import vault
+from tests.servers.vault_issuer import VaultIssuer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.servers.run_vault import Vault
 
 BACK = "http://127.0.0.1:9/sign-in/issuer/return"
 ATTEMPT = SignInAttempt(
@@ -31,48 +30,11 @@ ATTEMPT = SignInAttempt(
 )
 
 
-class VaultIssuer:
-    """Vault with a user, a client, and what a browser of the user does there."""
-
-    def __init__(self, server: Vault) -> None:
-        self._address, self._token = server.address, server.root_token
-        self._call("POST", "sys/auth/userpass", {"type": "userpass"})
-        self._call("POST", "auth/userpass/users/ada", {"password": "secret"})
-        client = {"redirect_uris": [BACK], "assignments": ["allow_all"]}
-        self._call("POST", "identity/oidc/client/picloud", client)
-        made = self._call("GET", "identity/oidc/client/picloud")["data"]
-        login = self._call("POST", "auth/userpass/login/ada", {"password": "secret"})["auth"]
-        self.subject, self._user = login["entity_id"], login["client_token"]
-        self.access = IssuerAccess(
-            url=f"{server.address}/v1/identity/oidc/provider/default",
-            client_id=made["client_id"],
-            client_secret=made["client_secret"],
-        )
-
-    def _call(self, verb: str, path: str, body: Any = None, token: str = "") -> Any:
-        reply = urllib3.request(
-            verb,
-            f"{self._address}/v1/{path}",
-            body=None if body is None else json.dumps(body),
-            headers={"X-Vault-Token": token or self._token},
-        )
-        assert reply.status < 300, reply.data
-        return json.loads(reply.data) if reply.data else None
-
-    def sign_in(self, address: str) -> str:
-        """Open the address of the issuer's page as the user; return the code."""
-        query = urlsplit(address).query
-        path = f"identity/oidc/provider/default/authorize?{query}"
-        reply = self._call("GET", path, token=self._user)
-        assert reply["state"] == parse_qs(query)["state"][0]
-        return str(reply["code"])
-
-
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[VaultIssuer]:
     """A Vault server for all tests."""
     with vault() as server:
-        yield VaultIssuer(server)
+        yield VaultIssuer(server, BACK)
 
 
 @pytest.fixture
