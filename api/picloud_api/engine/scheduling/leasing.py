@@ -52,38 +52,35 @@ class LeasePlanner:
         self._context = context
         self._view = context.commits.view
         self._queue = context.ready_queue
-        self._batches = most_batches(context)
+        self.batches = most_batches(context)
 
     async def plan(self, draft: Draft, session: SlotSession) -> list[Lease]:
-        """Lease jobs to a slot: one page of the first batch, or many small batches of one function.
+        """Lease jobs to a slot: one page of the first batch, or many small batches.
 
         Returns:
             The leases; empty when there is nothing for this pool.
         """
-        leases: list[Lease] = []
-        budget_s = LEASE_S
+        slots = self._context.slot_sessions.count(session.pool)
+        answer = _Leases(self, draft, session, slots)
         for queued in self._queue.batches(session.pool):
-            try:
-                batch = await _open(draft, queued)
-                if batch is None:
-                    continue
-                # Before anything is leased: what is leased and then left out would be lost.
-                if leases and batch.header.function.digest != leases[0].function.digest:
-                    break
-                lease = await self._from_batch(batch, session, budget_s)
-            except layout.UnreadableRecord as error:
-                # Until the next full look at the state; other batches go on.
-                draft.on_commit(partial(self._queue.drop, queued.account, queued.batch))
-                _log.warning("lease.unreadable", reason=error.message)
-                continue
-            if lease is None:
-                continue
-            leases.append(lease)
-            cost_s = self._seconds(batch)
-            budget_s -= (LEASE_S if cost_s is None else cost_s) * len(lease.jobs)
-            if budget_s <= 0 or len(lease.jobs) > 1 or len(leases) == self._batches:
+            if not await answer.add(queued):
                 break
-        return leases
+        return answer.leases
+
+    async def plan_nested(
+        self, draft: Draft, session: SlotSession, candidates: AsyncIterator[Candidate]
+    ) -> list[Lease]:
+        """Lease jobs to a slot whose other jobs wait for them.
+
+        They are shared with the slots that have nothing to do: others have such jobs of their own.
+        If one of them blocks, too, the slot hands back those behind it.
+        """
+        slots = 1 + self._context.slot_sessions.idle(session.pool)
+        answer = _Leases(self, draft, session, slots)
+        async for candidate in candidates:
+            if not await answer.add(candidate.queued, candidate.indexes):
+                break
+        return answer.leases
 
     async def plan_new(self, draft: Draft, queued: ReadyBatch, header: Header) -> int:
         """Lease jobs of a batch that this draft makes to a slot that waits for some.
@@ -100,72 +97,108 @@ class LeasePlanner:
                 break
         else:
             return 0
-        lease = await self._from_batch(_OpenBatch(draft, queued, header), session, LEASE_S)
+        slots = self._context.slot_sessions.count(queued.pool)
+        answer = _Leases(self, draft, session, slots)
+        lease = await answer.from_batch(_OpenBatch(draft, queued, header))
         if lease is None:
             return 0
         draft.on_commit(partial(session.hand, lease))
         return len(lease.jobs)
 
-    async def plan_one(
-        self, draft: Draft, session: SlotSession, candidates: AsyncIterator[Candidate]
-    ) -> list[Lease]:
-        """Lease one job to a slot whose other jobs wait for it, of the first candidate with one."""
-        async for candidate in candidates:
-            batch = await _open(draft, candidate.queued)
-            if batch is None:
-                continue
-            lease = await self._from_batch(batch, session, 0.0, candidate.indexes)
-            if lease is not None:
-                return [lease]
-        return []
+    def drop(self, queued: ReadyBatch) -> None:
+        """Take a batch out of the queue."""
+        self._queue.drop(queued.account, queued.batch)
 
-    async def _from_batch(
-        self,
-        batch: _OpenBatch,
-        session: SlotSession,
-        budget_s: float,
-        among: set[int] | None = None,
-    ) -> Lease | None:
-        """Lease jobs of the first page with free ones; None if there are none."""
-        for number in sorted(batch.queued.pages):
-            page: Page | None = await batch.draft.get(batch.page_key(number))
-            # The plan may be made again, so the queue learns only after the commit what is empty.
-            batch.draft.on_commit(partial(self._drop_if_empty, batch.queued, number))
-            if page is not None and has_free(page):
-                count = self._count(batch, page, budget_s)
-                base = number * PAGE_JOBS
-                chosen = [base + at for at in _choose(page, count, among, base)]
-                if chosen:
-                    return await _from_page(batch, number, session.number, chosen)
-        return None
-
-    def _drop_if_empty(self, queued: ReadyBatch, number: int) -> None:
-        """Take a page without free jobs out of the queue, its batch too if it was the last."""
+    def drop_if_empty(self, queued: ReadyBatch, number: int) -> None:
+        """Take a page without free jobs out of the queue, and its batch too if it was the last."""
         key = layout.page(layout.PageId(queued.account, queued.batch, number))
         page = self._view.peek(key)
         if page is not None and not has_free(page) and number in queued.pages:
             queued.pages.remove(number)
         if not queued.pages:
-            self._queue.drop(queued.account, queued.batch)
+            self.drop(queued)
 
-    def _count(self, batch: _OpenBatch, page: Page, budget_s: float) -> int:
+    def seconds(self, batch: _OpenBatch) -> float | None:
+        """Return how long a job of a batch is expected to run; None if that is not known."""
+        function = (batch.queued.account, batch.header.function.digest)
+        return self._context.run_times.seconds(function)
+
+
+class _Leases:
+    """The leases of one answer to a slot, until they hold enough work.
+
+    Args:
+        planner: Knows the queue and the run times.
+        draft: Where the leases are planned.
+        session: The slot.
+        slots: How many slots share the jobs of a batch.
+    """
+
+    def __init__(
+        self, planner: LeasePlanner, draft: Draft, session: SlotSession, slots: int
+    ) -> None:
+        self._planner = planner
+        self._draft = draft
+        self._session = session
+        self._slots = slots
+        self._budget_s = LEASE_S
+        self.leases: list[Lease] = []
+
+    async def add(self, queued: ReadyBatch, among: set[int] | None = None) -> bool:
+        """Lease jobs of a batch, only those at `among` if that is given; return whether to go on.
+
+        The batches of one answer may be of different functions, but they share their modules:
+        other modules need another child.
+        """
+        planner, leases = self._planner, self.leases
+        try:
+            batch = await _open(self._draft, queued)
+            if batch is None:
+                return True
+            # Before anything is leased: what is leased and then left out would be lost.
+            seconds = planner.seconds(batch)
+            if leases and (seconds is None or batch.header.bundle != leases[0].bundle):
+                return False
+            lease = await self.from_batch(batch, among)
+        except layout.UnreadableRecord as error:
+            # Until the next full look at the state; other batches go on.
+            self._draft.on_commit(partial(planner.drop, queued))
+            _log.warning("lease.unreadable", reason=error.message)
+            return True
+        if lease is None:
+            return True
+        leases.append(lease)
+        self._budget_s -= (LEASE_S if seconds is None else seconds) * len(lease.jobs)
+        is_large = len(lease.jobs) > 1 or len(leases) == planner.batches
+        return self._budget_s > 0 and not is_large
+
+    async def from_batch(self, batch: _OpenBatch, among: set[int] | None = None) -> Lease | None:
+        """Lease jobs of the first page with free ones; None if there are none."""
+        for number in sorted(batch.queued.pages):
+            page: Page | None = await batch.draft.get(batch.page_key(number))
+            # The plan may be made again, so the queue learns only after the commit what is empty.
+            batch.draft.on_commit(partial(self._planner.drop_if_empty, batch.queued, number))
+            if page is not None and has_free(page):
+                count = self._count(batch, page)
+                base = number * PAGE_JOBS
+                chosen = [base + at for at in _choose(page, count, among, base)]
+                if chosen:
+                    return await _from_page(batch, number, self._session.number, chosen)
+        return None
+
+    def _count(self, batch: _OpenBatch, page: Page) -> int:
         """Return how many jobs to lease: those that fill the budget, but no more than a fair share.
 
         Of a function that was never measured it is one; very short jobs are not worth sharing.
         """
-        seconds = self._seconds(batch)
+        seconds = self._planner.seconds(batch)
         if seconds is None or not batch.header.options.restartable:
             return 1
-        queued = batch.queued
         here = sum(page.state.count(state) for state in LEASABLE)
-        free = here + PAGE_JOBS * (len(queued.pages) - 1)
-        share = -(-free // max(1, self._context.slot_sessions.count(queued.pool)))
+        free = here + PAGE_JOBS * (len(batch.queued.pages) - 1)
+        share = -(-free // max(1, self._slots))
         fair = max(share, min(here, int(SPLIT_S / seconds)))
-        return max(1, min(int(budget_s / seconds), fair, PAGE_JOBS))
-
-    def _seconds(self, batch: _OpenBatch) -> float | None:
-        function = (batch.queued.account, batch.header.function.digest)
-        return self._context.run_times.seconds(function)
+        return max(1, min(int(self._budget_s / seconds), fair, PAGE_JOBS))
 
 
 class _OpenBatch:

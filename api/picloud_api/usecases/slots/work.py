@@ -151,7 +151,7 @@ class SlotWork:
         if not request.awaiting:
             return await self._leasing.plan(draft, session)
         candidates = self._nested.candidates(session, request.awaiting)
-        return await self._leasing.plan_one(draft, session, candidates)
+        return await self._leasing.plan_nested(draft, session, candidates)
 
     async def _wait(self, session: SlotSession, request: WorkRequest, turn: int) -> list[Lease]:
         deadline = self._clock() + request.wait_s

@@ -75,6 +75,21 @@ async def test_small_batches_of_one_function_are_leased_together(api: ApiHarness
     assert len(answer.leases) == 20
 
 
+async def test_small_batches_of_several_functions_are_leased_together(api: ApiHarness) -> None:
+    """Only if each of them is measured, and all have the same modules."""
+    slot = await api.slot()
+    for name in ("a", "b"):
+        await api.submit(1, function=name)
+        (first,) = (await api.work(slot)).leases
+        await api.work(slot, reports=[report_of(first)], lease=False)
+    for name in ("a", "b", "a", "new", "a"):
+        await api.submit(1, function=name)
+
+    leased = [(await api.work(slot)).leases for _ in range(3)]
+
+    assert [len(leases) for leases in leased] == [3, 1, 1]
+
+
 async def test_priority_decides_then_age(api: ApiHarness) -> None:
     """Lower priority numbers run first, older batches first among equals."""
     slot = await api.slot()

@@ -9,6 +9,7 @@ import msgspec
 from picloud_api.store.records import Ready
 from picloud_model import wire
 
+from tests.polling import eventually
 from tests.unit.api.api_harness import report_of
 from tests.unit.api.blocked_slots import beats, blocked, leased, made_by
 
@@ -20,12 +21,34 @@ if TYPE_CHECKING:
 
 
 async def test_a_blocked_slot_runs_what_it_waits_for(api: ApiHarness) -> None:
-    """Only the awaited jobs of a batch, each in a lease of its own, and nothing else queued."""
+    """Only the awaited jobs of a batch, and nothing else queued."""
     await api.submit(1)
     slot, awaiting = await blocked(api, 3, 4)
     assert await api.submit(5) == range(2, 7)
 
     assert await leased(api, slot, awaiting) == [3, 4]
+
+
+async def test_a_blocked_slot_leases_many_short_jobs_at_once(api: ApiHarness) -> None:
+    """All of them while the other slots are at work, else its share."""
+    others = [await api.slot(), await api.slot()]
+    await api.submit(1)
+    slot, awaiting = await blocked(api, *range(2, 66))
+    assert await api.submit(64) == range(2, 66)
+    for expected in (1, 63):
+        (lease,) = (await api.work(slot, awaiting=[awaiting])).leases
+        assert len(lease.jobs) == expected
+        await api.work(slot, reports=[report_of(lease, seconds=0.001)], lease=False)
+    waiting = [asyncio.create_task(api.work(other, wait_s=5.0)) for other in others]
+    sessions = api.server.context.slot_sessions
+    await eventually(lambda: sessions.idle(slot.pool) == len(others), "the others wait")
+    assert await api.submit(30) == range(66, 96)
+    awaiting = msgspec.structs.replace(awaiting, jids=[(66, 95)])
+
+    own = (await api.work(slot, awaiting=[awaiting])).leases
+
+    assert len(own[0].jobs) <= 15
+    assert all(answer.leases for answer in await asyncio.gather(*waiting))
 
 
 async def test_a_blocked_slot_runs_descendants_newest_first(api: ApiHarness) -> None:
