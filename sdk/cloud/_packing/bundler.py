@@ -129,6 +129,7 @@ class _Gathering:
         self._files: dict[str, SourceContent] = {}
         self._sizes: dict[str, int] = {}
         self._places: dict[str, str] = {}
+        self._directories: set[str] = set()
         self.stamps: dict[str, Stamp | None] = {}
 
     def follow(self, names: Iterable[str]) -> None:
@@ -202,9 +203,11 @@ class _Gathering:
             return self._read(name, origin)
         # When the module is written later, one of these directories changes.
         for directory in sys.path if parents is None else parents:
-            if not is_foreign(directory):
-                with suppress(OSError):
-                    self.stamps[directory] = self._sources.stamp(directory or ".")
+            if directory not in self._directories:
+                self._directories.add(directory)
+                if not is_foreign(directory):
+                    with suppress(OSError):
+                        self.stamps[directory] = self._sources.stamp(directory or ".")
         return ()
 
     def _read(self, name: str, origin: ModuleSource) -> Iterable[SourceContent]:

@@ -55,6 +55,7 @@ class Bundles:
         self._trees = directory / "trees"
         self._files = directory / "modules"
         self._api = api
+        self._used: dict[str, None] = {}  # the digests of trees, the one used last at the end
         for path in (self._trees, self._files):
             path.mkdir(parents=True, exist_ok=True)
 
@@ -72,9 +73,10 @@ class Bundles:
             Unavailable: When the server does not answer, or the disk is full at the moment.
         """
         tree = self._trees / digest
-        try:
-            os.utime(tree)
-        except FileNotFoundError:
+        # Noted here, not as the time of the directory: by that, jobs see whether modules changed.
+        self._used.pop(digest, None)
+        self._used[digest] = None
+        if not tree.exists():
             self._build(digest, tree)
         return tree
 
@@ -138,9 +140,11 @@ class Bundles:
 
     def _evict(self) -> None:
         """Delete the trees used least recently, and the files that no tree has any longer."""
-        trees = sorted(self._trees.iterdir(), key=lambda tree: tree.stat().st_mtime_ns)
+        used = {digest: at for at, digest in enumerate(self._used)}
+        trees = sorted(self._trees.iterdir(), key=lambda tree: used.get(tree.name, -1))
         for tree in trees[:-KEPT_BUNDLES]:
             shutil.rmtree(tree, ignore_errors=True)
+            self._used.pop(tree.name, None)
         for file in self._files.iterdir():
             if file.stat().st_nlink == 1:
                 file.unlink()

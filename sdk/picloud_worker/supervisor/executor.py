@@ -122,12 +122,13 @@ class SlotExecutor:
         if child.bundle == bundle and not unused:
             return
         spare = None if unused else self.blocked_jobs.spare(bundle)
-        if child.bundle is not None:
-            child.end()
-        elif spare is not None:
+        if child.bundle is None and spare is None:
+            return
+        # Where jobs wait for others, those of both bundles follow each other again and again.
+        if child.bundle is None or (self.blocked_jobs.changes and not unused):
             self.blocked_jobs.keep(child)
         else:
-            return
+            child.end()
         self._use(spare or self._new_child())
 
     def poll(self, timeout_s: float) -> None:

@@ -35,6 +35,11 @@ def paths(worker: Worker, name: str = "") -> tuple[Path, Path]:
     return worker.workdir / f"started{name}", worker.workdir / f"go{name}"
 
 
+def manifest(api: FakeApi, name: str) -> wire.Manifest:
+    """Return a bundle of one module, which is stored."""
+    return wire.Manifest([wire.Module(f"{name}.py", api.store(name.encode()))])
+
+
 def test_other_jobs_run_while_one_is_blocked(api: FakeApi, worker: Worker) -> None:
     """The jobs behind a blocked one are handed back; a request says what it waits for, and another
     child runs the next jobs.
@@ -55,14 +60,19 @@ def test_other_jobs_run_while_one_is_blocked(api: FakeApi, worker: Worker) -> No
     assert waited != second
 
 
-def test_a_child_of_a_blocked_job_is_used_again(api: FakeApi, worker: Worker) -> None:
-    """It becomes a spare child: the next blocked job needs no new one."""
-    started, go = paths(worker)
+@pytest.mark.parametrize("bundles", [("", ""), ("outer", "inner")])
+def test_a_child_of_a_blocked_job_is_used_again(
+    api: FakeApi, worker: Worker, bundles: tuple[str, str]
+) -> None:
+    """It becomes a spare child: the next blocked job needs no new one, and neither do the jobs that
+    it waits for, which may have other modules.
+    """
+    outer, inner = [api.store(wire.encode(manifest(api, name))) if name else "" for name in bundles]
     used = set()
     for number in range(4):
         started, go = paths(worker, str(number))
-        batch = api.submit(block, [(str(started), str(go))])
-        other = api.submit(pid)
+        batch = api.submit(block, [(str(started), str(go))], bundle=outer)
+        other = api.submit(pid, bundle=inner)
         api.until(started.exists)
         used.add(api.result(other))
         go.touch()

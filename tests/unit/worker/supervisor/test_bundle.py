@@ -47,6 +47,30 @@ def test_a_tree_is_built_once(api: FakeApi, bundles: Bundles) -> None:
     assert len(api.requests) == requests == 2
 
 
+def test_a_tree_stays_as_it_is(api: FakeApi, bundles: Bundles) -> None:
+    """Its time of change, too: a job that sends its own modules looks by that whether they changed.
+    To read them all again took 12 ms of each job that makes jobs.
+    """
+    digest = manifest(api, a="A = 1")
+    before = bundles.tree(digest).stat().st_mtime_ns
+
+    assert bundles.tree(digest).stat().st_mtime_ns == before
+
+
+def test_a_tree_in_use_is_kept(api: FakeApi, bundles: Bundles) -> None:
+    """The trees that were used least recently are deleted first."""
+    first = manifest(api, a="A = 0")
+    trees = {first: bundles.tree(first)}
+    for number in range(1, KEPT_BUNDLES + 2):
+        digest = manifest(api, a=f"A = {number}")
+        trees[digest] = bundles.tree(digest)
+        bundles.tree(first)
+
+    gone = [digest for digest, tree in trees.items() if not tree.exists()]
+
+    assert gone == list(trees)[1:3]
+
+
 def test_only_changed_modules_are_fetched(api: FakeApi, bundles: Bundles) -> None:
     """A module that two bundles share is fetched once."""
     bundles.tree(manifest(api, a="A = 1", b="B = 1"))
