@@ -23,6 +23,8 @@ CONNECT_S: Final = 5.0
 _HAS_POLL: Final = hasattr(select, "poll")
 """Whether sockets of any number can be looked at."""
 _ONE_PIECE: Final = 1024 * 1024
+_SHORT: Final = 64 * 1024
+"""Pieces of fewer bytes are sent with those before them."""
 _PORTS: Final = {"http": 80, "https": 443}
 _OPTIONS: Final = (
     ("TCP_USER_TIMEOUT", 5000),
@@ -91,9 +93,16 @@ class Connection:
                 connected.sendall(head + (body or b""))
                 return
             body = (body,)
-        connected.sendall(head)
+        held = head
         for piece in body:
+            if len(piece) < _SHORT:
+                held += piece
+                continue
+            connected.sendall(held)
             connected.sendall(piece)
+            held = b""
+        if held:
+            connected.sendall(held)
 
     def response(self, *, largest: int = LARGEST, bodiless: bool = False) -> Response:
         """Read the head of the response to the request that was sent.

@@ -27,6 +27,9 @@ PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 INLINE_BYTES: Final = 256 * 1024
 """Packs up to this size are kept in the state store; larger ones are blobs."""
 
+UNSEALED: Final = b"unsealed"
+"""In place of the digest of a parcel that is a blob: the digest of the blob checks it."""
+
 _MAGIC: Final = b"pcp1"
 _COUNT: Final = struct.Struct("<I")
 
@@ -60,6 +63,50 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
         )
 
 
+class Pieces:
+    """Bytes in several objects that follow each other, and are hashed and sent without a copy.
+
+    >>> bytes(Pieces((b"ab", b"c"))), len(Pieces((b"ab", b"c")))
+    (b'abc', 3)
+    """
+
+    __slots__ = ("_size", "parts")
+
+    def __init__(self, parts: Sequence[bytes]) -> None:
+        self.parts = tuple(parts)
+        self._size = sum(map(len, self.parts))
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.parts)
+
+
+def parts_of(data: bytes | Pieces) -> tuple[bytes, ...]:
+    """Return the objects that hold some bytes."""
+    return (data,) if isinstance(data, bytes) else data.parts
+
+
+def seal_pieces(pickled: Pieces, *, unsealed: bool = False) -> Pieces:
+    """Return the parcel of a long pickle, whose bytes are not copied.
+
+    Args:
+        pickled: The pickle.
+        unsealed: Whether the digest of its blob, which is computed anyway, takes the place of its
+            own. Readers of before do not know that.
+
+    >>> bytes(seal_pieces(Pieces((b"a", b"bc")))) == seal(b"abc")
+    True
+    """
+    if unsealed:
+        return Pieces((UNSEALED, *pickled.parts))
+    made = blake2b(digest_size=DIGEST_BYTES)
+    for part in pickled.parts:
+        made.update(part)
+    return Pieces((made.digest(), *pickled.parts))
+
+
 def seal(pickled: bytes) -> bytes:
     """Return the parcel of a pickle: its digest, then the pickle.
 
@@ -69,18 +116,34 @@ def seal(pickled: bytes) -> bytes:
     return blake2b(pickled, digest_size=DIGEST_BYTES).digest() + pickled
 
 
-def unseal(parcel: bytes | memoryview) -> memoryview:
+def unseal(parcel: bytes | memoryview, *, checked: bool = False) -> memoryview:
     """Check a parcel's digest and return the pickle behind it.
+
+    Args:
+        parcel: The parcel.
+        checked: Whether it is a blob whose own digest was checked: hashing 4 MiB takes 4 ms.
 
     Raises:
         RequestRefused: When the bytes are not those that were sealed.
     """
     view = memoryview(parcel)
     body = view[DIGEST_BYTES:]
+    if checked or bytes(view[:DIGEST_BYTES]) == UNSEALED:
+        return body
     if blake2b(body, digest_size=DIGEST_BYTES).digest() != bytes(view[:DIGEST_BYTES]):
         message = f"A payload of {len(body)} bytes is damaged: its digest is wrong."
         raise RequestRefused(message)
     return body
+
+
+def write_long(parcel: Pieces) -> Pieces:
+    """Return the pack of one long parcel, whose bytes are not copied.
+
+    >>> bytes(write_long(Pieces((b"a", b"bc")))) == write([b"abc"])
+    True
+    """
+    head = b"".join((_MAGIC, _COUNT.pack(1), _COUNT.pack(len(parcel))))
+    return Pieces((head, *parcel.parts))
 
 
 def write(parcels: Sequence[bytes]) -> bytes:

@@ -95,7 +95,7 @@ def work(
         granted=granted,
         api=api,
         outage=Outage(granted.server_grace_s, time.monotonic),
-        blobs=BlobCache(options.workdir / "blobs", api),
+        blobs=BlobCache(options.workdir / "blobs", api, shares=runs_as is None),
         bundles=Bundles(options.workdir / "bundles", api),
         packages=packages,
         directory=options.workdir,

@@ -21,6 +21,11 @@ from tests.servers import running
 MIB = 1024 * 1024
 
 
+def file_in(directory: str, name: str) -> Path:
+    """Return the path of a file in a directory that a store has named."""
+    return Path(directory, name)
+
+
 class Site(Protocol):
     """The place of the blobs of one test; it can be sent to another process."""
 

@@ -12,7 +12,7 @@ from picloud_driver.blob.name import checked_name
 from picloud_driver.blob.port import BlobTotals
 from picloud_model.errors import RequestRefused, Unavailable
 
-from tests.contract.blob_adapters import Site, collected
+from tests.contract.blob_adapters import Site, collected, file_in
 
 GOOD_NAMES = [
     "a",
@@ -58,6 +58,7 @@ def every_call(blobs: BlobPort, name: str) -> dict[str, Callable[[], Awaitable[A
         "missing": lambda: blobs.missing(["good", name]),
         "delete": lambda: blobs.delete(name),
         "presign_put": lambda: blobs.presign_put(name, 1, "0" * 64),
+        "adopt": lambda: blobs.adopt(name, 1),
         "size": lambda: blobs.size(name),
         "presign_get": lambda: blobs.presign_get(name),
     }
@@ -180,6 +181,27 @@ async def test_presigned_urls_are_none_or_urls(blobs: BlobPort) -> None:
 
     for presigned in (await blobs.presign_put("a/c", 1, "0" * 64), await blobs.presign_get("a/b")):
         assert presigned is None or presigned.url.startswith("http")
+
+
+async def test_files_are_none_or_where_blobs_are(blobs: BlobPort) -> None:
+    """Where blobs are files, others read them, and what they leave is adopted, unless it exists."""
+    await blobs.put("a/x", b"stored")
+    files = await blobs.files("a")
+
+    if files is None:
+        assert not await blobs.adopt("a/new", 4)
+        return
+    assert file_in(files.blobs, "x").read_bytes() == b"stored"
+    assert file_in(files.incoming, "proof").read_text(encoding="ascii") == files.proof
+    assert await blobs.files("a") == files
+    for name, data in (("new", b"left"), ("x", b"other"), ("short", b"lef")):
+        file_in(files.incoming, name).write_bytes(data)
+    assert await blobs.adopt("a/new", 4)
+    assert await blobs.adopt("a/x", 5)
+    assert not await blobs.adopt("a/short", 4)
+    assert not await blobs.adopt("a/nothing", 4)
+    assert [await blobs.get(name) for name in ("a/new", "a/x")] == [b"left", b"stored"]
+    assert await collected(blobs.names("a/")) == ["a/new", "a/x"]
 
 
 async def test_ping_answers(blobs: BlobPort) -> None:

@@ -13,7 +13,7 @@ from picloud_driver import disk
 from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_model.errors import TooLarge, Unavailable
 
-from tests.contract.blob_adapters import MIB, files
+from tests.contract.blob_adapters import MIB, file_in, files
 from tests.contract.full_disk import file_size_limit
 
 
@@ -119,3 +119,50 @@ async def test_large_blobs_do_not_stop_the_loop(tmp_path: Path) -> None:
 
     assert written > 10
     assert turns > 10
+
+
+async def test_links_are_not_adopted(tmp_path: Path) -> None:
+    """A link in that directory may lead to another file of the user of the server."""
+    blobs = DirectoryBlobs(tmp_path / "root")
+    shared = await blobs.files("a")
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"secret")
+    assert shared is not None
+    file_in(shared.incoming, "x").symlink_to(secret)
+    os.mkfifo(file_in(shared.incoming, "y"))
+
+    assert not await blobs.adopt("a/x", 6)
+    assert not await blobs.adopt("a/y", 0)
+
+    assert secret.read_bytes() == b"secret"
+
+
+@pytest.mark.parametrize("sync", [False, True])
+async def test_an_adopted_file_is_the_blob_itself(tmp_path: Path, *, sync: bool) -> None:
+    """Nothing is copied: the blob is the file that was left, with `sync` and without."""
+    blobs = DirectoryBlobs(tmp_path, sync=sync)
+    shared = await blobs.files("a")
+    assert shared is not None
+    left = file_in(shared.incoming, "x")
+    left.write_bytes(b"bytes")
+    inode = left.stat().st_ino
+
+    assert await blobs.adopt("a/x", 5)
+
+    assert file_in(shared.blobs, "x").stat().st_ino == inode
+    assert not left.exists()
+
+
+async def test_what_is_not_adopted_goes_after_a_day(tmp_path: Path) -> None:
+    """A client that ends before it names its file leaves it; the next that asks has it removed."""
+    blobs = DirectoryBlobs(tmp_path)
+    shared = await blobs.files("a")
+    assert shared is not None
+    old, young = file_in(shared.incoming, "old"), file_in(shared.incoming, "young")
+    old.write_bytes(b"half")
+    young.write_bytes(b"half")
+    os.utime(old, (time.time() - 90_000,) * 2)
+
+    await blobs.files("a")
+
+    assert (old.exists(), young.exists()) == (False, True)

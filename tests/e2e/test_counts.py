@@ -163,6 +163,27 @@ def test_a_function_of_ones_own_module_costs_no_more(
     assert median(cost.transactions for cost in costs) <= 2, costs
 
 
+def test_large_data_does_not_travel_on_one_machine(counted: Counted) -> None:
+    """Client and slots open the files of blobs: 8 arguments of 4 MiB, of which 16 MiB are named at
+    a time, and 8 results cost no request for bytes, and at most 6 requests more than small ones.
+    """
+    config = Config()
+    config.max_transmit_data = 16_000_000
+    client = Client(ServerAddress(counted.url, counted.server.key), config)
+    contents = [number.to_bytes(1) * (4 << 20) for number in range(8)]
+    client.result(client.map(bytes.swapcase, contents[:1]), WAIT_S)
+    before, paths = counted.now(), counted.requests.copy()
+
+    results = client.result(client.map(bytes.swapcase, contents), WAIT_S)
+
+    assert results == [content.swapcase() for content in contents]
+    spent = counted.requests - paths
+    assert {path for path in spent if "/blobs/" in path} == {"/v1/blobs/missing"}, spent
+    assert spent["/v1/blobs/missing"] <= 6 + len(contents), spent
+    assert counted.since(before).transactions <= 3 * len(contents), spent
+    client.close()
+
+
 def test_a_map_of_10_000_costs_hundredths_a_job(counted: Counted, client: Client) -> None:
     """A map of 10,000 jobs that do nothing takes at most 0.04 requests and 0.03 transactions a job:
     jobs travel, are leased, reported and waited for in bundles.

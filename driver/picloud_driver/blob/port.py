@@ -18,6 +18,19 @@ class Presigned(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
 
 
+class BlobFiles(msgspec.Struct, frozen=True):
+    """Where other processes of this machine and user find blobs as files, and leave new ones.
+
+    A blob `folder/x` is the file `x` in the directory `blobs`. A process that has written a file
+    `x` into `incoming`, at first under another name, may have it adopted. A file named `proof` is
+    there, too: a process that finds the text `proof` in it sees the directories that are meant.
+    """
+
+    blobs: str
+    incoming: str
+    proof: str
+
+
 class BlobTotals(msgspec.Struct, frozen=True):
     """How many blobs there are, and how many bytes they have in all."""
 
@@ -95,6 +108,26 @@ class BlobPort(ABC):
     @abstractmethod
     async def presign_get(self, name: str) -> Presigned | None:
         """Return a URL to read a blob from, or None if clients must use the API."""
+
+    @abstractmethod
+    async def files(self, folder: str) -> BlobFiles | None:
+        """Return where blobs `folder/x` are files, or None if they are not files of this machine.
+
+        Args:
+            folder: A name without `/`.
+        """
+
+    @abstractmethod
+    async def adopt(self, name: str, size: int) -> bool:
+        """Store the file of this name that another process has left in `incoming`, without a copy.
+
+        Args:
+            name: The name of the blob, `folder/x`.
+            size: How many bytes the file has; another one is not stored, nor is a link.
+
+        Returns:
+            Whether a blob has this name now.
+        """
 
     @abstractmethod
     async def ping(self) -> None:

@@ -24,6 +24,7 @@ from picloud_driver.s3.gateway import PAGE_KEYS, S3Gateway
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from picloud_driver.blob.port import BlobFiles
     from picloud_driver.s3.client import S3Access
     from picloud_driver.s3.gateway import KeyPage
 
@@ -175,6 +176,15 @@ class S3Blobs(BlobPort):
     async def presign_get(self, name: str) -> Presigned | None:
         """See `BlobPort.presign_get`; valid for a minute, in which it is followed."""
         return Presigned(await self._ask(self._gateway.presign_read, self._key(name)))
+
+    async def files(self, folder: str) -> BlobFiles | None:
+        """Return None: blobs are objects."""
+        checked_name(folder)
+        return None
+
+    async def adopt(self, name: str, size: int) -> bool:  # noqa: ARG002
+        """See `BlobPort.adopt`; nothing is left here, as blobs are objects."""
+        return not await self.missing([name])
 
     async def ping(self) -> None:
         """See `BlobPort.ping`."""

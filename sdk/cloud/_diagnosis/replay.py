@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from cloud._client.client import Client
     from cloud._diagnosis.code_editing import CodeEditing
+    from cloud._resources.blob import Blob
 
 
 class Replay:
@@ -150,14 +151,16 @@ def submit_again(client: Client, jid: int, edited: Replay | None = None) -> int:
     attributes = dict(inputs.attributes)
     name = attributes.pop("function")
     del attributes["kind"]
-    function, bundle, sources = inputs.function, inputs.bundle, dict[str, bytes]()
+    function, bundle = inputs.function, inputs.bundle
+    sources: dict[str, Blob] = {}
     if edited is not None:
         try:
             function = client.packer.function(edited.function).parcel
         except PackingError as error:
             raise CloudException(str(error), jid) from error.__cause__
         if edited.tree is not None:
-            bundle, sources = edited_bundle(edited.tree)
+            bundle, files = edited_bundle(edited.tree)
+            sources.update(files)
     (packed,) = pack_parts([inputs.arguments])
     digest, size = sha256(function).hexdigest(), len(function)
     inline = size <= INLINE_FUNCTION_BYTES

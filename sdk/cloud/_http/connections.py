@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from picloud_http.connection import CONNECT_S, CertificateRefusedError, Connection, head_of
 from picloud_http.response import TooLongError
+from picloud_model.pack import Pieces
 
 from cloud._http.exchange import FIRST_ERROR, HttpReply, HttpRequest, NoAnswer
 
@@ -125,10 +126,12 @@ def _sent(
     body = request.body
     headers = {"Host": connection.host_header, **request.headers}
     if body is not None or request.method in ("POST", "PUT"):
-        size = len(body or b"") if isinstance(body, bytes | None) else body.size
+        size = len(body or b"") if isinstance(body, bytes | Pieces | None) else body.size
         headers["Content-Length"] = str(size)
-    pieces = body if isinstance(body, bytes | None) else _pieces(body)
-    return head_of(request.method, target, headers), pieces
+    head = head_of(request.method, target, headers)
+    if isinstance(body, bytes | None):
+        return head, body
+    return head, iter(body.parts) if isinstance(body, Pieces) else _pieces(body)
 
 
 def _connect(connection: Connection, timeout_s: float) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 import msgspec
+from picloud_model.pack import Pieces
 
 FIRST_ERROR: Final = 300
 """The first status of a reply whose body is not what was requested."""
@@ -52,7 +53,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     url: str
     headers: dict[str, str]
-    body: bytes | LongBody | None = None
+    body: bytes | Pieces | LongBody | None = None
     target: LongReply | None = None
     timeout_s: float
 

@@ -31,6 +31,8 @@ from cloud.errors import CloudConnectionError, CloudException, CloudValueError, 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from picloud_model.pack import Pieces
+
     from cloud._config.configuration import Config
 
 log = logging.getLogger(__name__)
@@ -184,7 +186,7 @@ class Transport:
         )
         return _decode(self._send(request), kind)
 
-    def put(self, url: str, data: bytes | LongBody, headers: Mapping[str, str]) -> None:
+    def put(self, url: str, data: bytes | Pieces | LongBody, headers: Mapping[str, str]) -> None:
         """Write bytes to a path of the server, or to a presigned URL with the headers it requires.
 
         The store replies with status 412 if it holds the same bytes already.

@@ -23,7 +23,7 @@ class PackedPart(msgspec.Struct, frozen=True):
     """A part of a batch; `blob` is its pack if that is too large for the request."""
 
     part: PackPart
-    blob: bytes | None = None
+    blob: bytes | pack.Pieces | None = None
 
     @property
     def size(self) -> int:
@@ -31,7 +31,7 @@ class PackedPart(msgspec.Struct, frozen=True):
         return len(self.part.content.data or b"") + len(self.blob or b"")
 
 
-def pack_parts(parcels: Iterable[bytes]) -> Iterator[PackedPart]:
+def pack_parts(parcels: Iterable[bytes | pack.Pieces]) -> Iterator[PackedPart]:
     """Bundle parcels into packs of one page and at most 256 KiB each; a larger parcel goes alone.
 
     If the same large object follows itself, as when all jobs of a map share an argument, its pack
@@ -41,20 +41,28 @@ def pack_parts(parcels: Iterable[bytes]) -> Iterator[PackedPart]:
     [1000, 500]
     """
     first = 0
-    large: bytes | None = None
-    content, packed = Content(), b""
+    large: bytes | pack.Pieces | None = None
+    packed: bytes | pack.Pieces = b""
+    content = Content()
     for run in _runs(parcels):
         if run[0] is not large:
-            packed = pack.write(run)
-            inline = len(packed) <= INLINE_BYTES
-            content = Content(size=len(packed), data=packed) if inline else content_of(packed)
-            large = None if inline else run[0]
+            packed = _packed(run)
+            if isinstance(packed, bytes) and len(packed) <= INLINE_BYTES:
+                content, large = Content(size=len(packed), data=packed), None
+            else:
+                content, large = content_of(packed), run[0]
         yield PackedPart(PackPart(first, len(run), content), None if large is None else packed)
         first += len(run)
 
 
-def _runs(parcels: Iterable[bytes]) -> Iterator[list[bytes]]:
-    run: list[bytes] = []
+def _packed(run: list[bytes | pack.Pieces]) -> bytes | pack.Pieces:
+    if isinstance(run[0], pack.Pieces):  # it is alone
+        return pack.write_long(run[0])
+    return pack.write([bytes(parcel) for parcel in run])
+
+
+def _runs(parcels: Iterable[bytes | pack.Pieces]) -> Iterator[list[bytes | pack.Pieces]]:
+    run: list[bytes | pack.Pieces] = []
     size = _OVERHEAD
     for at, parcel in enumerate(parcels, 1):
         added = _PER_ITEM + len(parcel)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from msgspec.structs import replace
 from picloud_model import ranges, wire
 from picloud_model.errors import AccountBusy
+from picloud_model.pack import Pieces
 from picloud_model.wire import Content
 
 from cloud._arguments import signature_check
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from cloud._jobs.pack_parts import PackedPart
     from cloud._packing.bundler import Bundle
     from cloud._packing.packer import PackedFunction, Packer
-    from cloud._resources.blob import BlobClient
+    from cloud._resources.blob import Blob, BlobClient
 
 Body = TypeVar("Body")
 
@@ -53,6 +54,8 @@ INLINE_FUNCTION_BYTES: Final = 16 * 1024
 _SHARED_BYTES: Final = 64 * 1024
 """Arguments of at least this size are not pickled again when a map repeats the same objects."""
 _PART_BYTES: Final = 128
+_PENDING_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of large arguments that are sent together."""
 _WARNED_EVERY_S: Final = 60.0
 """How often the user is warned of what the server says of submits."""
 
@@ -199,7 +202,7 @@ class Submitter:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         item: int | None = None,
-    ) -> bytes:
+    ) -> bytes | Pieces:
         try:
             fast = batch.options.options.fast_serialization
             parcel = self._packer.arguments(args, kwargs, batch.needs, fast)
@@ -215,7 +218,7 @@ class Submitter:
         if (size := len(parcel)) > limit:
             what = "The arguments are" if item is None else f"The arguments of item {item} are"
             raise size_report.too_large(size, limit, what, named_parts(args, kwargs))
-        return parcel
+        return self._blobs.seal(parcel) if isinstance(parcel, Pieces) else parcel
 
     def _bundle(self, batch: _BatchBuilder) -> Bundle:
         try:
@@ -233,12 +236,12 @@ class Submitter:
 
     def _parcels(
         self, batch: _BatchBuilder, iterables: Sequence[Iterable[Any]], kwargs: dict[str, Any]
-    ) -> Iterator[bytes]:
+    ) -> Iterator[bytes | Pieces]:
         # Reading a list runs no code of the user's that could change the objects in it.
         steady = all(type(items) in (list, tuple) for items in iterables)
         steady = steady and batch.options.reuse is None  # which takes note of each item
         before: tuple[Any, ...] = ()
-        parcel = b""
+        parcel: bytes | Pieces = b""
         most = most_items(iterables, self._max_jobs)
         for index, args in enumerate(zip_longest(*iterables)):
             if index == most:
@@ -249,10 +252,10 @@ class Submitter:
             before = args
             yield parcel
 
-    def _batch(self, batch: _BatchBuilder, parcels: Iterable[bytes]) -> range:
+    def _batch(self, batch: _BatchBuilder, parcels: Iterable[bytes | Pieces]) -> range:
         for packed in pack_parts(parcels):
             batch.add(packed)
-            if batch.pending_bytes > REQUEST_BYTES:
+            if batch.pending_bytes > _PENDING_BYTES:
                 self._upload(batch)
             if batch.inline_bytes > REQUEST_BYTES:
                 self._upload(batch)
@@ -277,7 +280,7 @@ class Submitter:
             batch.drop_pending()
 
     def _submit(
-        self, request: wire.SubmitRequest, sources: Mapping[str, bytes], jobs: wire.PricedJobs
+        self, request: wire.SubmitRequest, sources: Mapping[str, Blob], jobs: wire.PricedJobs
     ) -> wire.Submitted:
         self._blobs.ensure(sources, jobs=jobs)
         data = wire.encode(request)
@@ -323,7 +326,7 @@ class _BatchBuilder:
         self.count = 0
         self.parts: list[wire.PackPart] = []
         self.inline_bytes = 0
-        self.pending: dict[str, bytes] = {}
+        self.pending: dict[str, Blob] = {}
         self.pending_bytes = 0
         self._kind = kind
         self._sent: set[str] = set()
@@ -377,10 +380,10 @@ class _BatchBuilder:
             reuse=reuse.request(bundle.digest, self.options.options) if reuse else None,
         )
 
-    def sources(self, bundle: Bundle) -> dict[str, bytes]:
+    def sources(self, bundle: Bundle) -> dict[str, Blob]:
         """Return the blobs that the request names, other than those of its arguments."""
         function = self.function
-        sources: dict[str, bytes] = dict(bundle.files)
+        sources: dict[str, Blob] = dict(bundle.files)
         if bundle.digest:
             sources[bundle.digest] = bundle.manifest
         if len(function.parcel) > INLINE_FUNCTION_BYTES:

@@ -226,7 +226,7 @@ class Waiter:
             return None
         try:
             if outcome.status == Status.DONE:
-                return self._result(outcome.jid, payload, envelope)
+                return self._result(outcome, payload, envelope)
             failure = self._failure(outcome, payload, envelope)
         except Unreadable as unreadable:
             failure = _error(unreadable)
@@ -306,7 +306,7 @@ class Waiter:
             try:
                 payload = outcome.payload if outcome.blob is None else _next(blobs, outcome)
                 if outcome.status == Status.DONE:
-                    table.add_result(outcome.jid, self._result(outcome.jid, payload, envelope))
+                    table.add_result(outcome.jid, self._result(outcome, payload, envelope))
                     continue
                 failure = partial(self._failure, outcome, payload, envelope)
             except Unreadable as unreadable:
@@ -317,13 +317,13 @@ class Waiter:
                 table.add_failure(outcome.jid, failure)
         table.close([outcome.jid for outcome in answer.outcomes])
 
-    def _result(self, jid: int, payload: bytes | None, envelope: Envelope) -> Any:
+    def _result(self, outcome: Outcome, payload: bytes | None, envelope: Envelope) -> Any:
         if payload is None:
-            raise Unreadable(jid, "the server sent no result")
+            raise Unreadable(outcome.jid, "the server sent no result")
         try:
-            return self.packer.result(payload, envelope)
+            return self.packer.result(payload, envelope, checked=outcome.blob is not None)
         except PackingError as error:
-            raise Unreadable(jid, str(error)) from error
+            raise Unreadable(outcome.jid, str(error)) from error
 
     def _failure(
         self, outcome: Outcome, payload: bytes | None, envelope: Envelope

@@ -49,7 +49,7 @@ _NAME_LENGTH: Final = 300
 DEFAULT_PACKAGE_DATA_BYTES: Final = 10_000_000
 """The data files that a package may have, in bytes in total, to travel with them."""
 _LARGE: Final = 1_000_000
-"""A pickler that wrote more bytes than this is not reused: its memo keeps its size."""
+"""Pickles of more bytes are not copied; their pickler is not reused, as its memo keeps its size."""
 
 
 class PackedFunction(msgspec.Struct, frozen=True):
@@ -128,8 +128,8 @@ class Packer:
         kwargs: Mapping[str, Any],
         needs: Needs | None = None,
         fast: int = 0,
-    ) -> bytes:
-        """Pack the arguments of one job: a parcel.
+    ) -> bytes | pack.Pieces:
+        """Pack the arguments of one job: a parcel; a pickle of more than 1 MB is not sealed yet.
 
         Args:
             args: Positional arguments.
@@ -146,7 +146,7 @@ class Packer:
                 if type(value) not in _PLAIN:
                     break
             else:
-                return pack.seal(pickle.dumps((args, {}), PROTOCOL))
+                return _plain_parcel(args)
         pair = args, dict(kwargs)
         needs = needs or Needs()
         try:
@@ -161,7 +161,7 @@ class Packer:
                 ) from error
             raise explain("the arguments", pair, named_parts(*pair), error) from error
         needs.modules |= modules
-        return pack.seal(data)
+        return pack.seal(data) if len(data) <= _LARGE else pack.Pieces((data,))
 
     def value(self, value: object, what: str) -> bytes:
         """Pack one value: a parcel. Errors call it `what`.
@@ -195,11 +195,17 @@ class Packer:
         return self._bundler.bundle(function.modules | seen)
 
     def result(
-        self, parcel: bytes | memoryview, envelope: pack.Envelope, what: str = "result"
+        self,
+        parcel: bytes | memoryview,
+        envelope: pack.Envelope,
+        what: str = "result",
+        *,
+        checked: bool = False,
     ) -> Any:
         """Unpickle the result of a job; errors call it `what`.
 
-        Modules that it needs and this process does not find are fetched from the server.
+        Modules that it needs and this process does not find are fetched from the server. Whether it
+        is a blob whose digest was `checked` is for `unseal`.
 
         Raises:
             PackingError: When another Python pickled it, it is damaged, or does not unpickle here.
@@ -208,7 +214,7 @@ class Packer:
         if envelope != self.envelope:
             self._admit(envelope, what)
         try:
-            body = pack.unseal(parcel)
+            body = pack.unseal(parcel, checked=checked)
             try:
                 return pickle.loads(body)
             except ModuleNotFoundError:
@@ -292,6 +298,20 @@ class Packer:
                 version,
                 self.envelope.cloudpickle,
             )
+
+
+def _plain_parcel(args: tuple[Any, ...]) -> bytes | pack.Pieces:
+    """Pack arguments that are plain; the pickler copies no long ones if it writes to a sink."""
+    size = sum(len(each) for each in args if isinstance(each, str | bytes))
+    if size <= _LARGE:
+        return pack.seal(pickle.dumps((args, {}), PROTOCOL))
+    sink = _Parts()
+    pickle.Pickler(sink, PROTOCOL).dump((args, {}))
+    return pack.Pieces(sink)
+
+
+class _Parts(list[bytes]):
+    write = list.append
 
 
 def _pickled_with_arrays(value: object) -> tuple[bytes, frozenset[str]]:

@@ -6,6 +6,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from picloud_model import wire
+from picloud_model.errors import BlobMissing
+from picloud_model.pack import Pieces, parts_of, seal_pieces
 from picloud_model.wire import Content
 
 from cloud._http.transport import send_hint
@@ -14,9 +16,13 @@ from cloud.errors import CloudException
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from picloud_http.shared_files import SharedFiles
+
     from cloud._http.transport import Transport
 
 Item = TypeVar("Item")
+Blob = bytes | Pieces
+"""The bytes of a blob; those of a large one are not joined."""
 
 SMALL_BYTES: Final = 256 * 1024
 """Blobs up to this size share a request with others."""
@@ -28,13 +34,16 @@ _PORTION_BYTES: Final = 64 * 1024 * 1024
 """Bytes that are uploaded before the server is asked where to send more: its URLs expire."""
 
 
-def content_of(data: bytes) -> Content:
+def content_of(data: Blob) -> Content:
     """Return the digest and size of bytes.
 
     >>> content_of(b"abc").size
     3
     """
-    return Content(sha256(data).hexdigest(), len(data))
+    made = sha256()
+    for part in parts_of(data):
+        made.update(part)
+    return Content(made.hexdigest(), len(data))
 
 
 class BlobClient:
@@ -43,10 +52,12 @@ class BlobClient:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._confirmed: set[str] = set()
+        self._places: wire.BlobsMissing | None = None
+        self._files: SharedFiles | None = None
 
     def ensure(
         self,
-        sources: Mapping[str, bytes],
+        sources: Mapping[str, Blob],
         *,
         anew: bool = False,
         jobs: wire.PricedJobs | None = None,
@@ -62,11 +73,59 @@ class BlobClient:
         for digests in portions((len(sources[digest]), digest) for digest in unknown):
             sizes = [len(sources[digest]) for digest in digests]
             needed = wire.MissingBlobsRequest(digests=digests, sizes=sizes, jobs=jobs)
-            answer = send_hint(self._ask, needed, "jobs")
-            sized = [(len(sources[upload.digest]), upload) for upload in answer.uploads]
+            uploads = self._shared(send_hint(self._ask, needed, "jobs").uploads, sources)
+            sized = [(len(sources[upload.digest]), upload) for upload in uploads]
             for group in grouped(sized):
                 self.send(group, [sources[upload.digest] for upload in group])
             self._confirm(digests)
+
+    def seal(self, pickled: Pieces) -> Pieces:
+        """Return the parcel of a long pickle, which becomes a blob, as this server reads it."""
+        return seal_pieces(pickled, unsealed=self._server().unsealed)
+
+    def _shared(
+        self, uploads: Sequence[wire.Upload], sources: Mapping[str, Blob]
+    ) -> Sequence[wire.Upload]:
+        """Write large blobs to files of the server, if it runs here; return what is to be sent."""
+        if all(len(sources[upload.digest]) <= SMALL_BYTES for upload in uploads):
+            return uploads
+        self._server()
+        files = self._files
+        if files is None:
+            return uploads
+        large = (each.digest for each in uploads if len(sources[each.digest]) > SMALL_BYTES)
+        written = [each for each in large if files.write(each, parts_of(sources[each]))]
+        if not written:
+            return uploads
+        request = wire.MissingBlobsRequest(
+            digests=written, sizes=[len(sources[each]) for each in written], files="written"
+        )
+        refused = self._ask(request).uploads
+        return [*(each for each in uploads if each.digest not in written), *refused]
+
+    def _server(self) -> wire.BlobsMissing:
+        """Return what the server does with large blobs; it is asked once."""
+        if self._places is None:
+            request = wire.MissingBlobsRequest(digests=[], files="where")
+            self._places = answer = send_hint(self._ask, request, "files")
+            from picloud_http.shared_files import (  # noqa: PLC0415 - for large blobs only
+                SharedFiles,
+                may_share,
+            )
+
+            if may_share(self._transport.address.url):
+                self._files = SharedFiles.found(answer.files)
+        return self._places
+
+    def _local(self, content: Content) -> bytes | None:
+        """Return a large blob that is a file here."""
+        if content.size <= SMALL_BYTES:
+            return None
+        self._server()
+        try:
+            return None if self._files is None else self._files.read(content.digest)
+        except BlobMissing:
+            raise _damaged(content) from None
 
     def fetch(self, contents: Sequence[Content]) -> Iterator[bytes]:
         """Yield blobs in this order; several small ones are read by one request.
@@ -76,21 +135,24 @@ class BlobClient:
         """
         for group in grouped([(content.size, content) for content in contents]):
             if len(group) == 1:
+                if (found := self._local(group[0])) is not None:
+                    yield found
+                    continue
                 blobs = [self._transport.get(f"/v1/blobs/{group[0].digest}")]
             else:
                 request = wire.ReadBlobsRequest(digests=[content.digest for content in group])
                 blobs = self._transport.post("/v1/blobs/read", request, wire.BlobsRead).blobs
             for content, data in zip(group, blobs, strict=True):
                 if sha256(data).hexdigest() != content.digest:
-                    raise CloudException(f"Blob {content.digest[:12]} arrived damaged.")
+                    raise _damaged(content)
                 yield data
 
-    def send(self, group: Sequence[wire.Upload], blobs: list[bytes]) -> None:
+    def send(self, group: Sequence[wire.Upload], blobs: Sequence[Blob]) -> None:
         """Send a group of blobs: one alone to its URL, several small ones in one request."""
         if len(group) == 1:
             self._transport.put(group[0].url, blobs[0], group[0].headers)
         else:
-            request = wire.StoreBlobsRequest(blobs=blobs)
+            request = wire.StoreBlobsRequest(blobs=[bytes(blob) for blob in blobs])
             self._transport.post("/v1/blobs", request, wire.BlobsStored)
 
     def _ask(self, needed: wire.MissingBlobsRequest) -> wire.BlobsMissing:
@@ -100,6 +162,10 @@ class BlobClient:
         if len(self._confirmed) > _MOST_CONFIRMED:
             self._confirmed = set()
         self._confirmed.update(digests)
+
+
+def _damaged(content: Content) -> CloudException:
+    return CloudException(f"Blob {content.digest[:12]} arrived damaged.")
 
 
 def portions(

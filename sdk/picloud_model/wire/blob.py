@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -54,12 +54,15 @@ class MissingBlobsRequest(Request, frozen=True):
     With their `sizes` in bytes, in the same order, large ones can go to the blob store directly.
     If they are for `jobs`, the answer is an error when a budget refuses these: before the upload.
     `failure` says why the blob store, which the API does not see answer, did not take them before.
+    `files` is for a sender that may be a process of the server's machine: "where" asks for the
+    directories of blobs, and "written" says that these blobs were written there as files.
     """
 
     digests: _Digests
     sizes: Annotated[list[Annotated[int, Meta(ge=0)]], Meta(max_length=MAX_BLOBS)] = []
     jobs: PricedJobs | None = None
     failure: Annotated[str, Meta(max_length=MAX_FAILURE)] = ""
+    files: Literal["where", "written"] | None = None
 
 
 class Upload(msgspec.Struct, frozen=True, array_like=True):
@@ -73,10 +76,28 @@ class Upload(msgspec.Struct, frozen=True, array_like=True):
     headers: dict[str, str] = {}
 
 
+class SharedDirectories(msgspec.Struct, frozen=True, array_like=True):
+    """Directories of the server's machine: of the account's blobs, and where to leave new ones.
+
+    The name of each file is its digest. They are meant if the file `proof` in `incoming`, which
+    only the server's user can read, contains `proof`.
+    """
+
+    blobs: str
+    incoming: str
+    proof: str
+
+
 class BlobsMissing(Answer, frozen=True):
-    """The blobs to upload; the server has all others."""
+    """The blobs to upload; the server has all others.
+
+    `files` says where they may be written instead, to a sender who wants to know. `unsealed` says
+    that parcels in blobs need no digest of their own.
+    """
 
     uploads: list[Upload]
+    files: SharedDirectories | None = None
+    unsealed: bool = False
 
 
 class StoreBlobsRequest(Request, frozen=True):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from picloud_model.errors import RequestRefused
 from picloud_model.job import Cause, State
-from picloud_model.pack import DIGEST_BYTES, Envelope, Pack, seal, unseal
+from picloud_model.pack import Envelope, Pack, seal, unseal
 from picloud_model.wire import JobReport
 
 from picloud_worker.advice import another_version
@@ -80,7 +80,6 @@ class Runner:
         self._functions: OrderedDict[str, KeptFunction] = OrderedDict()
         self.main: Final = MainProgram()
         self._pack: tuple[str, Pack | None] = ("", None)
-        self._checked = ("", -1)
         self._warned: set[str] = set()
         self.random = RandomStreams()
         self.imported_variables = ImportedVariables()
@@ -244,9 +243,8 @@ class Runner:
         digest = lease.pack.content.digest
         item = job.index - lease.pack.first
         parcel = self._opened(digest, files[digest]).view(item)
-        # Many jobs may share one large argument: its digest is checked for the first of them.
-        args, kwargs = _unpickled(parcel, "arguments", checked=(digest, item) == self._checked)
-        self._checked = (digest, item)
+        # The supervisor has checked the digest of the whole pack when it got it.
+        args, kwargs = _unpickled(parcel, "arguments", checked=True)
         return args, kwargs
 
     def _opened(self, digest: str, path: str) -> Pack:
@@ -340,7 +338,7 @@ def working_directory(path: str | None) -> Iterator[None]:
 
 def _unpickled(parcel: bytes | memoryview, what: str, *, checked: bool = False) -> Any:
     try:
-        return pickle.loads(parcel[DIGEST_BYTES:] if checked else unseal(parcel))
+        return pickle.loads(unseal(parcel, checked=checked))
     except RequestRefused as error:
         raise RefusedError(Cause.PAYLOAD, f"the {what}: {error.message}") from None
     except KillSignalError:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
+from picloud_http.shared_files import SharedFiles, may_share
 from picloud_model.errors import BlobMissing, NotAllowed, PiCloudError, Unavailable
 from picloud_model.job import Cause, State
 from picloud_model.pack import INLINE_BYTES
@@ -20,13 +22,14 @@ from picloud_worker.system import disk
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from pathlib import Path
 
     from picloud_model.wire import JobReport
 
     from picloud_worker.api.client import ApiClient
 
 KEPT_BYTES: Final = 512 * 1024 * 1024
+_MOST_CHECKED: Final = 10_000
+"""Blobs in files of the server that had the right bytes, unless they have changed since."""
 
 
 class BlobCache:
@@ -37,17 +40,29 @@ class BlobCache:
         api: Where the blobs come from.
         most_bytes: The bytes kept when another blob is fetched, and not more than a quarter of the
             file system; one blob may be larger.
+        shares: Whether jobs run as the user of this process, and so may read files of a server that
+            does, too: these are not copied.
     """
 
-    def __init__(self, directory: Path, api: ApiClient, most_bytes: int = KEPT_BYTES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        api: ApiClient,
+        most_bytes: int = KEPT_BYTES,
+        *,
+        shares: bool = False,
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
+        self._shares = shares and may_share(api.url)
+        self._files: SharedFiles | None = None
+        self._checked: dict[str, tuple[int, int, int]] = {}
         self._directory = directory
         self._api = api
         self._most = min(most_bytes, disk.total_bytes(directory) // 4)
 
     def has(self, digest: str) -> bool:
         """Whether a blob is in the cache."""
-        return (self._directory / digest).exists()
+        return digest in self._checked or (self._directory / digest).exists()
 
     def paths(self, digests: Sequence[str]) -> dict[str, Path]:
         """Return the files of some blobs, which are fetched if need be.
@@ -57,13 +72,40 @@ class BlobCache:
             RequestRefused: When one does not fit on the disk.
             Unavailable: When the server does not answer, or the disk is full at the moment.
         """
-        paths = {digest: self._directory / digest for digest in digests}
-        for digest, path in paths.items():
+        paths = {}
+        for digest in digests:
+            path = self._shared(digest) or self._directory / digest
+            paths[digest] = path
             try:
-                os.utime(path)
+                if digest not in self._checked:
+                    os.utime(path)
             except FileNotFoundError:
                 self._fetch(digest, path, digests)
         return paths
+
+    def _shared(self, digest: str) -> Path | None:
+        """Return the file of the server that is a blob, if it is here; it is checked once."""
+        files = self.files()
+        if files is None or (self._directory / digest).exists():
+            return None
+        stamp = files.stamp(digest)
+        if stamp is None or self._checked.get(digest) != stamp:
+            self._checked.pop(digest, None)
+            if stamp is None or not files.check(digest):
+                return None
+            if len(self._checked) >= _MOST_CHECKED:
+                self._checked.clear()
+            self._checked[digest] = stamp
+        return Path(files.path(digest))
+
+    def files(self) -> SharedFiles | None:
+        """Return the files that the server shares with this slot, if it does; it is asked once."""
+        if self._shares:
+            request = MissingBlobsRequest(digests=[], files="where")
+            answer = self._api.post("/v1/blobs/missing", request, BlobsMissing)
+            self._files = SharedFiles.found(answer.files)
+            self._shares = False
+        return self._files
 
     def _fetch(self, digest: str, path: Path, kept: Collection[str]) -> None:
         self._evict(self._most, kept)
@@ -111,15 +153,22 @@ class BlobCache:
                 total -= stat.st_size
 
 
-def upload(api: ApiClient, data: bytes) -> Content:
+def upload(api: ApiClient, data: bytes, files: SharedFiles | None = None) -> Content:
     """Upload bytes as a blob of the account, unless the server has it.
+
+    Args:
+        api: The server.
+        data: The bytes.
+        files: The files that it shares with this slot.
 
     Raises:
         Unavailable: When the server does not answer.
         PiCloudError: When it refuses the blob.
     """
     digest = sha256(data).hexdigest()
-    needed = MissingBlobsRequest(digests=[digest], sizes=[len(data)])
+    is_written = files is not None and files.write(digest, (data,))
+    how: Literal["written"] | None = "written" if is_written else None
+    needed = MissingBlobsRequest(digests=[digest], sizes=[len(data)], files=how)
     answer = api.post("/v1/blobs/missing", needed, BlobsMissing)
     for wanted in answer.uploads:
         if wanted.digest != digest:
@@ -128,7 +177,7 @@ def upload(api: ApiClient, data: bytes) -> Content:
             api.upload(wanted.url, wanted.headers, data)
         except Unavailable as error:
             if urlsplit(wanted.url).scheme:
-                _tell(api, replace(needed, failure=str(error)[:MAX_FAILURE]))
+                _tell(api, replace(needed, failure=str(error)[:MAX_FAILURE], files=None))
             raise
     return Content(digest, len(data))
 
@@ -139,7 +188,7 @@ def _tell(api: ApiClient, failed: MissingBlobsRequest) -> None:
         api.post("/v1/blobs/missing", failed, BlobsMissing)
 
 
-def offload(api: ApiClient, report: JobReport) -> JobReport:
+def offload(api: ApiClient, report: JobReport, files: SharedFiles | None = None) -> JobReport:
     """Upload the info and the result of a job where they are large; return the report without.
 
     A result that the server refuses is an error of the job; an info that it refuses is dropped.
@@ -148,12 +197,18 @@ def offload(api: ApiClient, report: JobReport) -> JobReport:
         Unavailable: When the server does not answer.
         NotAllowed: When the server does not know this slot.
     """
-    if report.info is not None and report.info.data is not None:
-        report = replace(report, info=_uploaded_info(api, report.info.data))
+    report = _without_result(api, report, files)
+    info = None if report.info is None else report.info.data
+    if info is None or len(report.payload) + len(info) <= INLINE_BYTES:
+        return report
+    return replace(report, info=_uploaded_info(api, info, files))
+
+
+def _without_result(api: ApiClient, report: JobReport, files: SharedFiles | None) -> JobReport:
     if len(report.payload) <= INLINE_BYTES:
         return report
     try:
-        return replace(report, payload=b"", blob=upload(api, report.payload))
+        return replace(report, payload=b"", blob=upload(api, report.payload, files))
     except (Unavailable, NotAllowed):
         raise
     except PiCloudError as error:
@@ -162,9 +217,9 @@ def offload(api: ApiClient, report: JobReport) -> JobReport:
         return replace(report, state=State.ERROR, cause=failure.cause, payload=parcel(failure))
 
 
-def _uploaded_info(api: ApiClient, data: bytes) -> Content | None:
+def _uploaded_info(api: ApiClient, data: bytes, files: SharedFiles | None) -> Content | None:
     try:
-        return upload(api, data)
+        return upload(api, data, files)
     except (Unavailable, NotAllowed):
         raise
     except PiCloudError:

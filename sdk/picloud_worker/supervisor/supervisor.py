@@ -307,7 +307,7 @@ class Supervisor:
         idle_left_s = self._worked_at + granted.idle_s - self._clock()
         try:
             for at, report in held_jobs.large():
-                held_jobs.settle(at, offload(self._slot.api, report))
+                held_jobs.settle(at, offload(self._slot.api, report, self._slot.blobs.files()))
             pending = held_jobs.pending_report()
             wants_lease = self._wants_lease() and pending.complete
             is_idle = wants_lease and not self._blocked_jobs

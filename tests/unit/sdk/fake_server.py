@@ -6,6 +6,7 @@ import itertools
 import pickle
 import traceback
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloud._client.client import Client
@@ -33,6 +34,8 @@ from picloud_model.wire.role import Role
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from picloud_model.wire.blob import SharedDirectories
+
 ADDRESS = ServerAddress("http://fake-server", "pk_12ab_secret")
 
 
@@ -51,6 +54,8 @@ class FakeServer:
         self.staged: dict[str, list[wire.PackPart]] = {}
         self.uploads_for: list[wire.PricedJobs | None] = []
         self.blobs: dict[str, bytes] = {}
+        self.files: SharedDirectories | None = None
+        self.reads_unsealed = True
         self.ended: dict[int, wire.Outcome] = {}
         self.killed: list[Any] = []
         self.faults: list[Any] = []
@@ -110,7 +115,7 @@ class FakeServer:
 
     def _answer(self, sent: HttpRequest) -> bytes:
         if sent.method == "PUT":
-            data = sent.body or b""
+            data = bytes(sent.body or b"")
             assert sent.url == f"/v1/blobs/{sha256(data).hexdigest()}"
             self.blobs[sha256(data).hexdigest()] = data
             return b""
@@ -226,10 +231,16 @@ class FakeServer:
 
     def _blobs_missing(self, body: bytes) -> wire.BlobsMissing:
         request = wire.decode(body, wire.MissingBlobsRequest)
-        self.uploads_for.append(request.jobs)
+        if request.files is None:
+            self.uploads_for.append(request.jobs)
+        if request.files == "written" and self.files is not None:
+            for digest in request.digests:
+                self.blobs[digest] = Path(self.files.incoming, digest).read_bytes()
         lacking = [digest for digest in request.digests if digest not in self.blobs]
         return wire.BlobsMissing(
-            uploads=[wire.Upload(digest, f"/v1/blobs/{digest}") for digest in lacking]
+            uploads=[wire.Upload(digest, f"/v1/blobs/{digest}") for digest in lacking],
+            files=self.files if request.files == "where" else None,
+            unsealed=self.reads_unsealed and request.files == "where",
         )
 
     def _blobs(self, body: bytes) -> wire.BlobsStored:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -19,6 +20,8 @@ from tests.unit.worker.fake_http import Handler, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from picloud_model.wire.blob import SharedDirectories
 
 HERE = pack.Envelope.here(cloudpickle.__version__)
 SHORT_POLL_S = 0.5
@@ -49,6 +52,7 @@ class FakeApi:
         self._said = wire.HeartbeatAnswer()
         """All that answers to heartbeats had; each may have been given up meanwhile."""
         self.blobs: dict[str, bytes] = {}
+        self.files: SharedDirectories | None = None
         self.presigned: dict[str, str] = {}
         self.refusals: list[tuple[int, bytes]] = []
         """What PUTs are answered with instead of being stored, the last one first."""
@@ -261,12 +265,16 @@ class FakeApi:
         return wire.BlobsRead(blobs=[self.blobs[digest] for digest in digests])
 
     def _missing(self, request: wire.MissingBlobsRequest) -> wire.BlobsMissing:
+        if request.files == "written" and self.files is not None:
+            for digest in request.digests:
+                self.blobs[digest] = Path(self.files.incoming, digest).read_bytes()
         missing = [digest for digest in request.digests if digest not in self.blobs]
         return wire.BlobsMissing(
             uploads=[
                 wire.Upload(digest, self.presigned.get("put", f"/v1/blobs/{digest}"), {"x-a": "b"})
                 for digest in missing
-            ]
+            ],
+            files=self.files if request.files == "where" else None,
         )
 
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 from picloud_model.errors import BlobMissing, RequestRefused, TooLarge, Unavailable
 from picloud_model.pack import INLINE_BYTES
 from picloud_model.wire import READ_BYTES, BlobsMissing, BlobsRead, BlobsStored, Upload
+from picloud_model.wire.blob import SharedDirectories
 
 from picloud_api.store.blob_name import blob_name, digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from picloud_driver.blob import BlobPort, Presigned
     from picloud_model.wire import Content, MissingBlobsRequest
@@ -86,9 +87,26 @@ class Blobs:
             self._refuse(account, request.failure)
         await self._known.keep(account, request.digests)
         sizes = dict(zip(request.digests, request.sizes, strict=False))
+        if request.files == "written":
+            await self._adopt(account, sizes)
         names = await self._port.missing([blob_name(account, digest) for digest in request.digests])
         uploads = [await self._upload(name, sizes.get(digest_of(name))) for name in names]
-        return BlobsMissing(uploads=uploads)
+        if request.files != "where":
+            return BlobsMissing(uploads=uploads)
+        files = await self._port.files(account)
+        if files is None:
+            return BlobsMissing(uploads=uploads, unsealed=True)
+        shown = SharedDirectories(files.blobs, files.incoming, files.proof)
+        return BlobsMissing(uploads=uploads, files=shown, unsealed=True)
+
+    async def _adopt(self, account: str, sizes: Mapping[str, int]) -> None:
+        """Store files that a process of this machine has written.
+
+        Their bytes are not read here: each reader of a blob compares them with its digest.
+        """
+        for digest, size in sizes.items():
+            if await self._port.adopt(blob_name(account, digest), size):
+                self._known.stored(account, digest)
 
     async def _upload(self, name: str, size: int | None) -> Upload:
         """Return where to send a blob: a large one to the blob store, a small one to the API.

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import pytest
 from cloud._config.configuration import Config
-from cloud._http.transport import Transport
-from cloud._resources.blob import REQUEST_BYTES, SMALL_BYTES, BlobClient, portions
+from cloud._http.transport import ServerAddress, Transport
+from cloud._resources.blob import REQUEST_BYTES, SMALL_BYTES, BlobClient, content_of, portions
+from cloud.errors import CloudException
+from picloud_model.pack import UNSEALED, Pieces, seal
+from picloud_model.wire.blob import SharedDirectories
 
 from tests.unit.sdk.fake_server import ADDRESS, FakeServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -75,3 +82,72 @@ def test_the_server_is_asked_for_few_places_at_a_time() -> None:
     assert list(portions(sized, most_bytes=5)) == [["a", "b"], ["c"], ["d"]]
     assert list(portions([(2, "a")] * 1001)) == [["a"] * 1000, ["a"]]
     assert list(portions([])) == []
+
+
+@pytest.fixture
+def neighbour(server: FakeServer, tmp_path: Path) -> BlobClient:
+    """A client on the machine of the fake server."""
+    for name in ("blobs", "incoming"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "incoming" / "proof").write_text("p1", encoding="ascii")
+    server.files = SharedDirectories(f"{tmp_path}/blobs/", f"{tmp_path}/incoming/", "p1")
+    address = ServerAddress("http://127.0.0.1:8787", ADDRESS.key)
+    return BlobClient(Transport(address, Config(), server))
+
+
+def test_large_blobs_are_files_on_the_servers_machine(
+    server: FakeServer, neighbour: BlobClient
+) -> None:
+    """Several are written, and then named in one request; none is sent."""
+    named = _named(*(bytes([n]) * (SMALL_BYTES + 1) for n in range(3)))
+
+    neighbour.ensure(named)
+
+    assert server.blobs == named
+    # What is missing, where files are, and what was written.
+    assert server.paths() == ["POST /v1/blobs/missing"] * 3
+
+    neighbour.ensure(_named(b"more" * SMALL_BYTES))
+    assert server.paths()[3:] == ["POST /v1/blobs/missing"] * 2
+
+
+def test_what_the_server_does_not_find_is_sent(
+    server: FakeServer, neighbour: BlobClient, tmp_path: Path
+) -> None:
+    """A disk that takes no file ends no program: the bytes travel."""
+    neighbour.ensure(_named(b"x" * (SMALL_BYTES + 1)))
+    (tmp_path / "incoming").rename(tmp_path / "gone")
+
+    neighbour.ensure(_named(b"y" * (SMALL_BYTES + 1)))
+
+    assert len(server.blobs) == 2
+    assert sum(path.startswith("PUT") for path in server.paths()) == 1
+
+
+def test_large_results_are_read_from_files(
+    server: FakeServer, neighbour: BlobClient, tmp_path: Path
+) -> None:
+    """The server is asked once where they are; damaged bytes are an error."""
+    data = b"x" * (SMALL_BYTES + 1)
+    content = content_of(data)
+    (tmp_path / "blobs" / content.digest).write_bytes(data)
+
+    assert [*neighbour.fetch([content, content])] == [data, data]
+    assert server.paths() == ["POST /v1/blobs/missing"]
+
+    (tmp_path / "blobs" / content.digest).write_bytes(data[:-1] + b"y")
+    with pytest.raises(CloudException, match="damaged"):
+        [*neighbour.fetch([content])]
+
+
+def test_a_long_pickle_is_not_hashed_twice(server: FakeServer, blobs: BlobClient) -> None:
+    """The digest of its blob is enough; a server of before gets a digest in the parcel, too."""
+    pickled = Pieces((b"a" * 10, b"b" * 10))
+
+    assert bytes(blobs.seal(pickled)) == UNSEALED + bytes(pickled)
+    assert blobs.seal(pickled).parts[1] is pickled.parts[0]
+    assert server.paths() == ["POST /v1/blobs/missing"]
+
+    server.reads_unsealed = False
+    older = BlobClient(Transport(ADDRESS, Config(), server))
+    assert bytes(older.seal(pickled)) == seal(bytes(pickled))

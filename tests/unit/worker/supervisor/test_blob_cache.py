@@ -12,6 +12,7 @@ import pytest
 from picloud_model import pack, wire
 from picloud_model.errors import BlobMissing, Unavailable
 from picloud_model.job import Cause
+from picloud_model.wire.blob import SharedDirectories
 from picloud_worker.api.client import ApiClient
 from picloud_worker.supervisor.blob_cache import BlobCache, upload
 
@@ -72,6 +73,96 @@ def test_a_damaged_blob_is_not_kept(api: FakeApi, client: ApiClient, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def shared(api: FakeApi, tmp_path: Path) -> Path:
+    """The directory of blobs that the server shares with slots of its machine."""
+    for name in ("shared", "incoming"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "incoming" / "proof").write_text("p1", encoding="ascii")
+    api.files = SharedDirectories(f"{tmp_path}/shared/", f"{tmp_path}/incoming/", "p1")
+    return tmp_path / "shared"
+
+
+def test_a_file_of_the_server_is_not_copied(
+    api: FakeApi, client: ApiClient, shared: Path, tmp_path: Path
+) -> None:
+    """The server is asked once where its files are; what is not there is fetched."""
+    blobs = BlobCache(tmp_path / "own", client, shares=True)
+    digest, other = sha256(b"content").hexdigest(), api.store(b"not shared")
+    (shared / digest).write_bytes(b"content")
+
+    for _ in range(2):
+        assert blobs.paths([digest]) == {digest: shared / digest}
+        assert blobs.has(digest)
+    assert blobs.paths([other])[other].read_bytes() == b"not shared"
+
+    paths = [path for path, _ in api.requests]
+    assert paths == ["/v1/blobs/missing", f"/v1/blobs/{other}"]
+
+
+def test_a_damaged_file_of_the_server_is_noticed(
+    client: ApiClient, shared: Path, tmp_path: Path
+) -> None:
+    """A slot compares the bytes with the digest before a job reads them."""
+    digest = "0" * 64
+    (shared / digest).write_bytes(b"something else")
+
+    with pytest.raises(BlobMissing, match="other bytes"):
+        BlobCache(tmp_path / "own", client, shares=True).paths([digest])
+
+
+def test_a_file_that_changes_is_checked_again(
+    client: ApiClient, shared: Path, tmp_path: Path
+) -> None:
+    """It was right when the slot saw it first; what was written since is noticed."""
+    blobs = BlobCache(tmp_path / "own", client, shares=True)
+    digest = sha256(b"content").hexdigest()
+    (shared / digest).write_bytes(b"content")
+    blobs.paths([digest])
+    (shared / digest).write_bytes(b"contend")
+
+    with pytest.raises(BlobMissing, match="other bytes"):
+        blobs.paths([digest])
+
+
+def test_jobs_of_another_user_get_copies(
+    api: FakeApi, client: ApiClient, shared: Path, tmp_path: Path
+) -> None:
+    """They cannot open files of the server's user."""
+    digest = api.store(b"content")
+    (shared / digest).write_bytes(b"content")
+
+    paths = BlobCache(tmp_path / "own", client).paths([digest])
+
+    assert paths == {digest: tmp_path / "own" / digest}
+
+
+def test_a_shared_file_that_was_deleted_is_fetched(
+    api: FakeApi, client: ApiClient, shared: Path, tmp_path: Path
+) -> None:
+    """What a slot has checked may be gone when it is needed again."""
+    blobs = BlobCache(tmp_path / "own", client, shares=True)
+    digest = api.store(b"content")
+    (shared / digest).write_bytes(b"content")
+    blobs.paths([digest])
+    (shared / digest).unlink()
+
+    assert blobs.paths([digest])[digest].read_bytes() == b"content"
+
+
+def test_a_result_is_written_for_the_server(
+    api: FakeApi, client: ApiClient, shared: Path, tmp_path: Path
+) -> None:
+    """One request names it; its bytes are not sent."""
+    files = BlobCache(tmp_path / "own", client, shares=True).files()
+
+    content = upload(client, b"result", files)
+
+    assert shared.is_dir()
+    assert api.blobs[content.digest] == b"result"
+    assert [path for path, _ in api.requests] == ["/v1/blobs/missing"] * 2
+
+
 def test_the_least_recently_used_is_evicted(
     api: FakeApi, client: ApiClient, tmp_path: Path
 ) -> None:
@@ -129,7 +220,9 @@ def test_large_functions_and_arguments_are_fetched(api: FakeApi, worker: Worker)
     batch = api.submit(echo, [()] * 4, content=function, pack=part, size=2)
 
     assert [api.result(batch, n) for n in range(4)] == [0, 1, 2, 3]
-    assert len([path for path, _ in api.requests if "/v1/blobs/" in path]) == 2
+    fetched = [path for path, _ in api.requests if "/v1/blobs/" in path]
+    assert fetched[0] == "/v1/blobs/missing"  # asks whether the server's files are here
+    assert len(fetched) == 3
 
 
 def test_missing_blobs_fail_the_job(api: FakeApi, worker: Worker) -> None:

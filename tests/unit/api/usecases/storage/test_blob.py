@@ -18,6 +18,8 @@ from picloud_model.errors import BlobMissing, RequestRefused, TooLarge, Unavaila
 from picloud_model.pack import INLINE_BYTES
 from picloud_model.wire import READ_BYTES, Content, MissingBlobsRequest
 
+from tests.contract.blob_adapters import file_in
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
@@ -287,3 +289,33 @@ async def test_what_a_slot_heard_of_the_blob_store_is_known_for_a_while(
     assert presigned.refusal(OTHER) == ""
     api.now += REFUSED_S
     assert presigned.refusal(ACCOUNT) == ""
+
+
+async def test_files_of_a_process_of_this_machine_are_adopted(blobs: Blobs) -> None:
+    """What a client has written counts as stored; what is not there is to be sent."""
+    asked = await blobs.missing(ACCOUNT, MissingBlobsRequest(digests=[], files="where"))
+    assert asked.files is not None
+    data = b"x" * 1000
+    written, lost = sha256(data).hexdigest(), sha256(b"lost").hexdigest()
+    file_in(asked.files.incoming, written).write_bytes(data)
+
+    request = MissingBlobsRequest(digests=[written, lost], sizes=[1000, 4], files="written")
+    answer = await blobs.missing(ACCOUNT, request)
+
+    assert [upload.digest for upload in answer.uploads] == [lost]
+    assert await read(blobs, written) == data
+    assert file_in(asked.files.blobs, written).exists()
+    with pytest.raises(BlobMissing):
+        await blobs.get(OTHER, written)
+
+
+async def test_the_files_of_an_account_are_its_own(blobs: Blobs) -> None:
+    """Each account has directories of its own, and those who do not ask learn of none."""
+    request = MissingBlobsRequest(digests=[], files="where")
+
+    first, second = [(await blobs.missing(each, request)).files for each in (ACCOUNT, OTHER)]
+
+    assert first is not None
+    assert second is not None
+    assert not {first.blobs, first.incoming} & {second.blobs, second.incoming}
+    assert (await blobs.missing(ACCOUNT, MissingBlobsRequest(digests=[]))).files is None
