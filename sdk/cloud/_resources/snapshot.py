@@ -125,7 +125,10 @@ class SnapshotStore:
             for number, part in enumerate(entry.parts):
                 sources.setdefault(part, (entry, number))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            sized_parts = ((part_length(*source), part) for part, source in sources.items())
+            # The server lists the names from the first to the last one of a request: without an
+            # order each request would have it list all that the account has stored.
+            ordered = sorted(sources)
+            sized_parts = ((part_length(*sources[part]), part) for part in ordered)
             for portion in portions(sized_parts, _ASKED):
                 sizes = [part_length(*sources[part]) for part in portion]
                 needed = wire.MissingBlobsRequest(digests=portion, sizes=sizes)

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from picloud_api.usecases.storage.blob_use import BlobUse
 
 _AT_ONCE: Final = 16
-"""Chunks that are read at the same time, and whose parts are looked for by one request."""
+"""Chunks that are read at the same time."""
+_LOOKED_FOR: Final = 50_000
+"""Parts that are looked for together, or few more. S3 lists their names, which are digests: fewer
+parts are spread over as many pages."""
 
 Decoded = TypeVar("Decoded")
 
@@ -77,19 +80,24 @@ class Snapshots:
             RequestRefused: When sizes or paths are wrong.
             BlobMissing: When something is not stored.
         """
+        named: dict[str, None] = {}
         for some in _windows(refs):
             await self._use.keep(account, [ref.digest for ref in some])
-            named: dict[str, None] = {}
             for ref, chunk in zip(some, await self._chunks(account, some), strict=True):
                 if referred(chunk, ref.digest, ref.length) != ref:
                     raise RequestRefused("A chunk of the snapshot is not as the snapshot says.")
                 check_entries(chunk)
-                named.update(dict.fromkeys(_parts(chunk)))
-            parts = [part for part in named if part not in stored]
-            await self._use.keep(account, parts)
-            missing = await self._blobs.missing([blob_name(account, part) for part in parts])
-            if missing:
-                raise BlobMissing(digests=tuple(digest_of(name) for name in missing[:100]))
+                named.update((part, None) for part in _parts(chunk) if part not in stored)
+            if len(named) >= _LOOKED_FOR:
+                await self._check_parts(account, [*named])
+                named.clear()
+        await self._check_parts(account, [*named])
+
+    async def _check_parts(self, account: str, parts: Sequence[str]) -> None:
+        await self._use.keep(account, parts)
+        missing = await self._blobs.missing([blob_name(account, part) for part in parts])
+        if missing:
+            raise BlobMissing(digests=tuple(digest_of(name) for name in missing[:100]))
 
     async def _chunks(self, account: str, refs: Sequence[ChunkRef]) -> list[SnapshotChunk]:
         reads = (_chunk(self._blobs, account, ref.digest, ref.length) for ref in refs)
