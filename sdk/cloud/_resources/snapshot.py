@@ -37,7 +37,7 @@ _AHEAD: Final = 2
 _SENT: Final = 100
 """Parts in one request. S3 stores each by itself: 1,000 of them, while other requests send as many,
 take longer than a request may where the server is busy."""
-_ASKED: Final = 5000
+_ASKED: Final = 2000
 """Parts of which the server is asked in one request which it lacks."""
 
 Entries = dict[str, SnapshotEntry]

@@ -24,6 +24,9 @@ _CHANGED: Final = "volume.changed"
 _TRIES: Final = 100
 _PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
+_COMMIT_S: Final = 20.0
+_CHECKED_A_SECOND: Final = 200
+"""How many entries the server certainly checks in a second when it commits a snapshot."""
 _FOLDER_MODE: Final = 0o755
 
 Changes = dict[str, "SnapshotEntry | None"]
@@ -102,7 +105,8 @@ class VolumeClient:
             digest = self.snapshots.save(changed)
             body = wire.CommitVolumeRequest(name=name, base=loaded.volume.number, snapshot=digest)
             try:
-                volume = self._transport.post("/v1/volumes/commit", body, wire.Volume)
+                hold_s = _COMMIT_S + len(changed) / _CHECKED_A_SECOND
+                volume = self._transport.poll("/v1/volumes/commit", body, wire.Volume, hold_s)
                 return LoadedVolume(volume, changed)
             except CloudException as error:
                 if error.code != _CHANGED:

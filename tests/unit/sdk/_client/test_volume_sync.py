@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 from cloud._client.volume_sync import unseen
 from cloud._config.configuration import Config
+from cloud._http.exchange import HttpReply
 from cloud._http.transport import Transport
 from cloud._resources.digest_cache import DigestCache
 from cloud._resources.local_tree import LocalTree
 from cloud._resources.snapshot import SnapshotStore
-from cloud._resources.volume import applied
+from cloud._resources.volume import LoadedVolume, VolumeClient, applied
 from cloud.errors import CloudException
 from picloud_model import wire
 from picloud_model.wire.snapshot import SnapshotEntry
+from picloud_model.wire.volume import Volume
 
 from tests.polling import until
 from tests.unit.sdk.fake_server import ADDRESS, FakeServer
@@ -24,6 +26,8 @@ from tests.unit.sdk.fake_server import ADDRESS, FakeServer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from cloud._resources.volume import Changes
 
 OLD_NS = 10**18
 
@@ -119,6 +123,20 @@ def test_the_server_is_asked_for_neighbours(server: FakeServer, tmp_path: Path) 
     ]
     assert len(named) == 250
     assert named == sorted(named)
+
+
+def test_a_commit_of_many_files_may_take_long(server: FakeServer) -> None:
+    """The server checks each of them; a request that timed out would only have it begin again."""
+    made = wire.encode(Volume(name="data", mount_path="/data", number=1))
+    server.faults = [None, None, HttpReply(200, {}, made)]
+    changes: Changes = {f"{number}": entry(f"{number}", "d") for number in range(10_000)}
+
+    VolumeClient(Transport(ADDRESS, Config(), server)).change(
+        LoadedVolume(Volume(name="data", mount_path="/data"), {}), changes
+    )
+
+    commit = server.sent[-1]
+    assert (commit.url, commit.timeout_s) == ("/v1/volumes/commit", 80.0)
 
 
 def test_parts_are_fetched_ahead_and_arrive_in_order(server: FakeServer) -> None:
