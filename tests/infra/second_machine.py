@@ -129,21 +129,41 @@ def _config(own: dict[str, Any], folder: Path) -> dict[str, Any]:
     }
 
 
+@contextlib.contextmanager
+def first_takes_slots(home: UserHome) -> Iterator[None]:
+    """Let the machine of the stack run slots as well, until the block ends."""
+    first = [each for each in _ready(home, eligible=False) if each["Name"] != NAME]
+    _set_eligibility(home, first, "eligible")
+    try:
+        yield
+    finally:
+        _set_eligibility(home, first, "ineligible")
+
+
 def _drain_others(home: UserHome) -> bool:
     """Let only the second machine run slots, if it is ready; return whether it is."""
-    nodes = _ask(home, "GET", "nodes?resources=true")
-    ready = [
+    is_ready = any(node["Name"] == NAME for node in _ready(home, eligible=True))
+    if is_ready:
+        others = [node for node in _ready(home, eligible=True) if node["Name"] != NAME]
+        _set_eligibility(home, others, "ineligible")
+    return is_ready
+
+
+def _ready(home: UserHome, *, eligible: bool) -> list[dict[str, Any]]:
+    """Return the machines whose docker works, and that accept slots or not."""
+    return [
         node
-        for node in nodes
-        if node["Name"] == NAME
-        and node["Status"] == "ready"
+        for node in _ask(home, "GET", "nodes?resources=true")
+        if node["Status"] == "ready"
         and node["Drivers"].get("docker", {}).get("Healthy")
+        and (node["SchedulingEligibility"] == "eligible") is eligible
     ]
-    for node in nodes if ready else ():
-        if node["Name"] != NAME:
-            body = {"Eligibility": "ineligible"}
-            _ask(home, "POST", f"node/{node['ID']}/eligibility", body)
-    return bool(ready)
+
+
+def _set_eligibility(home: UserHome, nodes: list[dict[str, Any]], eligibility: str) -> None:
+    for node in nodes:
+        body = {"Eligibility": eligibility}
+        _ask(home, "POST", f"node/{node['ID']}/eligibility", body)
 
 
 def _ask(home: UserHome, method: str, path: str, body: object = None) -> Any:

@@ -6,18 +6,21 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from picloud_driver.stack.doctor import servers as doctor
 
 from tests.e2e.command_line import PICLOUD
 from tests.e2e.debian_package import debian_package
 from tests.e2e.stack_docker import daemon
 from tests.e2e.user_home import UserHome
-from tests.infra.second_machine import api_port, failed_pulls, second_machine
+from tests.infra.second_machine import api_port, failed_pulls, first_takes_slots, second_machine
 from tests.polling import until
 from tests.servers.run_registry import registry as run_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from picloud_driver.stack.doctor.finding import Finding
 
     from tests.servers.run_dockerd import Dockerd
     from tests.servers.run_registry import Registry
@@ -174,3 +177,24 @@ def test_volumes_and_setup_machines_are_for_jobs_of_a_second_machine(
     assert "setup" not in machines
     assert saved == "by-hand"
     assert set(before) < set(images(second, registry))
+
+
+def test_the_doctor_names_machines_without_a_registry(
+    home: UserHome, second: Dockerd, registry: Registry
+) -> None:
+    """It says from where they pull, or that environments run on the machine that built them."""
+    assert second.host
+    without = {k: v for k, v in home.tokens().items() if not k.startswith("PICLOUD_SLOT_REGISTRY")}
+    with first_takes_slots(home):
+        found = [line(home, names) for names in ({}, without)]
+
+    assert [each.ok for each in found] == [True, False]
+    assert registry.pull in found[0].detail
+    assert "2 machines run slots, but there is no registry" in found[1].detail
+    assert line(home, without).ok
+
+
+def line(home: UserHome, environment: dict[str, str]) -> Finding:
+    """Return what the doctor says of images, given variables that precede those of the stack."""
+    found = {each.check: each for each in doctor.examine(home.data, environment)}
+    return found["images"]

@@ -47,7 +47,10 @@ def home(tmp_path: Path) -> Iterator[UserHome]:
 def test_a_detached_stack_mounts_buckets_and_starts_setup_machines(
     home: UserHome, tmp_path: Path
 ) -> None:
-    """The command has ended: `/bucket` is there, and `apt-get` makes an environment by hand."""
+    """The command has ended: `/bucket` is there, and `apt-get` makes an environment by hand.
+
+    One machine needs no registry, and the doctor finds no problem.
+    """
     package = debian_package(tmp_path)
     home.run(PICLOUD, "env", "create", "hand", "base/bookworm")
     home.run(PICLOUD, "env", "rsync", str(package), "hand:/tmp/gadget.deb")
@@ -56,3 +59,5 @@ def test_a_detached_stack_mounts_buckets_and_starts_setup_machines(
 
     assert "+ picloud-gadget (Debian) 1.0" in saved
     assert home.python(_JOB) == "True"
+    doctor = home.run(PICLOUD, "admin", "doctor", "--data", str(home.data))
+    assert "ok       images        in the Docker of one machine" in doctor

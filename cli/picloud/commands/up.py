@@ -112,7 +112,9 @@ def up(
     data directory for the next time, when the server has the same port.
 
     With --stack hashicorp this starts Consul, Vault, versitygw (S3), Nomad and NATS, or uses those
-    that CONSUL_HTTP_ADDR, VAULT_ADDR, PICLOUD_S3_BUCKET, NOMAD_ADDR and NATS_URL name.
+    that CONSUL_HTTP_ADDR, VAULT_ADDR, PICLOUD_S3_BUCKET, NOMAD_ADDR and NATS_URL name. It starts no
+    registry of images: the slots of one machine run in the Docker that builds the images. If other
+    machines of Nomad run slots, PICLOUD_SLOT_REGISTRY names the registry from which they pull.
 
     \b
     Examples:

@@ -12,13 +12,15 @@ from picloud_jobspecs.render import Driver
 from picloud_model.errors import PiCloudError
 
 from picloud_driver.authority import Authority
-from picloud_driver.stack.addresses import slots_of
+from picloud_driver.nomad.gateway import NomadGateway
+from picloud_driver.scheduler.nomad.nodes import Nodes
+from picloud_driver.stack.addresses import nomad_of, slots_of
 from picloud_driver.stack.doctor.finding import Finding
 from picloud_driver.stack.faults import StackFault
 from picloud_driver.stack.hashicorp import TOOLS
 from picloud_driver.stack.servers.consul import Consul
 from picloud_driver.stack.servers.nats import Nats, fewer_copies
-from picloud_driver.stack.servers.nomad import Nomad
+from picloud_driver.stack.servers.nomad import Nomad, access
 from picloud_driver.stack.servers.program import find, version_of
 from picloud_driver.stack.servers.s3 import S3
 from picloud_driver.stack.servers.stack_server import CLIENT
@@ -54,6 +56,29 @@ def examine(data: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
         yield from threads.map(lambda server: _server(server, environment, own), servers)
     yield from _certificates(data, servers)
     yield _isolation(environment, own)
+    yield from _images(environment, own)
+
+
+def images_finding(registry: str, machines: int) -> Finding:
+    """Say whether the machines that run slots in containers can have the images of environments.
+
+    Args:
+        registry: From where they pull; "" if there is none.
+        machines: How many there are.
+
+    >>> images_finding("", 1).ok, images_finding("", 2).ok, images_finding("10.0.0.5:5000", 2).ok
+    (True, False, True)
+    """
+    if registry:
+        return Finding("images", f"machines pull those of environments from {registry}")
+    if machines <= 1:
+        return Finding("images", "in the Docker of one machine, which needs no registry")
+    problem = (
+        f"{machines} machines run slots, but there is no registry: jobs with _env start only on "
+        "the machine that has built their environment. Name one in PICLOUD_SLOT_REGISTRY, as "
+        "docs/how-to/registry.md says."
+    )
+    return Finding("images", problem, ok=False)
 
 
 def _server(
@@ -121,6 +146,22 @@ def _isolation(environment: Mapping[str, str], own: Mapping[str, str]) -> Findin
     if slots_of(environment) or slots_of(own):
         return Finding("isolation", "jobs are isolated in containers")
     return Finding("isolation", "jobs are not isolated: run only code that you trust")
+
+
+def _images(environment: Mapping[str, str], own: Mapping[str, str]) -> Iterator[Finding]:
+    """Examine whether other machines get images, if slots run in containers."""
+    slots = slots_of(environment) or slots_of(own)
+    nomad = nomad_of(environment) or nomad_of(own)
+    if slots is None or nomad is None:
+        return
+    gateway = NomadGateway(access(nomad), connections=1)
+    try:
+        offers = Nodes(gateway, Driver.DOCKER).offers(fresh=True)
+    except PiCloudError:
+        return  # the line of Nomad says why
+    finally:
+        gateway.close()
+    yield images_finding(slots.registry, sum(bool(each.core_types) for each in offers))
 
 
 def _tools(data: Path) -> dict[str, str]:
