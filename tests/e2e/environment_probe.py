@@ -16,6 +16,13 @@ def ask() -> Any:
     return gadget.answer, sys.prefix
 
 
+def ask_extension() -> Any:
+    """Return what a C extension of a job's environment makes of a character."""
+    from markupsafe import _speedups
+
+    return _speedups._escape_inner("<")
+
+
 def ask_answer(number: int) -> Any:
     """Return the first half of it."""
     return ask()[0] + number

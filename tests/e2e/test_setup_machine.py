@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import tomllib
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,12 @@ import pytest
 from cloud import CloudException, environment
 
 from tests.contract.gadget import make_wheel
+from tests.contract.installed_wheel import installed_wheel
 from tests.current_client import current_client
 from tests.e2e import sandbox_probe
 from tests.e2e.command_line import PICLOUD
 from tests.e2e.debian_package import debian_package
-from tests.e2e.environment_probe import ask
+from tests.e2e.environment_probe import ask, ask_extension
 from tests.e2e.stack_docker import DockerStack
 from tests.polling import until
 
@@ -52,15 +54,20 @@ print(json.dumps([rights, opened, sockets, text]))
 """
 
 
+@pytest.mark.containers
 def test_an_environment_is_made_by_hand(
     client: Client, other: Client, stack: Stack, picloud: Callable[..., Exited], tmp_path: Path
 ) -> None:
     """As in the documentation of PiCloud: create, install, save, run, clone, modify, publish.
 
-    In containers, where it may have been changed by root, no other account can run jobs in it.
-    A machine is not saved while a command runs in it, and its job ends with it.
+    One of the packages is a C extension. In containers `apt-get` installs another one, and no other
+    account can run jobs in what root may have changed: what they share is built. A machine is not
+    saved while a command runs in it, and its job ends with it.
     """
     make_wheel(tmp_path / "wheels")
+    installed_wheel("markupsafe", tmp_path / "wheels")
+    debian_package(tmp_path / "wheels")
+    is_isolated = isinstance(stack, DockerStack)
     script = tmp_path / "install.sh"
     script.write_text("#!/bin/sh\npip install wheels/*.whl && exit 4\n")
     with current_client(client):
@@ -80,10 +87,19 @@ def test_an_environment_is_made_by_hand(
             with pytest.raises(CloudException, match=r"runs in the setup machine: .*read line"):
                 environment.save("hand")
             running.communicate(b"\n", WAIT_S)
+        if is_isolated:
+            install = 'apt-get install --yes "$PWD/wheels/picloud-gadget.deb"'
+            assert picloud("env", "ssh", "hand", install).code == 0
         saved = picloud("env", "save-shutdown", "hand").out.splitlines()
-        assert saved[-2].startswith("+ gadget ")
+        assert {line.split()[1] for line in saved if line[0] == "+"} >= {"gadget", "markupsafe"}
         assert saved[-1].startswith("hand is version 1, ")
         assert client.result(client.call(ask, _env="hand"), WAIT_S)[0] == 42
+        assert client.result(client.call(ask_extension, _env="hand"), WAIT_S) == "&lt;"
+        shell = "python -c 'import gadget; print(gadget.answer)'"
+        if is_isolated:
+            shell += " && cat /usr/share/picloud-gadget/note"
+        printed = picloud("result", picloud("exec", "-e", "hand", shell).out.strip()).out
+        assert printed.split() == ["42", "hello"][: 1 + is_isolated]
         environment.clone("hand", "copy")
         environment.modify("copy")
         assert environment.wait_for_edit("copy") == environment.get_setup_hostname("copy")
@@ -92,16 +108,18 @@ def test_an_environment_is_made_by_hand(
         assert environment.wait_for_idle("copy") == "ready"
         assert client.result(client.call(ask, _env="hand"), WAIT_S)[0] == 42
         assert client.result(client.call(ask, _env="copy"), WAIT_S)[0] == 43
-        if isinstance(stack, DockerStack):
+        if is_isolated:
             with pytest.raises(CloudException, match="is for its own account only; build one"):
                 environment.make_public("copy")
-        else:
-            path = environment.make_public("copy")
-    if not isinstance(stack, DockerStack):
-        with current_client(other):
-            assert other.result(other.call(ask, _env=path), WAIT_S)[0] == 43
+            module = (
+                f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages/gadget.py"
+            )
+            environment.build("built", {"texts": {module: "answer = 43"}}, show=len)
+        path = environment.make_public("built" if is_isolated else "copy")
+    with current_client(other):
+        assert other.result(other.call(ask, _env=path), WAIT_S)[0] == 43
     with current_client(client):
-        for name in ("hand", "copy"):
+        for name in ("hand", "copy", *(["built"] if is_isolated else ())):
             environment.delete(name)
 
 
