@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.infra import cluster as machines
-from tests.infra.cluster import CLIENTS, SERVERS, SLOTS
+from tests.infra.cluster import CLIENTS, SERVERS, SLOTS, SUBNET
 from tests.polling import until
 from tests.servers import build
 
@@ -76,6 +76,20 @@ print(queue.pop())
 """
 
 
+FIRST: Final = """
+import cloud, time
+
+jid = cloud.call(time.time, _type="c2")
+print("waiting", flush=True)
+print(cloud.result(jid, timeout=110), flush=True)
+"""
+"""A job for which there is no machine yet; it tells when it ran."""
+NEW: Final = ("larger", str(SUBNET[27]))
+"""A client with another core type than the others."""
+FIRST_JOB_S: Final = 10.0
+"""How long after a machine has joined its first job begins, at most."""
+
+
 def test_both_sources_are_valid(tmp_path: Path) -> None:
     """Packer accepts the recipe for AWS, too, where the tests cannot run it."""
     for name in ("programs", "wheels"):
@@ -98,6 +112,20 @@ def test_jobs_run_on_every_client(cluster: Cluster) -> None:
     assert sorted(found) == sorted(
         [name, "picloud-slot", []] for name in CLIENTS for _ in range(SLOTS)
     )
+
+
+def test_a_new_machine_begins_with_what_waits_for_it(cluster: Cluster) -> None:
+    """Within 10 s after it has joined."""
+    name, address = NEW
+    waiting = cluster.begin(FIRST)
+    assert cluster.first_line(waiting) == "waiting"
+
+    cluster.start(name, "clients", address, core_type="c2", slots=SLOTS)
+    try:
+        ran_at = float(cluster.result(waiting))
+        assert ran_at - cluster.joined_at(name) < FIRST_JOB_S
+    finally:
+        cluster.remove(name)
 
 
 def test_servers_are_of_the_pinned_versions(cluster: Cluster) -> None:
