@@ -162,7 +162,11 @@ class Reaper:
                 self._remove_soon(slot.number, "silent for 20 s")
         stored = {slot.number for slot in slots}
         self._unchanged = {each: it for each, it in self._unchanged.items() if each in stored}
+        queued = self._context.ready_queue.ids()
         unfinished = await self._view.scan(Ready.prefix)
+        for batch in queued.difference(map(Ready.parse, unfinished)):
+            # Another process has leased its last job: no slot has looked for it here.
+            self._context.ready_queue.drop(*batch)
         killed = await self._slots.reclaim(stored, unfinished)
         for page_id, attempts in killed.items():
             # Those of an API process that has ended since, which would have done it.

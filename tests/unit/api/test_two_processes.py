@@ -141,3 +141,24 @@ async def test_a_full_pool_causes_no_scan_of_slots(pair: Pair) -> None:
         await asyncio.sleep(0)
 
     assert pair.take_requests()["scan slots/"] == 0
+
+
+async def test_what_the_other_has_finished_waits_for_no_slots(pair: Pair) -> None:
+    """No slot of this process looks for such jobs: the next comparison with the store drops them,
+    and what is queued by then stays.
+    """
+    slot = await pair.one.slot()
+    requests = [pair.one.request(1) for _ in range(CALLS)]
+    for request in requests:
+        await pair.one.send(request)
+    await pair.two.receive(*(event(EventKind.READY, request.submit_id) for request in requests))
+    while leases := (await pair.one.work(slot)).leases:
+        await pair.one.work(slot, reports=[report_of(lease) for lease in leases], lease=False)
+    await pair.two.receive(*(event(EventKind.FINISHED, request.submit_id) for request in requests))
+    (late,) = await pair.two.submit(1)
+
+    await pair.two.server.background.reaper.resync()
+
+    queue, pool = pair.two.server.context.ready_queue, pool_of(ACCOUNT, wire.Options())
+    own = 2  # with which the pair has started
+    assert [batch.first for batch in queue.batches(pool)] == [own, late]

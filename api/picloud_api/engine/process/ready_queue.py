@@ -93,6 +93,10 @@ class ReadyQueue:
             made = self._made[queued.pool]
             del made[bisect_left(made, queued.first, key=_first)]
 
+    def ids(self) -> set[tuple[str, str]]:
+        """Return the account and the batch of all entries."""
+        return set(self._by_id)
+
     def get(self, account: str, batch: str) -> ReadyBatch | None:
         """Return the entry of a batch, or None if it is not queued."""
         return self._by_id.get((account, batch))
