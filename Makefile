@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp words imgpipeline test test-infra check bench scale processes soak neighbour load coming-from their-tests faults hops servers images pythons docs reference pages browser vendor lock audit release clean
+.PHONY: help ci demo demo-embedded demo-hashicorp words imgpipeline test test-infra check bench scale processes soak neighbour load coming-from their-tests faults hops servers images pythons docs reference pages browser vendor lock audit release clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -50,6 +50,8 @@ test: $(VENV)/.developers servers images pythons ## Install what the tests need 
 
 test-infra: $(VENV)/.developers servers images ## Test Terraform's modules, a deployment on a stand-in for AWS, and a cluster of node images
 	@$(BIN)/python -m pytest --infra tests/infra tests/contract/test_queues.py
+
+ci: check test test-infra ## Check and test everything: what a change has to pass
 
 check: $(VENV)/.developers ## Style, types, import rules, start-up budget
 	@echo "ruff";           $(BIN)/ruff check --quiet .
