@@ -99,3 +99,34 @@ def test_a_desktop_that_nobody_uses_ends(client: Client, browser: Browser) -> No
     assert "/notebooks/open/idle" not in browser.text("/notebooks")
     with current_client(client):
         desktop.delete("idle")
+
+
+def test_a_desktop_is_stopped_and_started_again_by_the_page(
+    client: Client, browser: Browser
+) -> None:
+    """The next job is as the last one: with its screen, and the files that were stored."""
+    with current_client(client):
+        first = int(desktop.start("page", geometry="640x480", run="date >> started.txt"))
+        desktop.url("page", timeout=WAIT_S)
+        named = {"name": "page", "kind": "desktop"}
+
+        press(browser, "stop", **named)
+        client.join(first, WAIT_S)
+        assert client.status(first) == "done"
+        assert volume.ls("desktop-page:started.txt")
+        press(browser, "start", **named)
+
+        found = desktop.vnc("page", WAIT_S)
+        assert found["jid"] > first
+        with tunnel.forward(found["jid"], found["port"]) as forwarded:
+            assert log_in(forwarded.port, found["password"]) == Shown(640, 480, 24, "page")
+        desktop.stop("page")
+        desktop.delete("page")
+
+
+def press(browser: Browser, verb: str, **fields: str) -> None:
+    """Press a button of the page."""
+    page = browser.text("/notebooks")
+    token = page.partition('name="form_token" value="')[2].partition('"')[0]
+    reply = browser.send("POST", f"/notebooks/{verb}", form_token=token, **fields)
+    assert reply.status == 303, reply.data

@@ -130,3 +130,23 @@ def test_browsers_reach_a_notebook_through_the_gateway(
     assert owner.request("GET", "/lab")[0] == 503
     with current_client(client):
         notebook.delete("shared")
+
+
+def test_a_notebook_that_nobody_uses_ends(client: Client) -> None:
+    """JupyterLab looks once a minute, and ends an idle kernel first; what that wrote is kept."""
+    with current_client(client):
+        jid = int(notebook.start("idle", idle=0.2))
+        jupyter = Jupyter(notebook.url("idle", timeout=WAIT_S))
+        kernel = jupyter.kernel()
+        kernel.run("open('kept.txt', 'w').write('by a cell')")
+        kernel.close()
+
+        client.join(jid, 3 * WAIT_S)
+
+        assert client.status(jid) == "done"
+        assert "kept.txt" in volume.ls("notebook-idle:")
+        with pytest.raises(
+            CloudException, match=r"has ended \(done\); picloud notebook start idle"
+        ):
+            notebook.url("idle")
+        notebook.delete("idle")

@@ -59,6 +59,7 @@ from picloud_api.usecases.jobs.status import JobStatuses
 from picloud_api.usecases.jobs.submit import SubmitJobs
 from picloud_api.usecases.jobs.tunnel import JobShells, JobTunnels, PublicPorts
 from picloud_api.usecases.jobs.visits.content_site import ContentSite
+from picloud_api.usecases.jobs.visits.machine_switch import MachineSwitch
 from picloud_api.usecases.jobs.visits.published_site import PublishedSite
 from picloud_api.usecases.jobs.visits.visit import Visits
 from picloud_api.usecases.jobs.wait import WaitForJobs
@@ -199,6 +200,14 @@ class JobsRoom:
         self.listing = ListJobs(context)
         self.shell = JobShells(context, self.tunnel, base.secrets, base.keys.host)
         self.delete = DeleteJobs(context)
+        self.machines = MachineSwitch(
+            context,
+            environments.notebooks,
+            submit=self.submit,
+            kill=self.kill,
+            tunnels=self.tunnel,
+            host=base.public_host.address,
+        )
         self.visits = Visits(
             accounts.accounts,
             environments.notebooks,

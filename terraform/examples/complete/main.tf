@@ -56,6 +56,11 @@ module "load_balancer" {
   api_port            = module.ports.api_port
   certificate_arn     = var.certificate_arn
   deletion_protection = !var.trial
+  content = var.content_domain == null ? null : {
+    domain          = var.content_domain
+    certificate_arn = var.content_certificate_arn
+    port            = module.ports.content_port
+  }
 }
 
 module "cluster" {
@@ -68,7 +73,7 @@ module "cluster" {
   subnet_ids         = module.network.private_subnet_ids
   security_group_ids = module.ports.security_group_ids
   instance_profiles  = module.identity.instance_profiles
-  target_group_arn   = module.load_balancer.target_group_arn
+  target_group_arns  = module.load_balancer.target_group_arns
 
   vault_key_id  = module.identity.vault_key_id
   data_bucket   = module.storage.data_bucket

@@ -22,3 +22,13 @@ output "client_groups" {
   description = "Names of the groups of client machines, by core type."
   value       = module.cluster.client_groups
 }
+
+output "content_port" {
+  description = "PICLOUD_CONTENT_PORT of the API."
+  value       = module.ports.content_port
+}
+
+output "gateway_ports" {
+  description = "PICLOUD_SLOT_GATEWAY_PORTS of the API."
+  value       = module.ports.gateway_ports
+}

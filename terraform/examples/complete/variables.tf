@@ -42,6 +42,18 @@ variable "egress_cidrs" {
 
 # Optional
 
+variable "content_domain" {
+  type        = string
+  description = "Domain below which each notebook and desktop has a host; another one than that of the web pages."
+  default     = null
+}
+
+variable "content_certificate_arn" {
+  type        = string
+  description = "ARN of the certificate for all names below the content domain."
+  default     = null
+}
+
 variable "server_count" {
   type        = number
   description = "Number of server machines: 3 or 5."

@@ -123,7 +123,7 @@ resource "aws_autoscaling_group" "api" {
   max_size                  = var.api_count + 1
   desired_capacity          = var.api_count
   vpc_zone_identifier       = var.subnet_ids
-  target_group_arns         = [var.target_group_arn]
+  target_group_arns         = var.target_group_arns
   health_check_type         = "ELB"
   health_check_grace_period = 300
 

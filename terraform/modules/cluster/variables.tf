@@ -80,9 +80,9 @@ variable "client_groups" {
   }
 }
 
-variable "target_group_arn" {
-  type        = string
-  description = "ARN of the load balancer's target group, with which API machines register."
+variable "target_group_arns" {
+  type        = list(string)
+  description = "ARNs of the load balancer's target groups, with which API machines register."
 }
 
 variable "vault_key_id" {

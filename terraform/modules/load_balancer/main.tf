@@ -46,3 +46,51 @@ resource "aws_lb_listener" "https" {
     target_group_arn = aws_lb_target_group.api.arn
   }
 }
+
+# Notebooks and desktops have hosts of their own, which gateways serve: a machine is healthy there
+# once a notebook was opened by it, and replies 404 to a name that is not one of a notebook.
+resource "aws_lb_target_group" "content" {
+  count = var.content == null ? 0 : 1
+
+  name                 = "${var.name}-content"
+  vpc_id               = var.vpc_id
+  port                 = var.content.port
+  protocol             = "HTTP"
+  deregistration_delay = 60
+  tags                 = var.tags
+
+  health_check {
+    path                = "/"
+    matcher             = "404"
+    interval            = 5
+    timeout             = 4
+    healthy_threshold   = 2
+    unhealthy_threshold = 2
+  }
+}
+
+resource "aws_lb_listener_certificate" "content" {
+  count = var.content == null ? 0 : 1
+
+  listener_arn    = aws_lb_listener.https.arn
+  certificate_arn = var.content.certificate_arn
+}
+
+resource "aws_lb_listener_rule" "content" {
+  count = var.content == null ? 0 : 1
+
+  listener_arn = aws_lb_listener.https.arn
+  priority     = 10
+  tags         = var.tags
+
+  condition {
+    host_header {
+      values = ["*.${var.content.domain}"]
+    }
+  }
+
+  action {
+    type             = "forward"
+    target_group_arn = aws_lb_target_group.content[0].arn
+  }
+}

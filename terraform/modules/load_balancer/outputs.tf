@@ -3,7 +3,7 @@ output "dns_name" {
   value       = aws_lb.this.dns_name
 }
 
-output "target_group_arn" {
-  description = "ARN of the target group with which API machines register."
-  value       = aws_lb_target_group.api.arn
+output "target_group_arns" {
+  description = "ARNs of the target groups with which API machines register."
+  value       = concat([aws_lb_target_group.api.arn], aws_lb_target_group.content[*].arn)
 }

@@ -58,6 +58,21 @@ variable "deletion_protection" {
   default     = true
 }
 
+variable "content" {
+  type = object({
+    domain          = string
+    certificate_arn = string
+    port            = number
+  })
+  description = "Domain below which each notebook and desktop has a host, the ARN of a certificate for all of its names, and the port of gateways; without it pages open none."
+  default     = null
+
+  validation {
+    condition     = var.content == null ? true : can(regex("^[a-z0-9-]+(\\.[a-z0-9-]+)+$", var.content.domain))
+    error_message = "content.domain must be a domain without the star, such as notebooks.example.org."
+  }
+}
+
 variable "tags" {
   type        = map(string)
   description = "Tags of all resources."

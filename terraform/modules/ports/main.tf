@@ -15,6 +15,8 @@ locals {
   ports = {
     https         = 443
     api           = 8787
+    content       = 8790
+    gateway       = 8791
     nomad_http    = 4646
     nomad_rpc     = 4647
     nomad_gossip  = 4648
@@ -26,18 +28,24 @@ locals {
     nats          = 4222
     nats_routes   = 6222
   }
+  # Each API process has a gateway of its own, at one of these ports.
+  last_ports = { gateway = 8798 }
 
   connections = concat(
     [{ from = "load_balancer", to = "api", port = "api", protocol = "tcp" }],
+    # Browsers reach notebooks and desktops by a gateway.
+    [{ from = "load_balancer", to = "api", port = "content", protocol = "tcp" }],
     # Slots fetch their jobs from the API; they do not pass through the load balancer.
     [{ from = "clients", to = "api", port = "api", protocol = "tcp" }],
+    # Slots open their ends of streams to ports, shells and notebooks of jobs.
+    [{ from = "clients", to = "api", port = "gateway", protocol = "tcp" }],
     # A Nomad client opens the only connection between it and a server. Jobs run on clients, so
     # Consul, Vault and NATS stay out of their reach.
     [{ from = "clients", to = "servers", port = "nomad_rpc", protocol = "tcp" }],
     [for port in ["nomad_http", "consul_https", "vault_https", "nats"] :
       { from = "api", to = "servers", port = port, protocol = "tcp" }
     ],
-    [for port in setsubtract(keys(local.ports), ["https", "api", "nats"]) :
+    [for port in setsubtract(keys(local.ports), ["https", "api", "content", "gateway", "nats"]) :
       { from = "servers", to = "servers", port = port, protocol = "tcp" }
     ],
     [for port in ["nomad_gossip", "consul_gossip"] :
@@ -78,7 +86,7 @@ resource "aws_vpc_security_group_ingress_rule" "this" {
   description                  = "${each.value.port} from ${each.value.from}"
   ip_protocol                  = each.value.protocol
   from_port                    = local.ports[each.value.port]
-  to_port                      = local.ports[each.value.port]
+  to_port                      = lookup(local.last_ports, each.value.port, local.ports[each.value.port])
 }
 
 resource "aws_vpc_security_group_egress_rule" "this" {
@@ -89,7 +97,7 @@ resource "aws_vpc_security_group_egress_rule" "this" {
   description                  = "${each.value.port} to ${each.value.to}"
   ip_protocol                  = each.value.protocol
   from_port                    = local.ports[each.value.port]
-  to_port                      = local.ports[each.value.port]
+  to_port                      = lookup(local.last_ports, each.value.port, local.ports[each.value.port])
 }
 
 resource "aws_vpc_security_group_egress_rule" "https" {

@@ -14,7 +14,7 @@ variables {
   subnet_ids         = ["subnet-1", "subnet-2", "subnet-3"]
   security_group_ids = { servers = "sg-1", api = "sg-2", clients = "sg-3" }
   instance_profiles  = { servers = "trial-servers", api = "trial-api", clients = "trial-clients" }
-  target_group_arn   = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/trial-api/1"
+  target_group_arns  = ["arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/trial-api/1"]
   vault_key_id       = "key-1"
   data_bucket        = "data"
   backup_bucket      = "backups"

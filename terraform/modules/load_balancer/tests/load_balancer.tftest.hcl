@@ -3,6 +3,10 @@ mock_provider "aws" {
     defaults = { arn = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/trial/1" }
   }
 
+  mock_resource "aws_lb_listener" {
+    defaults = { arn = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener/app/trial/1/2" }
+  }
+
   mock_resource "aws_lb_target_group" {
     defaults = { arn = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/trial-api/1" }
   }
@@ -36,6 +40,37 @@ run "users_speak_tls" {
   }
 }
 
+run "notebooks_have_hosts_if_there_is_a_domain" {
+  command = apply
+
+  assert {
+    condition     = length(aws_lb_listener_rule.content) == 0 && length(output.target_group_arns) == 1
+    error_message = "Without a domain there must be no hosts of notebooks."
+  }
+}
+
+run "browsers_reach_gateways_at_these_hosts" {
+  command = apply
+
+  variables {
+    content = {
+      domain          = "notebooks.example.org"
+      certificate_arn = "arn:aws:acm:eu-central-1:123456789012:certificate/2"
+      port            = 8790
+    }
+  }
+
+  assert {
+    condition     = one([for it in aws_lb_listener_rule.content[0].condition : one(it.host_header).values]) == toset(["*.notebooks.example.org"])
+    error_message = "The rule must be for all hosts below the domain."
+  }
+
+  assert {
+    condition     = aws_lb_target_group.content[0].port == 8790 && length(output.target_group_arns) == 2
+    error_message = "API machines must register with the target group of gateways, too."
+  }
+}
+
 run "wrong_values_are_refused" {
   command = plan
 
@@ -43,7 +78,12 @@ run "wrong_values_are_refused" {
     subnet_ids      = ["subnet-1"]
     api_port        = 80
     certificate_arn = "example.com"
+    content = {
+      domain          = "*.example.org"
+      certificate_arn = "arn:aws:acm:eu-central-1:123456789012:certificate/2"
+      port            = 8790
+    }
   }
 
-  expect_failures = [var.subnet_ids, var.api_port, var.certificate_arn]
+  expect_failures = [var.subnet_ids, var.api_port, var.certificate_arn, var.content]
 }

@@ -26,13 +26,32 @@ run "jobs_reach_the_api_and_nomad_only" {
   command = apply
 
   assert {
-    condition     = sort([for name, rule in aws_vpc_security_group_ingress_rule.this : tostring(rule.from_port) if startswith(name, "clients-")]) == tolist(["4647", "8787"])
-    error_message = "Clients must reach port 8787 of the API and port 4647 of the servers, and nothing else."
+    condition     = sort([for name, rule in aws_vpc_security_group_ingress_rule.this : tostring(rule.from_port) if startswith(name, "clients-")]) == tolist(["4647", "8787", "8791"])
+    error_message = "Clients must reach ports 8787 and 8791 of the API and port 4647 of the servers, and nothing else."
   }
 
   assert {
     condition     = !anytrue([for name, rule in aws_vpc_security_group_ingress_rule.this : strcontains(name, "-clients-")])
     error_message = "Nothing may connect to a machine that runs jobs."
+  }
+}
+
+run "gateways_are_reached" {
+  command = apply
+
+  assert {
+    condition     = [for name, rule in aws_vpc_security_group_ingress_rule.this : [rule.from_port, rule.to_port] if endswith(name, "-gateway-tcp")] == [[8791, 8798]]
+    error_message = "Slots must reach the ports of gateways, and no other group."
+  }
+
+  assert {
+    condition     = [for name, rule in aws_vpc_security_group_ingress_rule.this : name if rule.from_port == output.content_port] == ["load_balancer-api-content-tcp"]
+    error_message = "Browsers must reach gateways by the load balancer alone."
+  }
+
+  assert {
+    condition     = output.gateway_ports == "8791,8792,8793,8794,8795,8796,8797,8798"
+    error_message = "The ports must be in the form that the API reads."
   }
 }
 

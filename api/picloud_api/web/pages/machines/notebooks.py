@@ -28,6 +28,7 @@ class NotebooksPage:
 
     def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
         self._notebooks = use_cases.environments.notebooks
+        self._machines = use_cases.jobs.machines
         self._visits = use_cases.jobs.visits
         self._renderer = renderer
         self._visitors = visitors
@@ -53,7 +54,7 @@ class NotebooksPage:
         go_to(response, await self._visits.open(visitor.holder, name))
 
     async def on_post_verb(self, request: Request, response: Response, verb: str) -> None:
-        """Set or revoke a second password, or forget a machine."""
+        """Start, stop or forget a machine, or change its second password."""
         visitor = await self._visitors.of(request)
         fields = await self._visitors.form(request, visitor)
         named = {
@@ -68,6 +69,12 @@ class NotebooksPage:
         elif verb == "revoke":
             revoked = msgspec.convert(named | {"password": None}, wire.NotebookPasswordRequest)
             await self._notebooks.set_password(visitor.account, revoked)
+        elif verb == "start":
+            started = msgspec.convert(named, wire.NotebookRequest)
+            await self._machines.start(visitor.account, started.name, started.kind)
+        elif verb == "stop":
+            stopped = msgspec.convert(named, wire.NotebookRequest)
+            await self._machines.stop(visitor.account, stopped.name, stopped.kind)
         elif verb == "delete":
             deleted = msgspec.convert(named, wire.DeleteNotebookRequest)
             await self._notebooks.delete(visitor.account, deleted.name, deleted.kind)

@@ -70,6 +70,23 @@ async def test_passwords_are_set_and_revoked(api: ApiHarness) -> None:
     assert (await notebooks.list(ACCOUNT)).notebooks == []
 
 
+async def test_a_notebook_is_stopped_and_started_again(api: ApiHarness) -> None:
+    """By buttons of the page; the next job is another one."""
+    await run(api)
+    browser = await WebPages(api).open()
+    assert "/notebooks/stop" in (await browser.send("GET", "/notebooks")).text
+
+    assert (await send(browser, "stop"))[0] == 303
+    page = (await browser.send("GET", "/notebooks")).text
+    assert 'aria-label="Start a"' in page
+    assert (await send(browser, "start", kind="desktop"))[0] == 404
+    assert (await send(browser, "start", kind="other"))[0] == 422
+    assert (await send(browser, "start", kind="notebook"))[0] == 303
+
+    [notebook] = (await api.use_cases.environments.notebooks.list(ACCOUNT)).notebooks
+    assert (notebook.jid, notebook.ended) == (2, False)
+
+
 async def test_others_are_asked_for_the_password(api: ApiHarness) -> None:
     """Without one, and where there is no notebook, the page is the same; guesses take longer."""
     await run(api)
