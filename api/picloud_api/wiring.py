@@ -366,6 +366,7 @@ async def build(
             use_cases.slots.slots,
             live,
             ports.scheduler,
+            dependencies=use_cases.slots.work.dependencies,
             crons=use_cases.crons.crons,
             delete=use_cases.jobs.delete,
             sweep=use_cases.storage.sweep,

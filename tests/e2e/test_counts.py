@@ -134,6 +134,28 @@ def test_a_warm_call_costs_three_requests_and_two_transactions(
     print(f"\na warm call: {Counter(costs).most_common()}")
 
 
+def test_a_step_of_a_chain_costs_two_requests_and_two_transactions(
+    counted: Counted, client: Client
+) -> None:
+    """Submit, and the report of the job before: its transaction queues the job and leases it to
+    the same slot, and its answer brings the result. Heartbeats come in between.
+    """
+    steps = 40
+    slow = client.call(__import__("time").sleep, 0.5)
+    client.result(client.call(abs, client.job(client.call(abs, -1)).value), WAIT_S)
+    before, paths = counted.now(), counted.requests.copy()
+
+    job = client.job(client.call(max, [7], default=client.job(slow).value))
+    for _ in range(steps - 1):
+        job = client.job(client.call(abs, job.value))
+    assert client.result(job, WAIT_S) == 7
+
+    cost = counted.since(before)
+    assert cost.requests <= 2 * steps + 8, counted.requests - paths
+    assert cost.transactions <= 2 * steps + 8, cost
+    print(f"\na chain of {steps}: {cost}; {dict(counted.requests - paths)}")
+
+
 def test_jobs_that_nobody_reaches_into_cost_no_tunnel(counted: Counted, client: Client) -> None:
     """Also if they name ports: no gateway is started, and no slot is queried."""
     queries = repr(counted.server.live._numbers)

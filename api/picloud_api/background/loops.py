@@ -25,7 +25,6 @@ from picloud_api.background.sweepers.secret_revoker import SecretRevoker
 from picloud_api.background.sweepers.stage_sweeper import StageSweeper
 from picloud_api.background.sweepers.stream_sweeper import StreamSweeper
 from picloud_api.background.webhook_sender import WebhookSender
-from picloud_api.engine.dependencies.dependency import Dependencies
 from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
 from picloud_api.engine.scheduling.deadlock import Deadlock
 from picloud_api.engine.scheduling.warm_slots import WarmSlotKeeper
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from picloud_driver.scheduler import SchedulerPort
     from picloud_driver.webhook import WebhookPort
 
+    from picloud_api.engine.dependencies.dependency import Dependencies
     from picloud_api.engine.jobs.live_query import LiveQueries
     from picloud_api.engine.process.context import Context
     from picloud_api.usecases.crons.cron import Crons
@@ -92,6 +92,7 @@ class Background:
         live: LiveQueries,
         scheduler: SchedulerPort,
         *,
+        dependencies: Dependencies,
         crons: Crons,
         delete: DeleteJobs,
         sweep: BlobSweep,
@@ -110,7 +111,7 @@ class Background:
     ) -> None:
         self._state = context.commits.view.state
         self.autoscaler = autoscaler = SlotAutoscaler(context, scheduler, image_sweep.use.check)
-        self.dependencies = Dependencies(context)
+        self.dependencies = dependencies
         self.deadlock = Deadlock(context)
         self.recovery = Recovery(context, self.dependencies, autoscaler)
         self.events = EventDispatcher(context, self.recovery, self.dependencies, live, autoscaler)

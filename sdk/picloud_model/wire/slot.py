@@ -10,7 +10,7 @@ from msgspec import Meta
 from picloud_model.pack import Envelope
 from picloud_model.wire.blob import Content
 from picloud_model.wire.body import Answer, JidRanges, Request, SubmitId, Timeout
-from picloud_model.wire.job import Options, PackPart
+from picloud_model.wire.job import Options, Outcomes, PackPart
 from picloud_model.wire.limits import MAX_ITEMS
 
 _MOST: Final = Meta(max_length=MAX_ITEMS)
@@ -51,6 +51,8 @@ class Lease(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     parcels, at position `index - pack.first`, and each `arguments` is empty. The slot reports the
     one job of an `announced` lease as running before it starts it, and does not start it unless the
     server confirms that it holds the job: so the server knows whether it began if the slot is lost.
+    `results` are those of all jobs that the batch depends on, where they are small: its arguments
+    may name them.
     """
 
     batch: str
@@ -63,6 +65,7 @@ class Lease(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     jobs: list[LeasedJob]
     pack: PackPart | None = None
     announced: bool = False
+    results: Outcomes | None = None
 
 
 class JobReport(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
@@ -119,7 +122,7 @@ class WorkRequest(Request, frozen=True):
     to it goes back into the queue. `leaving` marks the last request of a slot that ends.
     `stopped` are jobs that had begun and were ended with their slot, to run again elsewhere.
     While jobs of the slot are blocked, `awaiting` says on which jobs: then only these jobs, and
-    descendants of them or of the blocked ones, are leased to it, one by one.
+    descendants of them or of the blocked ones, are leased to it.
     """
 
     reports: Annotated[list[Report], _MOST] = []

@@ -17,6 +17,7 @@ from picloud_model.errors import RequestRefused
 from picloud_model.job import Cause, State
 from picloud_model.pack import Envelope, Pack, seal, unseal
 from picloud_model.wire import JobReport
+from picloud_pickle.results.handed_over import HANDED_OVER
 
 from picloud_worker.advice import another_version
 from picloud_worker.child.main_program import Loaded, MainProgram
@@ -161,7 +162,11 @@ class Runner:
         options = lease.options
         function, _, brought, _ = self._function(lease, files)
         loaded = self.main.collect(brought.copy())
-        args, kwargs = self._arguments(lease, job, files)
+        if lease.results is None:
+            args, kwargs = self._arguments(lease, job, files)
+        else:
+            with HANDED_OVER.during(lease.results, self._here, _loaded):
+                args, kwargs = self._arguments(lease, job, files)
         if loaded.names or loaded.patches:
             self.main.hold(loaded)
         if options.seed is not None or self.random.seeded:
@@ -334,6 +339,10 @@ def working_directory(path: str | None) -> Iterator[None]:
         yield
     finally:
         os.chdir(before)
+
+
+def _loaded(parcel: bytes) -> Any:
+    return pickle.loads(unseal(parcel))
 
 
 def _unpickled(parcel: bytes | memoryview, what: str, *, checked: bool = False) -> Any:

@@ -34,13 +34,17 @@ if TYPE_CHECKING:
 
     from picloud_model.ranges import Range
 
+    from picloud_api.engine.dependencies.release import LeaseReleased
     from picloud_api.engine.process.context import Context
+    from picloud_api.store.draft import Draft
     from picloud_api.store.records import Event, Header
 
 PAGES_AT_ONCE: Final = 8
 """Pages that leave WAITING in one transaction: stalled ones have 15 kB each."""
 BATCHES_AT_ONCE: Final = 30
 """Batches whose wait ends together: as many calls as fit a transaction of 64 operations."""
+RELEASED_AT_ONCE: Final = 4
+"""Calls that are released in the transaction in which a job ends, besides what else is in that."""
 EVALUATED_AT_ONCE: Final = 200
 """Prerequisites that are evaluated before other events have their turn."""
 
@@ -48,9 +52,15 @@ _log = structlog.get_logger()
 
 
 class Dependencies:
-    """Ends the wait of batches; reads nothing while no batch waits."""
+    """Ends the wait of batches; reads nothing while no batch waits.
 
-    def __init__(self, context: Context) -> None:
+    Args:
+        context: What all use cases share.
+        lease: Leases jobs of a batch whose wait ends to a slot that has nothing to do.
+    """
+
+    def __init__(self, context: Context, lease: LeaseReleased) -> None:
+        self._lease = lease
         self._commits = context.commits
         self._view = context.commits.view
         self._clock = context.clock
@@ -79,6 +89,30 @@ class Dependencies:
     def watched(self, batch: str) -> bool:
         """Whether a prerequisite watches a job of a batch."""
         return batch in self._watches
+
+    async def release_ended(self, draft: Draft, batch: BatchId, lease: LeaseReleased) -> None:
+        """Queue, in the transaction in which jobs of a batch end, the calls that waited for these.
+
+        Only those of which it is known that they wait for nothing else, and not more than a
+        transaction has room for: events release the others. `lease` may lease them at once.
+        """
+        room = RELEASED_AT_ONCE
+        for prerequisite in self._watches.of(batch.batch):
+            if not prerequisite.ends_with(draft):
+                continue
+            for name in list(prerequisite.batches)[:room]:
+                header: Header | None = await draft.get(layout.header(batch.account, name))
+                if header is None or header.pages > 1:
+                    continue
+                room -= 1
+                await release_or_stall(
+                    draft,
+                    page_ids=[PageId(batch.account, name, 0)],
+                    failure=None,
+                    now=self._clock(),
+                    last=True,
+                    lease=lease,
+                )
 
     async def recover(self) -> set[BatchId]:
         """Find waiting batches in the store and evaluate each; return their accounts and ids."""
@@ -218,6 +252,7 @@ class Dependencies:
                 failure=failure,
                 now=self._clock(),
                 last=page_ids[-1].page == pages - 1,
+                lease=self._lease,
             )
             async with self._turns.of(batch.account):
                 await self._commits.run(plan)

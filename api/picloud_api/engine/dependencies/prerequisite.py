@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from picloud_model.ranges import Range
 
     from picloud_api.engine.process.turns import Turn
+    from picloud_api.store.draft import Draft
     from picloud_api.store.layout import PageId
     from picloud_api.store.records import Header, Waiting
     from picloud_api.store.view import View
@@ -51,6 +52,14 @@ class Prerequisite:
         """Whether any failed job settles it early: it has several jobs, and failures count."""
         return not self.ignore and self.jids[0][0] < self.jids[-1][1]
 
+    def ends_with(self, draft: Draft) -> bool:
+        """Whether the job that is watched is the last one, and has ended well in a draft."""
+        if self.watched is None or self.at != self.jids[-1][1]:
+            return False
+        page_id, index = self.watched
+        page: Page | None = draft.peek(layout.page(page_id))
+        return page is not None and page.state[index] == State.DONE
+
     def first_of(self, failed: Sequence[int]) -> int | None:
         """Return the first of some ascending jids that is among its jobs, or None."""
         for first, last in self.jids:
@@ -75,6 +84,11 @@ class Watches:
     def batches(self) -> set[str]:
         """Return the batches of the watched jobs."""
         return set(self._by_batch)
+
+    def of(self, batch: str) -> list[Prerequisite]:
+        """Return the prerequisites that watch a job of a batch."""
+        pages = self._by_batch.get(batch, {})
+        return [each for jobs in pages.values() for group in jobs.values() for each in group]
 
     def watch(self, prerequisite: Prerequisite, page_id: PageId, index: int) -> None:
         """Let a prerequisite watch a job instead of the one before."""

@@ -10,17 +10,22 @@ from picloud_model.pack import Pack
 from picloud_model.page import Flag
 
 from picloud_api.engine.jobs.finish import Ending, encode_failure, finish_alike, read_failure
+from picloud_api.engine.process.ready_queue import ReadyBatch
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from picloud_model.page import Page
 
     from picloud_api.engine.jobs.locate import PageSlice
     from picloud_api.store.draft import Draft
+    from picloud_api.store.records import Ready
     from picloud_api.store.view import View
+
+    LeaseReleased = Callable[[Draft, ReadyBatch], Awaitable[int]]
+    """Leases jobs of a batch that a draft has queued, if a slot waits; returns how many."""
 
 _WAITING: Final = bytes([State.WAITING])
 _QUEUED: Final = bytes([State.QUEUED])
@@ -86,10 +91,12 @@ async def release_or_stall(
     failure: bytes | None,
     now: float,
     last: bool,
+    lease: LeaseReleased,
 ) -> None:
     """End the wait of some pages of a batch; with the `last` ones its `Waiting` record is deleted.
 
-    Its jobs are stalled with `failure`, or queued if that is None.
+    Its jobs are stalled with `failure`, or queued if that is None. What a slot waits for is leased
+    in the same transaction.
     """
     account, batch, _ = page_ids[0]
     name = layout.waiting(account, batch)
@@ -106,7 +113,10 @@ async def release_or_stall(
     if last:
         draft.delete(name)
         if failure is None:
-            draft.emit(Event(EventKind.READY, account, batch))
+            ready: Ready | None = await draft.get(layout.ready(account, batch))
+            queued = None if ready is None else ReadyBatch(account, batch, ready)
+            if queued is None or await lease(draft, queued) < queued.count:
+                draft.emit(Event(EventKind.READY, account, batch))
 
 
 async def _queue(draft: Draft, page_id: layout.PageId) -> None:

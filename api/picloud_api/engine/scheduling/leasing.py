@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from msgspec.structs import replace
 from picloud_model.errors import ServerFault
 from picloud_model.job import LEASABLE, State
 from picloud_model.pack import Pack
@@ -15,12 +16,13 @@ from picloud_model.page import PAGE_JOBS, Flag, Page
 from picloud_model.wire import Lease, LeasedJob
 
 from picloud_api.engine.jobs.fence import has_free, was_lost
+from picloud_api.engine.scheduling.needed_results import needed_results
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from picloud_model.wire import PackPart
+    from picloud_model.wire import Outcomes, PackPart
 
     from picloud_api.engine.process.context import Context
     from picloud_api.engine.process.ready_queue import ReadyBatch
@@ -105,6 +107,31 @@ class LeasePlanner:
         draft.on_commit(partial(session.hand, lease))
         return len(lease.jobs)
 
+    async def plan_released(self, draft: Draft, queued: ReadyBatch) -> int:
+        """Lease jobs of a batch that this draft queues as `plan_new` does."""
+        header: Header | None = await draft.get(layout.header(queued.account, queued.batch))
+        return 0 if header is None else await self.plan_new(draft, queued, header)
+
+    async def plan_next(
+        self, draft: Draft, session: SlotSession, queued: ReadyBatch
+    ) -> list[Lease]:
+        """Lease jobs of a batch that this draft queues to the slot that has ended what it awaited.
+
+        Returns:
+            A lease; none if other jobs have waited longer, or if it is for another kind of slot.
+        """
+        if queued.pool != session.pool or self._queue.jobs(queued.pool, 1):
+            return []
+        slots = self._context.slot_sessions.count(session.pool)
+        answer = _Leases(self, draft, session, slots)
+        await answer.add(queued)
+        return answer.leases
+
+    async def needed(self, batch: _OpenBatch) -> Outcomes | None:
+        """Return the results that the jobs of a batch begin with, if they are small."""
+        account = batch.queued.account
+        return await needed_results(self._view, batch.draft, account, batch.header)
+
     def drop(self, queued: ReadyBatch) -> None:
         """Take a batch out of the queue."""
         self._queue.drop(queued.account, queued.batch)
@@ -183,7 +210,10 @@ class _Leases:
                 base = number * PAGE_JOBS
                 chosen = [base + at for at in _choose(page, count, among, base)]
                 if chosen:
-                    return await _from_page(batch, number, self._session.number, chosen)
+                    lease = await _from_page(batch, number, self._session.number, chosen)
+                    if not batch.header.depends_on:
+                        return lease
+                    return replace(lease, results=await self._planner.needed(batch))
         return None
 
     def _count(self, batch: _OpenBatch, page: Page) -> int:

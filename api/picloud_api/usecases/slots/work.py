@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -13,6 +12,7 @@ from picloud_model.job import Cause, State
 from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.wire import AttemptRef, WorkAnswer
 
+from picloud_api.engine.dependencies.dependency import Dependencies
 from picloud_api.engine.jobs.fence import (
     Blame,
     charge_loss,
@@ -27,7 +27,8 @@ from picloud_api.engine.scheduling.nested_candidates import NestedCandidates
 from picloud_api.engine.scheduling.slot_leases import leases_of, requeue
 from picloud_api.engine.tracing.trace import JobTraces
 from picloud_api.store import layout
-from picloud_api.store.records import Event, EventKind, Slot
+from picloud_api.store.records import BatchId, Event, EventKind, Slot
+from picloud_api.usecases.slots.portions import by_page, portions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,13 +42,11 @@ if TYPE_CHECKING:
     )
 
     from picloud_api.engine.process.context import Context
+    from picloud_api.engine.process.ready_queue import ReadyBatch
     from picloud_api.engine.process.slot_sessions import SlotSession
     from picloud_api.engine.scheduling.leasing import LeasePlanner
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Header
-
-REPORT_BYTES: Final = 192 * 1024
-"""The most bytes of results in one transaction; more are committed in several."""
 
 _ENDINGS: Final = (State.DONE, State.ERROR, State.KILLED)
 
@@ -64,6 +63,7 @@ class SlotWork:
     """Stores the reports of slots and leases jobs to them."""
 
     def __init__(self, context: Context, leasing: LeasePlanner) -> None:
+        self.dependencies = Dependencies(context, leasing.plan_released)
         self._context = context
         self._commits = context.commits
         self._queue = context.ready_queue
@@ -84,7 +84,7 @@ class SlotWork:
         turn = session.begin_turn()
         if request.lease and not request.awaiting:
             session.blocked = Blocked()
-        *ahead, last = _portions(request.reports, self._batches)
+        *ahead, last = portions(request.reports, self._batches)
         for reports in ahead:
             plan = partial(self._report, session=session, reports=reports)
             touched, stored = await self._commits.run(plan)
@@ -138,13 +138,33 @@ class SlotWork:
             # What its blocked jobs wait for may run nowhere else.
             retiring = session.retiring and not request.awaiting
             wants = request.lease and not request.leaving and not retiring
-            leases = await self._plan(draft, session, request) if wants else []
+            leases: list[Lease] = []
+            if len(stored) == 1:
+                takes = wants and not request.awaiting
+                leases = await self._release(draft, session, stored[0].batch, takes=takes)
+            if wants and not leases:
+                leases = await self._plan(draft, session, request)
             return leases, returned, stored
 
         crashpoint("work.received")
         leases, returned, stored = await self._commits.run(plan)
         self._count(account, stored)
         await requeue(self._context, account, returned)
+        return leases
+
+    async def _release(
+        self, draft: Draft, session: SlotSession, batch: str, *, takes: bool
+    ) -> list[Lease]:
+        """Queue what waited for the jobs of a batch that have ended; return what the slot takes."""
+        leases: list[Lease] = []
+
+        async def lease(draft: Draft, queued: ReadyBatch) -> int:
+            if leases or not takes:
+                return await self._leasing.plan_released(draft, queued)
+            leases.extend(await self._leasing.plan_next(draft, session, queued))
+            return sum(len(each.jobs) for each in leases)
+
+        await self.dependencies.release_ended(draft, BatchId(session.pool.account, batch), lease)
         return leases
 
     async def _plan(self, draft: Draft, session: SlotSession, request: WorkRequest) -> list[Lease]:
@@ -186,7 +206,7 @@ class SlotWork:
             if header is None:
                 continue
             self._learn((account, header.function.digest), report.ended)
-            for number, ended in _by_page(report.ended).items():
+            for number, ended in by_page(report.ended).items():
                 page_id = layout.PageId(account, report.batch, number)
                 attempts = [(job.index % PAGE_JOBS, job.attempt) for job in ended]
                 page = await page_for_slot(draft, page_id, attempts, session.number)
@@ -310,40 +330,6 @@ class SlotWork:
 def _in_next_answer(session: SlotSession) -> set[tuple[str, int]]:
     """Return (batch, index) of the jobs that the next answer to a slot will lease to it."""
     return {(lease.batch, job.index) for lease in session.handed for job in lease.jobs}
-
-
-def _portions(reports: Sequence[Report], batches: int) -> list[list[Report]]:
-    """Split reports into portions that fit a transaction; at least one, which may be empty."""
-    portions: list[list[Report]] = [[]]
-    room = REPORT_BYTES
-    for report in reports:
-        start = 0
-        if len(portions[-1]) == batches:
-            portions.append([])
-            room = REPORT_BYTES
-        for at, job in enumerate(report.ended):
-            size = 16 + len(job.payload) + (len(job.info.data or b"") if job.info else 0)
-            if room < size and (at > start or portions[-1]):
-                _append(portions[-1], report, start, at)
-                portions.append([])
-                start, room = at, REPORT_BYTES
-            room -= size
-        _append(portions[-1], report, start, len(report.ended))
-    return portions
-
-
-def _append(portion: list[Report], report: Report, start: int, stop: int) -> None:
-    if start == 0 and stop == len(report.ended):
-        portion.append(report)
-    elif stop > start:
-        portion.append(type(report)(report.batch, report.envelope, report.ended[start:stop]))
-
-
-def _by_page(ended: Sequence[JobReport]) -> dict[int, list[JobReport]]:
-    pages: dict[int, list[JobReport]] = defaultdict(list)
-    for job in ended:
-        pages[job.index // PAGE_JOBS].append(job)
-    return pages
 
 
 def _is_retried(page: Page, job: JobReport, header: Header) -> bool:

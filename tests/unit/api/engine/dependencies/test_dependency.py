@@ -14,6 +14,7 @@ from picloud_model.errors import JobNotFound, TooLarge, Unavailable
 from picloud_model.job import Cause, State
 from picloud_model.pack import seal, unseal
 
+from tests.polling import eventually
 from tests.unit.api.api_harness import ACCOUNT, report_of
 from tests.unit.api.recording_state import BoundedState, SharedRecordingState
 
@@ -77,6 +78,12 @@ async def failure_of(api: ApiHarness, jid: int) -> wire.Failure:
 async def markers(api: ApiHarness) -> int:
     """Return how many batches wait, by the state store."""
     return len(await api.server.ports.state.scan(Waiting.prefix))
+
+
+async def known(api: ApiHarness) -> None:
+    """Wait until this process watches what one batch waits for."""
+    watches = api.server.background.dependencies._watches
+    await eventually(lambda: len(watches), "a job is watched")
 
 
 async def test_a_job_waits_until_what_it_depends_on_is_done(api: ApiHarness) -> None:
@@ -219,11 +226,48 @@ async def test_a_chain_runs_in_its_order(api: ApiHarness) -> None:
         chain.append(await submit(api, 1, chain[-1]))
 
     ran: list[int] = []
-    for jids in chain:
-        await turn(api, jids, "queued")
+    while len(ran) < len(chain):
         ran += await run(api)
 
     assert ran == list(range(1, 21))
+
+
+async def test_the_slot_that_ends_a_job_gets_the_one_that_waited_for_it(api: ApiHarness) -> None:
+    """The answer to its report leases it, with the result, and all of that is one transaction."""
+    first = await api.submit(1)
+    second = await submit(api, 1, first)
+    await known(api)
+    slot = await api.slot()
+    (lease,) = (await api.work(slot)).leases
+    report = report_of(lease)
+    commits = api.server.context.commits
+    before = commits.transactions
+
+    (following,) = (await api.work(slot, reports=[report])).leases
+
+    assert commits.transactions == before + 1
+    assert following.first == second[0]
+    assert following.results is not None
+    (outcome,) = following.results.outcomes
+    assert (outcome.jid, outcome.payload) == (first[0], report.ended[0].payload)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_what_waits_in_the_queue_comes_before_what_is_released(
+    api: ApiHarness, count: int
+) -> None:
+    """A chain does not keep other jobs of the account waiting."""
+    first = await api.submit(1)
+    second = await submit(api, count, first)
+    await known(api)
+    slot = await api.slot()
+    (lease,) = (await api.work(slot)).leases
+    (other,) = await api.submit(1)
+
+    (following,) = (await api.work(slot, reports=[report_of(lease)])).leases
+
+    assert following.first == other
+    await turn(api, second, "queued")
 
 
 async def test_a_diamond(api: ApiHarness) -> None:
@@ -474,11 +518,11 @@ async def test_a_repeated_submit_waits_no_longer(api: ApiHarness) -> None:
 
 
 async def test_missed_events_are_made_up_for(api: ApiHarness) -> None:
-    """A process that received nothing for a while finds by a full look which jobs are released, and
-    which are stalled by a job that is not watched.
+    """A process that received nothing for a while finds by a full look which jobs are released, too
+    many for the transaction that ends the job, and which are stalled by one that is not watched.
     """
     first, many = await api.submit(1), await api.submit(2000)
-    released = await submit(api, 1, first)
+    released = await submit(api, 1001, first)
     stalled = await submit(api, 1, many, first)
     dependencies = api.server.background.dependencies
     await api.wait_until(lambda: _prerequisites(dependencies), 2)
@@ -486,7 +530,7 @@ async def test_missed_events_are_made_up_for(api: ApiHarness) -> None:
     with api.missed_events():
         await run(api, most=1)
         await api.use_cases.jobs.kill.kill(ACCOUNT, [(many[1500], many[1500])])
-    assert await api.statuses(released) == await api.statuses(stalled) == ["waiting"]
+    assert {*await api.statuses(released), *await api.statuses(stalled)} == {"waiting"}
 
     await api.server.background.events.resync()
 

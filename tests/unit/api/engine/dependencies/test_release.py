@@ -17,6 +17,8 @@ from picloud_model.job import Cause, State
 from tests.unit.api.api_harness import ACCOUNT
 
 if TYPE_CHECKING:
+    from picloud_api.engine.process.ready_queue import ReadyBatch
+    from picloud_api.store.draft import Draft
     from picloud_api.store.layout import PageId
     from picloud_model.page import Page
 
@@ -37,7 +39,13 @@ async def end_wait(
     """End the wait of a page; return the events of that."""
     events: list[Event] = []
     api.server.context.commits.listen(events.append)
-    plan = partial(release_or_stall, page_ids=[page_id], failure=failure, now=5.0, last=last)
+
+    async def lease(_: Draft, __: ReadyBatch) -> int:
+        return 0
+
+    plan = partial(
+        release_or_stall, page_ids=[page_id], failure=failure, now=5.0, last=last, lease=lease
+    )
     await api.server.context.commits.run(plan)
     return events
 
