@@ -58,6 +58,11 @@ class SharedFiles:
             return None
         return cls(directories) if is_here and directories.proof else None
 
+    @property
+    def incoming(self) -> str:
+        """The directory in which `write_file` leaves blobs for the server."""
+        return self._incoming
+
     def path(self, digest: str) -> str:
         """Return the path of a blob."""
         return self._blobs + digest
@@ -77,24 +82,18 @@ class SharedFiles:
             digest: Its SHA-256 in hex, the name of the file.
             parts: Its bytes, which are not joined.
         """
-        temporary = f"{self._incoming}{os.urandom(16).hex()}.part"
+        return write_file(self._incoming, digest, parts)
+
+    def left(self, digest: str) -> bytes | None:
+        """Return the bytes of a blob that was written and not adopted; the file is removed."""
+        path = self._incoming + digest
         try:
-            opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+                data = file.read()
+            os.unlink(path)  # noqa: PTH108
         except OSError:
-            return False
-        try:
-            try:
-                _write_all(opened, parts)
-            finally:
-                os.close(opened)
-            os.replace(temporary, self._incoming + digest)  # noqa: PTH105
-        except BaseException as error:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
-            if isinstance(error, OSError):
-                return False
-            raise
-        return True
+            return None
+        return data
 
     def read(self, digest: str) -> bytes | None:
         """Return the bytes of a blob, None if it is not here.
@@ -136,6 +135,35 @@ class SharedFiles:
         if hashed.hexdigest() != digest:
             raise _damaged(digest)
         return True
+
+
+def write_file(directory: str, digest: str, parts: Sequence[bytes]) -> bool:
+    """Leave a blob for the server in a directory; return False if it cannot be written there.
+
+    Args:
+        directory: The `incoming` of a server's directories.
+        digest: Its SHA-256 in hex, the name of the file.
+        parts: Its bytes, which are not joined.
+    """
+    temporary = f"{directory}{os.urandom(16).hex()}.part"
+    try:
+        opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
+    except OSError:
+        return False
+    try:
+        try:
+            os.fchmod(opened, _PRIVATE)  # a job may have any umask
+            _write_all(opened, parts)
+        finally:
+            os.close(opened)
+        os.replace(temporary, directory + digest)  # noqa: PTH105
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        if isinstance(error, OSError):
+            return False
+        raise
+    return True
 
 
 def _write_all(opened: int, parts: Sequence[bytes]) -> None:

@@ -145,6 +145,7 @@ class ChildLoop:
         """Run what can be claimed of an assignment; False when this interpreter must not go on."""
         position, jobs = 0, sum(len(lease.jobs) for lease in assignment.leases)
         scoreboard, child_index = self._channels.scoreboard, self._channels.child_index
+        self._runner.results = assignment.results
         for lease in assignment.leases:
             for job in lease.jobs:
                 if not self._claimant.claim(assignment.generation):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from hashlib import sha256
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
 
 import picloud_pickle
 from picloud_model.job import Cause
-from picloud_model.wire import MAX_RESULT_BYTES
+from picloud_model.pack import Pieces, seal_pieces
+from picloud_model.wire import MAX_RESULT_BYTES, Content
 from picloud_pickle import Unsendable
 from picloud_pickle.results import code
 
@@ -21,6 +23,7 @@ _PLAIN: Final = frozenset((type(None), bool, int, float, str, bytes))
 """Exact types that the C pickler takes as they are: eight times quicker than asking cloudpickle."""
 
 _PLAIN_PICKLE: Final = 2
+_LONG: Final = 1_000_000
 _DEEPEST: Final = 20
 _WIDEST: Final = 1000
 
@@ -41,7 +44,7 @@ def pickled(value: Any, fast: int = 0, most_bytes: int = MAX_RESULT_BYTES) -> by
     """
     try:
         data: bytes = (
-            pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+            _plain(value)
             if type(value) in _PLAIN
             else code.TREES.attach(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
             if fast >= _PLAIN_PICKLE
@@ -57,6 +60,38 @@ def pickled(value: Any, fast: int = 0, most_bytes: int = MAX_RESULT_BYTES) -> by
             "in your bucket (cloud.bucket) and return its key",
         )
     return data
+
+
+def written(directory: str, pickled: bytes) -> Content | None:
+    """Write a large result as a parcel to a file of the server, which runs on this machine.
+
+    Args:
+        directory: Where the server expects it.
+        pickled: The pickle of the result, which is not copied.
+
+    Returns:
+        The name of the blob that it becomes; None if it cannot be written there.
+    """
+    from picloud_http.shared_files import write_file  # noqa: PLC0415 - few results are large
+
+    parcel = seal_pieces(Pieces((pickled,)))
+    made = sha256()
+    for part in parcel.parts:
+        made.update(part)
+    digest = made.hexdigest()
+    return Content(digest, len(parcel)) if write_file(directory, digest, parcel.parts) else None
+
+
+def _plain(value: Any) -> bytes:
+    if not isinstance(value, str | bytes) or len(value) < _LONG:
+        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    parts = _Parts()  # `dumps` would copy it twice
+    pickle.Pickler(parts, pickle.HIGHEST_PROTOCOL).dump(value)
+    return b"".join(parts)
+
+
+class _Parts(list[bytes]):
+    write = list.append
 
 
 def _reason(value: Any, error: Exception) -> str:

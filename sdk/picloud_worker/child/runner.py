@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from picloud_model.errors import RequestRefused
 from picloud_model.job import Cause, State
-from picloud_model.pack import Envelope, Pack, seal, unseal
+from picloud_model.pack import INLINE_BYTES, Envelope, Pack, seal, unseal
 from picloud_model.wire import JobReport
 from picloud_pickle.results.handed_over import HANDED_OVER
 
 from picloud_worker.advice import another_version
 from picloud_worker.child.main_program import Loaded, MainProgram
 from picloud_worker.child.random_streams import RandomStreams
-from picloud_worker.child.results import pickled
+from picloud_worker.child.results import pickled, written
 from picloud_worker.failure import (
     KillSignalError,
     RefusedError,
@@ -38,7 +38,7 @@ from picloud_worker.system import memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from picloud_model.wire import Lease, LeasedJob
+    from picloud_model.wire import Content, Lease, LeasedJob
     from picloud_model.wire.secret import JobSecret
 
     from picloud_worker.ipc.frames import JobProfile
@@ -85,6 +85,8 @@ class Runner:
         self.random = RandomStreams()
         self.imported_variables = ImportedVariables()
         self.inside = False
+        self.results = ""
+        """The directory to write large results to; "" to send them to the supervisor."""
         self.profile: JobProfile | None = None
         """The profile of the last job, if it was profiled, until it is reported."""
 
@@ -118,10 +120,21 @@ class Runner:
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is how its job ended
             failure = describe(error)
             return self._ended(job, state_of(failure), failure.cause, started_at, parcel(failure))
-        return self._ended(job, State.DONE, Cause.NONE, started_at, seal(payload))
+        blob = None
+        if len(payload) > INLINE_BYTES and self.results:
+            blob = written(self.results, payload)
+        sent = seal(payload) if blob is None else b""
+        return self._ended(job, State.DONE, Cause.NONE, started_at, sent, blob=blob)
 
     def _ended(
-        self, job: LeasedJob, state: int, cause: int, started_at: float, payload: bytes
+        self,
+        job: LeasedJob,
+        state: int,
+        cause: int,
+        started_at: float,
+        payload: bytes,
+        *,
+        blob: Content | None = None,
     ) -> JobReport:
         return JobReport(
             index=job.index,
@@ -131,6 +144,7 @@ class Runner:
             started_at=started_at,
             finished_at=self._clock(),
             payload=payload,
+            blob=blob,
         )
 
     def _result(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:

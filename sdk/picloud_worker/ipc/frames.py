@@ -25,6 +25,7 @@ class Provision(msgspec.Struct, frozen=True):
     modules: str
     files: dict[str, str]
     secrets: list[JobSecret] = []
+    results: str = ""
 
 
 class Assignment(msgspec.Struct, frozen=True, array_like=True):
@@ -32,7 +33,8 @@ class Assignment(msgspec.Struct, frozen=True, array_like=True):
 
     `generation` counts the assignments of the child, `modules` is the directory of the bundle (""
     for none), `files` are the paths of the leases' blobs by digest, `secrets` those of the first
-    job, after which a child that got some runs no other.
+    job, after which a child that got some runs no other, `results` the directory to write large
+    results to ("" for none).
     """
 
     generation: int
@@ -40,11 +42,19 @@ class Assignment(msgspec.Struct, frozen=True, array_like=True):
     leases: list[Lease]
     files: dict[str, str] = {}
     secrets: list[JobSecret] = []
+    results: str = ""
 
     @classmethod
     def of(cls, generation: int, leases: list[Lease], provision: Provision) -> Assignment:
         """Return the assignment of leases with what they need."""
-        return cls(generation, provision.modules, leases, provision.files, provision.secrets)
+        return cls(
+            generation=generation,
+            modules=provision.modules,
+            leases=leases,
+            files=provision.files,
+            secrets=provision.secrets,
+            results=provision.results,
+        )
 
 
 class JobProfile(msgspec.Struct, frozen=True, array_like=True):

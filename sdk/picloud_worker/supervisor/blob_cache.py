@@ -205,16 +205,36 @@ def offload(api: ApiClient, report: JobReport, files: SharedFiles | None = None)
 
 
 def _without_result(api: ApiClient, report: JobReport, files: SharedFiles | None) -> JobReport:
-    if len(report.payload) <= INLINE_BYTES:
+    if report.blob is None and len(report.payload) <= INLINE_BYTES:
         return report
     try:
+        if report.blob is not None:
+            _hand_over(api, report.blob, files)
+            return report
         return replace(report, payload=b"", blob=upload(api, report.payload, files))
     except (Unavailable, NotAllowed):
         raise
     except PiCloudError as error:
         message = f"the result could not be stored: {error.message}"
         failure = bounded(Failure(cause=Cause.PAYLOAD, message=message))
-        return replace(report, state=State.ERROR, cause=failure.cause, payload=parcel(failure))
+        return replace(
+            report, state=State.ERROR, cause=failure.cause, payload=parcel(failure), blob=None
+        )
+
+
+def _hand_over(api: ApiClient, content: Content, files: SharedFiles | None) -> None:
+    """Name a result that the child has written to a file; if the server lacks it, send it.
+
+    Raises:
+        PiCloudError: When it is not there, or as `upload` raises.
+    """
+    needed = MissingBlobsRequest(digests=[content.digest], sizes=[content.size], files="written")
+    if not api.post("/v1/blobs/missing", needed, BlobsMissing).uploads:
+        return
+    data = None if files is None else files.left(content.digest)
+    if data is None:
+        raise BlobMissing("the file that its process wrote is gone.", digests=(content.digest,))
+    upload(api, data)
 
 
 def _uploaded_info(api: ApiClient, data: bytes, files: SharedFiles | None) -> Content | None:

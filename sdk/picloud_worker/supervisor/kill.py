@@ -49,7 +49,11 @@ class Termination(msgspec.Struct, frozen=True):
             failure = self.why
         failure = termination_failure(failure, self.why)
         return replace(
-            report, state=state_of(failure), cause=failure.cause, payload=parcel(failure)
+            report,
+            state=state_of(failure),
+            cause=failure.cause,
+            payload=parcel(failure),
+            blob=None,
         )
 
 

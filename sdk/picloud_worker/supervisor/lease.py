@@ -11,6 +11,7 @@ go out.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from itertools import groupby
 from math import isfinite
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from picloud_worker.ipc.scoreboard import StartedJob
 
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 REPORT_BYTES: Final = 2 * 1024 * 1024
 """The results in one request: the server takes more, but serves others in between."""
 
@@ -85,6 +87,10 @@ class HeldJobs:
         """Jobs that had begun and were ended with the slot."""
         self.ended: list[tuple[str, JobReport]] = []
         self.ended_bytes = 0
+        self.takes_files = False
+        """Whether children write large results to files of the server."""
+        self._written: set[str] = set()
+        """The digests of such results, until the server has them."""
         self.closing = False
         """Whether the slot is being ended from outside."""
 
@@ -130,10 +136,12 @@ class HeldJobs:
         """Record that the child of a given or blocked job reported its end.
 
         Raises:
-            OutOfTurnError: When the report is about another job, or about no end, or names a blob,
-                which only the supervisor stores.
+            OutOfTurnError: When the report is about another job, or about no end, or names a blob
+                that children cannot have written.
         """
-        if report.state not in ENDINGS or report.cause not in CAUSES or report.blob is not None:
+        if report.state not in ENDINGS or report.cause not in CAUSES:
+            raise OutOfTurnError
+        if report.blob is not None and not self._may_be_written(report, report.blob):
             raise OutOfTurnError
         if not isfinite(report.started_at + report.finished_at):
             raise OutOfTurnError
@@ -141,7 +149,16 @@ class HeldJobs:
         if reported != (*entry[:2], entry.job.index, entry.job.attempt):
             raise OutOfTurnError
         self.drop(entry)
+        if report.blob is not None:
+            self._written.add(report.blob.digest)
         self._add(entry.lease.batch, report)
+
+    def _may_be_written(self, report: JobReport, blob: Content) -> bool:
+        """Whether a child may have written a result to a file; the server looks whether it has."""
+        if not self.takes_files or report.state != State.DONE or report.payload:
+            return False
+        is_named = _DIGEST.fullmatch(blob.digest) is not None and blob.data is None
+        return is_named and blob.size > INLINE_BYTES
 
     def drop(self, entry: Entry) -> None:
         """Forget a blocked job, or the first of the jobs given, without a report."""
@@ -280,19 +297,25 @@ class HeldJobs:
         return replaced
 
     def large(self) -> Sequence[tuple[int, JobReport]]:
-        """Return the reports that are too large to send inline, with their places for `settle`."""
-        if self.ended_bytes <= INLINE_BYTES:
+        """Return the reports that are too large to send inline, with their places for `settle`.
+
+        So are those whose results were written to files, until the server has these.
+        """
+        if self.ended_bytes <= INLINE_BYTES and not self._written:
             return ()
         return [
             (at, report)
             for at, (_, report) in enumerate(self.ended)
             if size_of(report) > INLINE_BYTES
+            or (report.blob is not None and report.blob.digest in self._written)
         ]
 
     def settle(self, at: int, report: JobReport) -> None:
         """Replace a large report by one whose large parts were uploaded."""
         batch, before = self.ended[at]
         self.ended_bytes += size_of(report) - size_of(before)
+        if before.blob is not None:
+            self._written.discard(before.blob.digest)
         self.ended[at] = (batch, report)
 
     def pending_report(self) -> PendingReport:

@@ -228,7 +228,9 @@ class Supervisor:
         files = {digest: str(path) for digest, path in blobs.paths(digests).items()}
         modules = str(bundles.tree(lease.bundle)) if lease.bundle else ""
         secrets = self._slot.api.secrets(lease) if lease.options.secrets else []
-        return Provision(modules, files, secrets)
+        shared = blobs.files()
+        self._held_jobs.takes_files = shared is not None
+        return Provision(modules, files, secrets, "" if shared is None else shared.incoming)
 
     def _patience(self) -> float:
         """How long to wait for the child before there is something else to do."""

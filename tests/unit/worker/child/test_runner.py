@@ -7,6 +7,7 @@ import pickle
 import re
 import sys
 from functools import partial
+from hashlib import sha256
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import cloudpickle
 import pytest
 from msgspec.structs import replace
 from picloud_model.job import Cause, State
-from picloud_model.pack import Envelope, seal, unseal, write
+from picloud_model.pack import INLINE_BYTES, UNSEALED, Envelope, seal, unseal, write
 from picloud_model.wire import (
     Content,
     Failure,
@@ -183,6 +184,40 @@ def test_functions_and_packs_are_read_from_files(runner: Runner, tmp_path: Path)
     ended = runner.run(lease, LeasedJob(13, 1, b""), {"d": str(function), "p": str(pack)}, 0.0)
 
     assert pickle.loads(unseal(ended.payload)) == 3
+
+
+def test_a_blob_is_not_hashed_again(runner: Runner, tmp_path: Path) -> None:
+    """The supervisor has checked the digest of the pack: its parcels need none that is right."""
+    pack = tmp_path / "pack"
+    pack.write_bytes(write([UNSEALED + cloudpickle.dumps(((-3,), {})), bytes(8) + b"N."]))
+    lease = replace(leased(abs), pack=PackPart(0, 2, Content("p", 1)))
+
+    ended = runner.run(lease, LeasedJob(0, 1, b""), {"p": str(pack)}, 0.0)
+
+    assert pickle.loads(unseal(ended.payload)) == 3
+
+
+def test_a_large_result_is_a_file(runner: Runner, tmp_path: Path) -> None:
+    """Where the server takes files, the bytes are written once, under their digest."""
+    runner.results = f"{tmp_path}/"
+
+    ended = run(runner, leased(bytes, (INLINE_BYTES,)))
+
+    (written,) = tmp_path.iterdir()
+    data = written.read_bytes()
+    assert (ended.payload, ended.blob) == (b"", Content(sha256(data).hexdigest(), len(data)))
+    assert written.name == sha256(data).hexdigest()
+    assert pickle.loads(unseal(data)) == bytes(INLINE_BYTES)
+
+
+def test_a_large_result_that_cannot_be_written_is_sent(runner: Runner) -> None:
+    """It goes to the supervisor, as where the server is on another machine."""
+    runner.results = "/nowhere/"
+
+    ended = run(runner, leased(bytes, (INLINE_BYTES,)))
+
+    assert ended.blob is None
+    assert pickle.loads(unseal(ended.payload)) == bytes(INLINE_BYTES)
 
 
 def test_some_functions_are_kept(runner: Runner) -> None:

@@ -11,10 +11,11 @@ import cloudpickle
 import pytest
 from picloud_model import pack, wire
 from picloud_model.errors import BlobMissing, Unavailable
-from picloud_model.job import Cause
+from picloud_model.job import Cause, State
+from picloud_model.wire import Content
 from picloud_model.wire.blob import SharedDirectories
 from picloud_worker.api.client import ApiClient
-from picloud_worker.supervisor.blob_cache import BlobCache, upload
+from picloud_worker.supervisor.blob_cache import BlobCache, offload, upload
 
 from tests.contract.scripted_server import ScriptedAnswer, ScriptedServer
 from tests.unit.worker.jobs import echo
@@ -161,6 +162,50 @@ def test_a_result_is_written_for_the_server(
     assert shared.is_dir()
     assert api.blobs[content.digest] == b"result"
     assert [path for path, _ in api.requests] == ["/v1/blobs/missing"] * 2
+
+
+def test_a_job_writes_its_large_result(api: FakeApi, worker: Worker, shared: Path) -> None:
+    """The process of the job writes the file, and its supervisor names it: nothing is sent."""
+    batch = api.submit(lambda n: bytes((n,)) * 5_000_000, [(1,), (2,)])
+
+    assert [api.result(batch, n) for n in range(2)] == [bytes((n,)) * 5_000_000 for n in (1, 2)]
+    assert shared.is_dir()
+    assert all(api.ended[batch, n].payload == b"" for n in range(2))
+    assert not [path for path, _ in api.requests if path.startswith("/v1/blobs/") and "0" in path]
+    # Where files are, and one for each result.
+    assert [path for path, _ in api.requests].count("/v1/blobs/missing") == 3
+
+
+def test_a_result_that_the_server_does_not_find_is_sent(
+    api: FakeApi, client: ApiClient, shared: Path, tmp_path: Path
+) -> None:
+    """The file is read and removed; if it is gone, the job is an error that says so."""
+    files = BlobCache(tmp_path / "own", client, shares=True).files()
+    assert files is not None
+    data = b"x" * 300_000
+    content = Content(sha256(data).hexdigest(), len(data))
+    api.files = None
+    report = wire.JobReport(
+        index=0,
+        attempt=1,
+        state=State.DONE,
+        cause=Cause.NONE,
+        started_at=1.0,
+        finished_at=2.0,
+        payload=b"",
+        blob=content,
+    )
+    files.write(content.digest, (data,))
+
+    assert offload(client, report, files) == report
+    assert api.blobs == {content.digest: data}
+    assert [path.name for path in (tmp_path / "incoming").iterdir()] == ["proof"]
+
+    api.blobs.clear()
+    failed = offload(client, report, files)
+    assert (failed.state, failed.cause, failed.blob) == (State.ERROR, Cause.PAYLOAD, None)
+    assert b"is gone" in failed.payload
+    assert shared.is_dir()
 
 
 def test_the_least_recently_used_is_evicted(

@@ -355,3 +355,37 @@ def test_no_job_is_lost_or_reported_twice(steps: list[str]) -> None:
     assert sorted([job.index for job in held.refs()] + server.ended + server.returned) == [
         *range(9)
     ]
+
+
+@pytest.mark.parametrize(
+    ("takes_files", "blob"),
+    [
+        (False, Content("0" * 64, INLINE_BYTES + 1)),
+        (True, Content("../../x", INLINE_BYTES + 1)),
+        (True, Content("0" * 64, INLINE_BYTES)),
+        (True, Content("0" * 64, INLINE_BYTES + 1, b"data")),
+    ],
+)
+def test_only_a_large_result_may_be_in_a_file(*, takes_files: bool, blob: Content) -> None:
+    """A child names a blob only where it may write one, by a digest, and not another path."""
+    held = hold(lease(indexes=[0]))
+    held.takes_files = takes_files
+    held.assign(1, 4)
+
+    with pytest.raises(OutOfTurnError):
+        held.done(held.given[0], 1, 0, replace(done(0), payload=b"", blob=blob))
+
+
+def test_a_written_result_is_listed_until_the_server_has_it() -> None:
+    """It is named to the server before it is reported."""
+    held = hold(lease(indexes=[0]))
+    held.takes_files = True
+    held.assign(1, 4)
+    blob = Content("0" * 64, INLINE_BYTES + 1)
+    held.done(held.given[0], 1, 0, replace(done(0), payload=b"", blob=blob))
+
+    ((at, report),) = held.large()
+    held.settle(at, report)
+
+    assert not held.large()
+    assert held.pending_report().reports[0].ended[0].blob == blob
