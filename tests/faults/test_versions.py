@@ -49,6 +49,9 @@ assert [each for each in cloud.iresult(jids)] == [0, 1, 4, 9, 16]
 cloud.delete(jids)
 large = cloud.call(len, bytes(900_000))
 assert cloud.result(large) == 900_000
+cloud.config.max_transmit_data = 8_000_000
+larger = cloud.call(bytes.swapcase, b"a" * 2_000_000)
+assert cloud.result(larger) == b"A" * 2_000_000
 q = queue.get("between-versions")
 q.push([1, 2, 3])
 assert sorted(q.pop(3, timeout=20)) == [1, 2, 3]
