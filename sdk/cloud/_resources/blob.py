@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -14,13 +16,14 @@ from cloud._http.transport import send_hint
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from picloud_http.shared_files import SharedFiles
 
     from cloud._http.transport import Transport
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 Blob = bytes | Pieces
 """The bytes of a blob; those of a large one are not joined."""
 
@@ -30,6 +33,8 @@ REQUEST_BYTES: Final = 4 * 1024 * 1024
 """Maximum number of bytes of blobs or packs in one request."""
 _MOST_CONFIRMED: Final = 20_000
 _MOST_IN_REQUEST: Final = 1000
+_AT_ONCE: Final = 4
+"""Requests with bytes of blobs that are under way at the same time."""
 _PORTION_BYTES: Final = 64 * 1024 * 1024
 """Bytes that are uploaded before the server is asked where to send more: its URLs expire."""
 
@@ -75,9 +80,13 @@ class BlobClient:
             needed = wire.MissingBlobsRequest(digests=digests, sizes=sizes, jobs=jobs)
             uploads = self._shared(send_hint(self._ask, needed, "jobs").uploads, sources)
             sized = [(len(sources[upload.digest]), upload) for upload in uploads]
-            for group in grouped(sized):
-                self.send(group, [sources[upload.digest] for upload in group])
+            groups = [*grouped(sized)]
+            for _ in _in_parallel(partial(self._send_from, sources), groups):
+                pass
             self._confirm(digests)
+
+    def _send_from(self, sources: Mapping[str, Blob], group: Sequence[wire.Upload]) -> None:
+        self.send(group, [sources[upload.digest] for upload in group])
 
     def seal(self, pickled: Pieces) -> Pieces:
         """Return the parcel of a long pickle, which becomes a blob, as this server reads it."""
@@ -119,33 +128,37 @@ class BlobClient:
 
     def _local(self, content: Content) -> bytes | None:
         """Return a large blob that is a file here."""
-        if content.size <= SMALL_BYTES:
+        if content.size <= SMALL_BYTES or self._files is None:
             return None
-        self._server()
         try:
-            return None if self._files is None else self._files.read(content.digest)
+            return self._files.read(content.digest)
         except BlobMissing:
             raise _damaged(content) from None
 
     def fetch(self, contents: Sequence[Content]) -> Iterator[bytes]:
-        """Yield blobs in this order; several small ones are read by one request.
+        """Yield blobs in this order; small ones share requests, large ones are read in parallel.
 
         Raises:
             CloudException: When a blob's bytes do not match its digest.
         """
-        for group in grouped([(content.size, content) for content in contents]):
-            if len(group) == 1:
-                if (found := self._local(group[0])) is not None:
-                    yield found
-                    continue
-                blobs = [self._transport.get(f"/v1/blobs/{group[0].digest}")]
-            else:
-                request = wire.ReadBlobsRequest(digests=[content.digest for content in group])
-                blobs = self._transport.post("/v1/blobs/read", request, wire.BlobsRead).blobs
-            for content, data in zip(group, blobs, strict=True):
-                if sha256(data).hexdigest() != content.digest:
-                    raise _damaged(content)
-                yield data
+        groups = [*grouped([(content.size, content) for content in contents])]
+        if any(content.size > SMALL_BYTES for content in contents):
+            self._server()  # once, and not in each thread
+        for blobs in _in_parallel(self._fetched, groups):
+            yield from blobs
+
+    def _fetched(self, group: Sequence[Content]) -> Sequence[bytes]:
+        if len(group) == 1:
+            if (found := self._local(group[0])) is not None:
+                return [found]
+            blobs = [self._transport.get(f"/v1/blobs/{group[0].digest}")]
+        else:
+            request = wire.ReadBlobsRequest(digests=[content.digest for content in group])
+            blobs = self._transport.post("/v1/blobs/read", request, wire.BlobsRead).blobs
+        for content, data in zip(group, blobs, strict=True):
+            if sha256(data).hexdigest() != content.digest:
+                raise _damaged(content)
+        return blobs
 
     def send(self, group: Sequence[wire.Upload], blobs: Sequence[Blob]) -> None:
         """Send a group of blobs: one alone to its URL, several small ones in one request."""
@@ -166,6 +179,25 @@ class BlobClient:
 
 def _damaged(content: Content) -> CloudException:
     return CloudException(f"Blob {content.digest[:12]} arrived damaged.")
+
+
+def _in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """Yield the results of some work in order; threads are at most some items ahead."""
+    if len(items) <= 1:
+        yield from map(work, items)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - for large blobs only
+
+    threads = ThreadPoolExecutor(_AT_ONCE, "picloud-blobs")
+    try:
+        ahead = deque(threads.submit(work, item) for item in items[:_AT_ONCE])
+        for item in items[_AT_ONCE:]:
+            yield ahead.popleft().result()
+            ahead.append(threads.submit(work, item))
+        while ahead:
+            yield ahead.popleft().result()
+    finally:  # Ctrl-C does not wait for requests that are under way
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def portions(

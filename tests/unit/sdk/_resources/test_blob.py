@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,13 @@ from cloud.errors import CloudException
 from picloud_model.pack import UNSEALED, Pieces, seal
 from picloud_model.wire.blob import SharedDirectories
 
+from tests.polling import DEADLINE_S
 from tests.unit.sdk.fake_server import ADDRESS, FakeServer
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from cloud._http.exchange import HttpReply, HttpRequest
 
 
 @pytest.fixture
@@ -82,6 +86,48 @@ def test_the_server_is_asked_for_few_places_at_a_time() -> None:
     assert list(portions(sized, most_bytes=5)) == [["a", "b"], ["c"], ["d"]]
     assert list(portions([(2, "a")] * 1001)) == [["a"] * 1000, ["a"]]
     assert list(portions([])) == []
+
+
+class PairedServer(FakeServer):
+    """Answers requests with the bytes of a blob two at a time: one alone waits for another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pair = threading.Barrier(2)
+
+    def exchange(self, sent: HttpRequest) -> HttpReply:
+        """Wait for another request."""
+        if sent.method != "POST":
+            self._pair.wait(DEADLINE_S)
+        return super().exchange(sent)
+
+
+def test_large_blobs_travel_in_parallel() -> None:
+    """While one is on its way, others are sent or received as well, and stay in order."""
+    server = PairedServer()
+    blobs = BlobClient(Transport(ADDRESS, Config(), server))
+    named = _named(*(bytes([n]) * (SMALL_BYTES + 1) for n in range(6)))
+
+    blobs.ensure(named)
+
+    assert server.blobs == named
+    assert [*blobs.fetch([content_of(data) for data in named.values()])] == [*named.values()]
+
+
+def test_a_blob_that_cannot_be_read_ends_the_others() -> None:
+    """Its error is raised in its turn, after those before it."""
+    server = FakeServer()
+    blobs = BlobClient(Transport(ADDRESS, Config(), server))
+    named = _named(*(bytes([n]) * (SMALL_BYTES + 1) for n in range(8)))
+    blobs.ensure(named)
+    contents = [content_of(data) for data in named.values()]
+    server.blobs[contents[2].digest] = b"other"
+
+    fetched = blobs.fetch(contents)
+
+    assert [next(fetched), next(fetched)] == [*named.values()][:2]
+    with pytest.raises(CloudException, match="damaged"):
+        next(fetched)
 
 
 @pytest.fixture
