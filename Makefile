@@ -63,7 +63,7 @@ check: $(VENV)/.developers ## Style, types, import rules, start-up budget
 bench: $(VENV)/.bench servers ## Measure the project beside its peers, in one run; RUNS=5
 	@$(BIN)/python -m bench.environments
 	@$(BIN)/python -m bench --runs $(RUNS) --history bench/history.jsonl
-	@$(BIN)/python -m bench --runs 1 --only crons --contenders embedded hashicorp --json bench/results/crons.json
+	@$(BIN)/python -m bench --runs 1 --only crons memory --contenders embedded hashicorp --json bench/results/crons.json
 	@$(BIN)/python -m bench.transfers --runs $(RUNS)
 	@$(BIN)/python -m bench.ports --runs $(RUNS)
 	@$(BIN)/python -m bench.syncs --runs 1

@@ -8,7 +8,7 @@ the table. A peer whose run takes longer than a minute runs once.
     python -m bench                               # everything, 5 runs
     python -m bench --runs 3 --only call map10k
     python -m bench --contenders embedded loky    # without the servers of the HashiCorp stack
-    python -m bench --only map1m crons            # what takes minutes: `make bench` runs crons once
+    python -m bench --only map1m crons memory     # what takes minutes
     python -m bench --json results.json
     python -m bench --history bench/history.jsonl # and say what moved since the last entry
 

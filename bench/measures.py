@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench import clients, executors, queues, services, work
+from bench import clients, executors, memory, queues, services, work
 from bench.timed import timed
 
 if TYPE_CHECKING:
@@ -225,6 +225,9 @@ ROWS: dict[str, Row] = {
     ),
     "cron_share": Row("1,000 idle cron jobs, of a core", "%", "lower", _goals(2, 2)),
     "cron_late": Row("1,000 cron jobs due at once, p99", "s", "lower", _goals(1, 1)),
+    "client_calls": Row("client memory, 100,000 calls", "MB", "lower", _goals(60, 60)),
+    "server_calls": Row("API memory, 1M calls, from 100,000", "MB", "lower", _goals(200, 200)),
+    "slot": Row("a slot, all its processes", "MB", "lower", _goals(30, 30)),
     "map1m": Row("no-op map of 1,000,000", "jobs/s", "higher", {}),
     "client1m": Row("client memory, 1M map", "MB", "lower", {}),
     "server1m": Row("API memory, 1M map", "MB", "lower", {}),
@@ -263,9 +266,10 @@ MEASURES: dict[str, Measure] = {
     "invoke": Measure(("invoke", "invoke_calls"), services.invoke, ours=True),
     "requests": Measure(("requests",), services.requests, needs="services"),
     "crons": Measure(("cron_share", "cron_late"), services.crons, ours=True),
+    "memory": Measure(("client_calls", "server_calls", "slot"), memory.calls, ours=True),
     "map1m": Measure(("map1m", "client1m", "server1m"), map1m, ours=True),
 }
 """Every measure by its key."""
 
-USUAL = [key for key in MEASURES if key not in {"map1m", "crons"}]
+USUAL = [key for key in MEASURES if key not in {"map1m", "crons", "memory"}]
 """The measures that run by default."""

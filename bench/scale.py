@@ -1,6 +1,7 @@
 """`python -m bench.scale`: many slots, many clients, many batches.
 
-slots    64 slots, 30 s of jobs that sleep 100 ms: how busy they are, processor time a job
+slots    64 slots, 30 s of jobs that sleep 100 ms, then 10 s of those that sleep 20 ms: how busy
+         they are, processor time a job
 joins    1,000 clients in join at once: how long after a job's end each has its answer
 batches  10,000 calls queued behind a job that sleeps, then run, then sealed
 strides  every second job of a map of 20,000: depended on, status read, killed, deleted
@@ -27,6 +28,7 @@ from bench.contenders.picloud import Embedded, HashiCorp, PiCloud
 from bench.measures import identity, memory_mb
 from bench.progress import Progress
 from bench.sealing import sealed
+from bench.timed import timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +37,8 @@ STACKS: dict[str, type[PiCloud]] = {"embedded": Embedded, "hashicorp": HashiCorp
 _SLOTS = 64
 _SLEEP_S = 0.1
 _RUN_S = 30.0
+_SHORT_SLEEP_S = 0.02
+_SHORT_RUN_S = 10.0
 _CLIENTS = 1000
 _CLIENT_PROCESSES = 4
 _BATCHES = 10_000
@@ -102,11 +106,14 @@ def slots(kind: type[PiCloud]) -> dict[str, Any]:
             "slots": contender.slot_pids(),
             "client": [os.getpid()],
         }
+        short_jobs = round(_SLOTS * _SHORT_RUN_S / _SHORT_SLEEP_S)
+        short_took = timed(lambda: contender.map(time.sleep, [_SHORT_SLEEP_S] * short_jobs))
         return {
             "slots": len(contender.slot_pids()) / 3,  # supervisor, zygote, child
             "until warm, s": warm,
             "jobs": jobs,
             "efficiency (>= 0.90)": jobs * _SLEEP_S / (_SLOTS * took),
+            "efficiency, jobs of 20 ms (>= 0.90)": _SHORT_RUN_S / short_took,
             **{
                 f"processor time a job, {role}, ms": 1000
                 * sum(spent.get(pid, 0) - before.get(pid, 0) for pid in pids)
