@@ -102,8 +102,10 @@ class BlobClient:
         files = self._files
         if files is None:
             return uploads
-        large = (each.digest for each in uploads if len(sources[each.digest]) > SMALL_BYTES)
-        written = [each for each in large if files.write(each, parts_of(sources[each]))]
+        large = [each.digest for each in uploads if len(sources[each.digest]) > SMALL_BYTES]
+        # In parallel, as the kernel takes as long to find memory for a file as hashing takes.
+        done = _in_parallel(lambda each: files.write(each, parts_of(sources[each])), large)
+        written = [each for each, is_written in zip(large, done, strict=True) if is_written]
         if not written:
             return uploads
         request = wire.MissingBlobsRequest(
