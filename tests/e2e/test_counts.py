@@ -9,6 +9,9 @@ import socket
 import sys
 import threading
 from collections import Counter
+from contextlib import ExitStack
+from hashlib import sha256
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -25,7 +28,6 @@ from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from picloud_api.wiring import Server
     from picloud_driver.gateway.process import GatewayProcess
@@ -204,6 +206,42 @@ def test_large_data_does_not_travel_on_one_machine(counted: Counted) -> None:
     assert spent["/v1/blobs/missing"] <= 6 + len(contents), spent
     assert counted.since(before).transactions <= 3 * len(contents), spent
     client.close()
+
+
+def test_clients_that_do_not_read_hold_up_nobody(counted: Counted, client: Client) -> None:
+    """20 clients request 16 MiB each and read nothing: the server reads a fraction of that from its
+    disk, and a call of another client costs what it costs without them.
+    """
+    address = "127.0.0.1", int(counted.url.rpartition(":")[2])
+    data = os.urandom(16 << 20)
+    digest = sha256(data).hexdigest()
+    head = f"HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {counted.server.key}\r\n"
+    with socket.create_connection(address, WAIT_S) as sender:
+        sender.sendall(f"PUT /v1/blobs/{digest} {head}content-length: {len(data)}\r\n\r\n".encode())
+        sender.sendall(data)
+        assert b" 200 " in sender.recv(100)
+    before, costs = _read_bytes(), []
+
+    with ExitStack() as stack:
+        readers = [stack.enter_context(socket.create_connection(address)) for _ in range(20)]
+        for reader in readers:
+            reader.sendall(f"GET /v1/blobs/{digest} {head}\r\n".encode())
+            assert b" 200 " in reader.recv(100)
+        for _ in range(41):
+            start = counted.now()
+            assert client.result(client.call(abs, -1), WAIT_S) == 1
+            costs.append(counted.since(start))
+        spent = _read_bytes() - before
+
+    assert median(cost.requests for cost in costs) <= 3, costs
+    assert median(cost.transactions for cost in costs) <= 2, costs
+    assert spent < 20 * len(data) / 2, spent
+
+
+def _read_bytes() -> int:
+    """Return how many bytes this process, in which the server is, has read."""
+    lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("rchar:"))
 
 
 def test_a_map_of_10_000_costs_hundredths_a_job(counted: Counted, client: Client) -> None:
