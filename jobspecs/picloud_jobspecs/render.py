@@ -126,8 +126,14 @@ def fill(template: Mapping[str, Any], job: SlotJob) -> dict[str, Any]:
         "ID": job.burst,
         "Name": job.burst,
         "Meta": {**template["Meta"], **meta},
+        "UI": {**template["UI"], "Description": _described(template, job.account)},
         "TaskGroups": [{**group, "Count": job.count}],
     }
+
+
+def _described(template: Mapping[str, Any], account: str) -> str:
+    description: str = template["UI"]["Description"]
+    return description.replace(template["Meta"]["account"], account)
 
 
 def is_burst(name: str) -> bool:

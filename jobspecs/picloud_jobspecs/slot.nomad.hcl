@@ -111,6 +111,16 @@ job "slots" {
     slots     = var.count
   }
 
+  # What Nomad's UI shows.
+  ui {
+    description = "Slots for jobs of account ${var.account} of PiCloud."
+
+    link {
+      label = "Jobs in PiCloud"
+      url   = "${var.url}/jobs"
+    }
+  }
+
   group "slots" {
     count = var.count
 

@@ -191,6 +191,14 @@ async def test_what_keeps_slots_from_starting(scheduler: SchedulerPort) -> None:
     assert told.endswith(".")
 
 
+async def test_a_place_may_have_a_page(scheduler: SchedulerPort) -> None:
+    """In a scheduler that has pages of its own, it is for that place alone."""
+    pages = {scheduler.page_of("one"), scheduler.page_of("two")}
+
+    assert pages == {""} or all("/ui/" in each for each in pages)
+    assert len(pages) == (1 if "" in pages else 2)
+
+
 @pytest.mark.parametrize(
     "name", ["", "../x", "a/b", "-x", "a b", "a\n", "é", "${node.id}", "x" * 129]
 )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.e2e import nomad_requests
 from tests.e2e.browser import Browser, browser
 from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.polling import until
@@ -75,3 +78,28 @@ def test_a_stranger_sees_the_sign_in_page_only(stack: Stack, browser: Browser) -
         assert 'name="key"' not in page
         assert reply.status == 403
         assert stranger.send("GET", "/jobs").status == 401
+
+
+def _wait_for(flag: str) -> None:
+    while not Path(flag).exists():
+        time.sleep(0.05)
+
+
+def test_a_job_leads_to_its_slot_in_nomad(browser: Browser, client: Client, stack: Stack) -> None:
+    """Its page links to the allocation; the job of Nomad's links back to the pages."""
+    flag = stack.shared / "seen"
+    jid = int(client.call(_wait_for, str(flag)))
+    until(lambda: client.status(jid) == "processing", "the job runs")
+    found = re.findall(r'href="([^"]*)/ui/allocations/([^"]+)"', browser.text(f"/jobs/{jid}"))
+    flag.touch()
+    client.result(jid, 60)
+
+    if not isinstance(stack, HashiCorpStack):
+        assert found == []
+        return
+    ((address, allocation),) = found
+    nomad = stack.addresses().nomad
+    job = nomad_requests.get(nomad, f"allocation/{allocation}")["Job"]
+    assert address == nomad.address
+    assert "account a0000001 of" in job["UI"]["Description"]
+    assert job["UI"]["Links"][0]["Url"].endswith("/jobs")  # parsed jobspecs have "URL"

@@ -61,6 +61,7 @@ from picloud_api.usecases.jobs.tunnel import JobShells, JobTunnels, PublicPorts
 from picloud_api.usecases.jobs.visits.content_site import ContentSite
 from picloud_api.usecases.jobs.visits.machine_switch import MachineSwitch
 from picloud_api.usecases.jobs.visits.published_site import PublishedSite
+from picloud_api.usecases.jobs.visits.slot_page import SlotPages
 from picloud_api.usecases.jobs.visits.visit import Visits
 from picloud_api.usecases.jobs.wait import WaitForJobs
 from picloud_api.usecases.jobs.why import Why
@@ -188,6 +189,7 @@ class JobsRoom:
         self.kill = KillJobs(context)
         self.tunnel = JobTunnels(context, base.live, base.gateway)
         self.published_site = base.published_site
+        self.slot_pages = SlotPages(context, base.scheduler)
         self.public_ports = PublicPorts(context, self.tunnel, base.gateway, base.public_host)
         self.info = JobInformation(
             context,

@@ -134,6 +134,10 @@ class SchedulerPort(ABC):
         """Return why requested slots of a pool do not start, or would not, in a sentence, or ""."""
 
     @abstractmethod
+    def page_of(self, place: str) -> str:
+        """Return the URL of the scheduler's own page about a place; "" if it has no pages."""
+
+    @abstractmethod
     async def ping(self) -> None:
         """Return if slots can be started, else raise `Unavailable`."""
 

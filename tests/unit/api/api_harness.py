@@ -122,6 +122,9 @@ class RecordingScheduler(SchedulerPort):
     async def pending_reason(self, pool: Pool) -> str:
         return self.refusal or self.full
 
+    def page_of(self, place: str) -> str:
+        return f"https://nomad.example/ui/allocations/{place}"
+
     async def ping(self) -> None:
         if self.failure is not None:
             raise self.failure

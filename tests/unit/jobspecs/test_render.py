@@ -128,6 +128,14 @@ def test_the_job_says_whose_slots_they_are(parsed: dict[str, Any]) -> None:
     }
 
 
+def test_nomads_ui_leads_back(parsed: dict[str, Any]) -> None:
+    """It says whose slots these are, and links to the pages with their jobs."""
+    assert parsed["UI"] == {
+        "Description": "Slots for jobs of account a0000001 of PiCloud.",
+        "Links": [{"Label": "Jobs in PiCloud", "URL": f"{SITE.url}/jobs"}],
+    }
+
+
 def test_a_slot_is_the_worker_with_a_proof(task: dict[str, Any]) -> None:
     """It gets the URL, its allocation and the descriptor of its proof, and no more."""
     arguments = task["Config"]["args"]

@@ -187,6 +187,11 @@ class LocalScheduler(SchedulerPort):
         """See `SchedulerPort.capacity`; core types differ only in name, as nothing is limited."""
         return self._slots if core_type in CORE_TYPES else 0
 
+    def page_of(self, place: str) -> str:
+        """See `SchedulerPort.page_of`; processes have none."""
+        del place
+        return ""
+
     async def pending_reason(self, pool: Pool) -> str:
         """See `SchedulerPort.pending_reason`."""
         if pool.core_type not in CORE_TYPES:

@@ -166,6 +166,10 @@ class NomadScheduler(SchedulerPort):
         """See `SchedulerPort.capacity`; the sum of `picloud_slots`, as far as they fit."""
         return await self._ask(self._nodes.capacity, core_type)
 
+    def page_of(self, place: str) -> str:
+        """See `SchedulerPort.page_of`; that of the allocation in Nomad's UI."""
+        return f"{self._access.address}/ui/allocations/{place}"
+
     async def pending_reason(self, pool: Pool) -> str:
         """See `SchedulerPort.pending_reason`; Nomad's reason for not placing slots."""
         return await self._ask(self._capacity.pending_reason, pool)

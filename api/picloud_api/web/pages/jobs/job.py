@@ -86,6 +86,7 @@ class JobPage:
             is_cut=len(result) > SHOWN_CHARACTERS,
             streams=[each.value for each in STREAMS],
             shown=SHOWN_CHARACTERS,
+            slot_page=await self._jobs.slot_pages.of_job(visitor.holder, jid),
             # Browsers would send the cookie of the pages to each port of their host.
             own_hosts=(request.host, request.forwarded_host),
             stamp=stamp,
