@@ -48,6 +48,7 @@ def fill(client: Client) -> None:
             cloud.environment.build("mine", {"texts": {"a": "1"}})
         cloud.cron.register(dict, "nightly", "@daily")
         cloud.rest.publish(scaled, "scaled")
+        cloud.budget.set(5, "day", label="looks", action="warn")
         if not cloud.notebook.list():
             waiting = cloud.call(abs, 1, _depends_on=cloud.call(time.sleep, 600))
             NotebookClient(client.transport).run("n", int(waiting), 8888)

@@ -61,6 +61,7 @@ OWNERS: Final = frozenset(
         "POST /v1/invites/list",
         "POST /v1/invites/revoke",
         "POST /members/invite",
+        "POST /usage/budgets/{verb}",
         "POST /members/change",
         "POST /members/remove",
         "POST /members/revoke",

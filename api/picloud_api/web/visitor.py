@@ -47,6 +47,11 @@ class Visitor(msgspec.Struct, frozen=True):
         """Whether pages have the forms and buttons that change something."""
         return self.holder.role.includes(Role.MEMBER)
 
+    @property
+    def is_owner(self) -> bool:
+        """Whether pages have the forms that decide for all members."""
+        return self.holder.role is Role.OWNER
+
 
 class Visitors:
     """Recognises visitors, signs them in and out, and checks their forms."""

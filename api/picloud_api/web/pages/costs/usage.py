@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+from picloud_model.errors import PathNotFound
+from picloud_model.wire.budget import (
+    BUDGET_ACTIONS,
+    BUDGET_PERIODS,
+    RemoveBudgetRequest,
+    SetBudgetRequest,
+)
 from picloud_model.wire.usage import USAGE_GROUPS, UsageGroup
+
+from picloud_api.web.rendering import go_to
+from picloud_api.web.visitor import text_of
 
 if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
@@ -45,11 +56,33 @@ class UsagePage:
             by=by,
             groups=USAGE_GROUPS,
             days=_DAYS,
+            periods=BUDGET_PERIODS,
+            actions=BUDGET_ACTIONS,
         )
+
+    async def on_post_budget(self, request: Request, response: Response, verb: str) -> None:
+        """Set a budget, in place of one of its label and period, or remove it."""
+        visitor = await self._visitors.of(request)
+        fields = await self._visitors.form(request, visitor)
+        # Without a label it is for all jobs.
+        values = {name: text_of(fields, name) for name in ("period", "label") if fields.get(name)}
+        values = {name: value for name, value in values.items() if value}
+        if verb == "set":
+            values |= {name: text_of(fields, name) for name in ("dollars", "action")}
+            # Not strict: a number in a form is text.
+            wanted = msgspec.convert(values, SetBudgetRequest, strict=False)
+            await self._budgets.set(visitor.holder, wanted)
+        elif verb == "remove":
+            await self._budgets.remove(visitor.holder, msgspec.convert(values, RemoveBudgetRequest))
+        else:
+            raise PathNotFound
+        go_to(response, "/usage")
 
 
 def add_to(
     app: App[Request, Response], use_cases: UseCases, renderer: Renderer, visitors: Visitors
 ) -> None:
     """Add the page to the application."""
-    app.add_route("/usage", UsagePage(use_cases, renderer, visitors))
+    page = UsagePage(use_cases, renderer, visitors)
+    app.add_route("/usage", page)
+    app.add_route("/usage/budgets/{verb}", page, suffix="budget")

@@ -63,6 +63,40 @@ async def test_budgets_are_shown_with_usage(api: ApiHarness) -> None:
     assert '<td class="number">$0.00 (reached)</td>' in page.text
 
 
+async def test_an_owner_sets_and_removes_budgets(api: ApiHarness) -> None:
+    """By forms: zero is a budget, text is not; one without a label is for all jobs."""
+    browser = await WebPages(api).open()
+    token = f"form_token={await browser.token()}"
+    path, labelled = "/usage/budgets", "period=day&label=%3Cb%3Etrain&dollars=0"
+
+    replies = [
+        await browser.send("POST", f"{path}/{verb}", f"{form}&{token}")
+        for verb, form in (
+            ("set", "period=month&label=&dollars=2.5&action=refuse"),
+            ("set", f"{labelled}&action=kill"),
+            ("set", "period=month&label=&dollars=much&action=refuse"),
+            ("set", "period=year&label=&dollars=1&action=refuse"),
+            ("set", "period=month&label=&dollars=-1&action=refuse"),
+            ("set", "period=month&label=&dollars=1&action=explode"),
+            ("remove", "period=total&label="),
+            ("explode", "period=month"),
+        )
+    ]
+    page = (await browser.send("GET", "/usage")).text
+    listed = await api.use_cases.accounts.budgets.of(ACCOUNT)
+    unsigned = await browser.send("POST", f"{path}/remove", "period=month&label=")
+    removed = await browser.send("POST", f"{path}/remove", f"period=month&label=&{token}")
+
+    assert [each.status for each in replies] == [303, 303, 422, 422, 422, 422, 404, 404]
+    assert [(each.label, each.dollars, each.action) for each in listed] == [
+        (None, 2.5, "refuse"),
+        ("<b>train", 0.0, "kill"),
+    ]
+    assert ("&lt;b&gt;train" in page, "<b>train" in page) == (True, False)
+    assert (unsigned.status, removed.status) == (403, 303)
+    assert len(await api.use_cases.accounts.budgets.of(ACCOUNT)) == 1
+
+
 async def test_statements_are_shown_with_usage(api: ApiHarness) -> None:
     """What is used, free, granted and to be paid, and what is left of grants."""
     request = GrantRequest(
