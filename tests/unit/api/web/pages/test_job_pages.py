@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from picloud_api.web.pages.jobs.job import SHOWN_CHARACTERS
 from picloud_model import pack, wire
+from picloud_model.info import MOST_CHARACTERS
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
 from tests.unit.api.job_info import profiled, report_with_infos
@@ -64,6 +66,22 @@ async def test_what_a_job_used_over_time_is_drawn(api: ApiHarness) -> None:
     for shown in ("3 times", "5.0 kB", "7.0 kB received, 900 B sent", "kernel: &lt;script&gt;"):
         assert shown in page
     assert HOSTILE not in page
+
+
+async def test_a_huge_output_is_shown_by_its_end(api: ApiHarness) -> None:
+    """Of 20,000 lines the page has the last ones; the file has all that is kept."""
+    text = "".join(f"line {number:06}\n" for number in range(20_000))
+    jid = await ended_job(api, wire.Info(streams={"stdout": wire.Stream(0, text.encode())}))
+    browser = await WebPages(api).open()
+
+    page = (await browser.send("GET", f"/jobs/{jid}")).text
+    file = await browser.send("GET", f"/jobs/{jid}/files/stdout.txt")
+
+    assert ("line 019999" in page, "line 000000" in page) == (True, False)
+    assert "This is the end of it." in page
+    assert len(page) < 2 * SHOWN_CHARACTERS
+    assert file.text == text[-MOST_CHARACTERS:]
+    assert file.headers["content-disposition"].startswith("attachment")
 
 
 async def test_a_profile_is_a_table_and_a_flame_graph(api: ApiHarness) -> None:
