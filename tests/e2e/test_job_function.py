@@ -172,6 +172,28 @@ def test_a_function_that_lacks_memory_runs_on_a_larger_core(stack: Stack, tmp_pa
     assert info["core_type"] == "c2"
 
 
+@pytest.mark.containers(only=True)
+def test_a_function_that_its_machine_ends_runs_on_a_larger_core() -> None:
+    """The kernel kills what exceeds the memory of its core type; Python raises nothing then."""
+
+    def touches(megabytes: int) -> int:
+        data = bytearray(megabytes << 20)
+        data[::4096] = b"x" * len(data[::4096])
+        return len(data) >> 20
+
+    with pytest.raises(MemoryError):
+        cloud.job(touches).call(500).result(WAIT_S)
+    job = cloud.job(touches, retries=cloud.RetryPolicy(1, oom="grow")).call(500)
+
+    assert job.result(WAIT_S) == 500
+    (first,) = re.findall(
+        r"out of memory on c1 \(job (\d+)\); the next attempt begins on c2$",
+        job.info("stderr")["stderr"],
+        re.MULTILINE,
+    )
+    assert cloud.info(int(first), "cause")[int(first)] == {"cause": "out of memory"}
+
+
 def test_a_function_that_fails_on_a_larger_core_ends(stack: Stack, tmp_path: Path) -> None:
     """With its own exception; a job that is killed takes the one along that it waits for."""
     started = stack.shared / f"{tmp_path.name}-started"

@@ -135,20 +135,28 @@ def lose_slot(stack: Stack, folder: Path) -> None:
 def test_only_jobs_with_minted_secrets_wait_for_vault(
     source: str, pki: VaultPki | None, stack: Stack
 ) -> None:
-    """While Vault is sealed others run, and theirs begins when Vault is back."""
+    """While Vault is sealed others run, with a secret of the user, too; theirs begin afterwards."""
     if not source or pki is None or not isinstance(stack, HashiCorpStack):
         return
+    own = f"own-{uuid4().hex[:12]}"
+    cloud.secret.set(own, {"TOKEN": "one"})
     cloud.result(cloud.call(abs, 1))
     keys = json.loads((stack.data / "stack" / "vault.keys.json").read_text())
     pki.client.sys.seal()
     try:
         waiting = cloud.call(os.getenv, "SERIAL", _secrets=source)
         assert cloud.result(cloud.map(abs, range(4))) == [0, 1, 2, 3]
+        assert cloud.result(cloud.call(os.getenv, "TOKEN", _secrets=own)) == "one"
+        with pytest.raises(CloudException, match=r"[Vv]ault"):
+            cloud.secret.set(own, {"TOKEN": "two"})
         assert cloud.status(waiting) in ("queued", "processing")
     finally:
         pki.client.sys.submit_unseal_key(keys["unseal_key"])
 
     assert cloud.result(waiting).count(":") > 8
+    cloud.secret.set(own, {"TOKEN": "two"})
+    assert cloud.result(cloud.call(os.getenv, "TOKEN", _secrets=own)) == "two"
+    cloud.secret.remove(own)
 
 
 def test_users_see_names_of_sources_alone(

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from picloud_api.usecases.accounts.account import Holder
 from picloud_driver.secret import MintedSecret, SecretRole
 from picloud_driver.secret.file import FileSecrets
-from picloud_model.errors import RequestRefused
+from picloud_model.errors import RequestRefused, Unavailable
 from picloud_model.token import JobToken
 from picloud_model.wire import AttemptRef
 from picloud_model.wire.secret_source import PutSecretSourceRequest
@@ -42,6 +42,13 @@ class MintingSecrets(FileSecrets):
         self.limit = 10
         """How many secrets are minted before the failure."""
         self.may_be_renewed = True
+        self.is_away = False
+        """Whether no value can be read."""
+
+    async def get(self, name: str) -> bytes | None:
+        if self.is_away:
+            raise Unavailable("vault: sealed")
+        return await super().get(name)
 
     async def mint(self, role: SecretRole) -> MintedSecret:
         if self.failure and len(self.asked) >= self.limit:

@@ -64,7 +64,7 @@ class Streams:
         self._blobs = blobs
         self._quota = quota
         self._first_readers: dict[str, _FirstReader] = {}
-        """Who waits for the first value of a stream, by its key; of several, the last."""
+        """The reader that waits for the first value, by the key of its stream; the last of several."""
 
     async def append(self, caller: Caller, request: AppendStreamRequest) -> StreamAppended:
         """Add values to the stream of the job that sends them; wait until there is room.
@@ -190,7 +190,7 @@ class Streams:
 
     @contextmanager
     def _first_reader(self, key: str, request: ReadStreamRequest) -> Iterator[_FirstReader]:
-        """Remember who waits for the first value, in place of another one that does."""
+        """Remember a reader that waits for the first value, in place of another one that does."""
         readers, mine = self._first_readers, _FirstReader(request.reader)
         if not request.take or request.start or self._view.peek(key) is not None:
             yield mine

@@ -1,13 +1,15 @@
 """Secrets: values that the jobs of an account need and that no client can read back.
 
 A name that an account has not set may be one of the sources that the operator has defined. The
-values are in the secret store alone. The state store knows which variables a secret has, so that a
-submit is checked without a request to the secret store.
+values are in the secret store, and in the memory of processes that have used them. The state store
+knows which variables a secret has, so that a submit is checked without a request to the secret
+store, and when it was set: a value in memory counts for as long as that is the same.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
@@ -16,6 +18,7 @@ from picloud_model.errors import (
     RequestRefused,
     SecretNotFound,
     TooLarge,
+    Unavailable,
     missing_name,
 )
 from picloud_model.page import PAGE_JOBS
@@ -32,6 +35,7 @@ from picloud_model.wire.secret import (
 from picloud_api.engine.jobs.fence import holds_attempt, page_for_slot
 from picloud_api.store import layout
 from picloud_api.store.records import NamedRecord
+from picloud_api.usecases.accounts.secrets.secret_cache import SecretCache
 from picloud_api.usecases.accounts.secrets.secret_source import source_for, sources_for
 from picloud_api.usecases.accounts.secrets.variable import check_variable
 
@@ -75,6 +79,7 @@ class Secrets:
         self._minted = minted
         self._clock = context.clock
         self._values = values
+        self._cache = SecretCache()
 
     async def set(self, account: str, request: SetSecretRequest) -> None:
         """Store a secret; jobs that start from now on find these values.
@@ -91,8 +96,10 @@ class Secrets:
             message = f"An account has up to {MAX_SECRETS} secrets; remove one first."
             raise RequestConflict(message)
         value = JobSecret(request.values, request.as_file)
+        place = _place(account, request.name)
         # First, so that what is listed can be read.
-        await self._values.put(_place(account, request.name), msgspec.msgpack.encode(value))
+        await self._values.put(place, msgspec.msgpack.encode(value))
+        self._cache.drop(place)
         record = SecretRecord(sorted(request.values), request.as_file, self._clock())
 
         async def plan(draft: Draft) -> None:
@@ -100,6 +107,8 @@ class Secrets:
             draft.put(key, record)
 
         await self._commits.run(plan)
+        with suppress(Unavailable):
+            await self._value(account, request.name)  # jobs find it also while the store is away
 
     async def list(self, account: str) -> SecretsListed:
         """Return the secrets that jobs of an account may name, by name and without their values."""
@@ -134,6 +143,7 @@ class Secrets:
         key = secret_key(account, name)
         # First: a secret that is still listed can be removed again.
         await self._values.delete(_place(account, name))
+        self._cache.drop(_place(account, name))
 
         async def plan(draft: Draft) -> None:
             if await draft.fresh(key) is None:
@@ -150,7 +160,8 @@ class Secrets:
         Raises:
             RequestRefused: When the slot does not hold the job, a secret was removed, or a source
                 mints nothing for it.
-            Unavailable: When the secret store cannot answer now.
+            Unavailable: When the secret store cannot answer now, and one has to be minted or is not
+                in the memory of this process.
         """
         account, view = session.pool.account, self._commits.view
         number, index = divmod(job.index, PAGE_JOBS)
@@ -177,10 +188,15 @@ class Secrets:
         return JobSecrets(secrets=[found[name] for name in names])
 
     async def _value(self, account: str, name: str) -> JobSecret | None:
-        if await self._commits.view.fresh(secret_key(account, name)) is None:
+        record: SecretRecord | None = await self._commits.view.fresh(secret_key(account, name))
+        if record is None:
             return None
-        value = await self._values.get(_place(account, name))
-        return None if value is None else msgspec.msgpack.decode(value, type=JobSecret)
+        place = _place(account, name)
+        known = self._cache.get(place, record.set_at)
+        if known is None and (value := await self._values.get(place)) is not None:
+            known = msgspec.msgpack.decode(value, type=JobSecret)
+            self._cache.put(place, record.set_at, known)
+        return known
 
 
 async def check_secrets(view: View, account: str, options: Options) -> None:

@@ -233,7 +233,7 @@ async def test_the_first_value_costs_one_transaction_too(start_api: StartApi) ->
 
 
 async def test_of_two_that_wait_for_the_first_value_the_last_one_reads(api: ApiHarness) -> None:
-    """The other one hears of it with the value."""
+    """The other one gets an error when the value comes."""
     job, other = await Yielding.begun(api), uuid4().hex
     replaced = asyncio.create_task(job.read(0, timeout_s=20))
     await asyncio.sleep(0)

@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
-from picloud_api.usecases.accounts.secrets.secret import SecretRecord, secret_key
-from picloud_model.errors import RequestConflict, RequestRefused, SecretNotFound, TooLarge
+from picloud_api.usecases.accounts.secrets.secret import SecretRecord, Secrets, secret_key
+from picloud_model.errors import (
+    RequestConflict,
+    RequestRefused,
+    SecretNotFound,
+    TooLarge,
+    Unavailable,
+)
 from picloud_model.wire import AttemptRef
 from picloud_model.wire.secret import MAX_SECRETS, JobSecret, SetSecretRequest
 
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
 
     from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.minting_secrets import MintingApi
 
 OTHER = "a0000002"
 CANARY = "canary-7c2e"
@@ -134,6 +141,52 @@ async def test_a_slot_reads_the_secrets_of_a_job_that_it_holds(api: ApiHarness) 
     await secrets.remove(ACCOUNT, "db")
     with pytest.raises(RequestRefused, match="no secret 'db' in your account"):
         await secrets.of_job(slot, job)
+
+
+async def test_what_was_set_or_read_is_there_while_the_store_is_away(minting: MintingApi) -> None:
+    """A process that has neither waits for the store; what is minted needs it, too."""
+    secrets = minting.use_cases.accounts.secrets
+    await secrets.set(ACCOUNT, SetSecretRequest(name="key", values={"KEY": CANARY}))
+    slot, lease, _ = await minting.begin("key")
+    ref = AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
+    another = another_process(minting)
+    minting.secrets.is_away = True
+
+    assert await minting.read(slot, lease) == [{"KEY": CANARY}]
+    with pytest.raises(Unavailable, match="sealed"):
+        await another.of_job(slot, ref)
+    minting.secrets.is_away = False
+    assert (await another.of_job(slot, ref)).secrets == [JobSecret({"KEY": CANARY})]
+    minting.secrets.is_away = True
+    assert (await another.of_job(slot, ref)).secrets == [JobSecret({"KEY": CANARY})]
+
+
+async def test_a_change_by_another_process_counts_at_once(minting: MintingApi) -> None:
+    """The values in memory are those of an earlier time; nor are those of a removed secret used."""
+    secrets, another = minting.use_cases.accounts.secrets, another_process(minting)
+    await secrets.set(ACCOUNT, SetSecretRequest(name="key", values={"KEY": "one"}))
+    slot, lease, _ = await minting.begin("key")
+    assert await minting.read(slot, lease) == [{"KEY": "one"}]
+    minting.now += 1
+
+    await another.set(ACCOUNT, SetSecretRequest(name="key", values={"KEY": "two"}))
+
+    assert await minting.read(slot, lease) == [{"KEY": "two"}]
+    minting.now += 1
+    await another.set(ACCOUNT, SetSecretRequest(name="key", values={"KEY": "three"}))
+    minting.secrets.is_away = True
+    with pytest.raises(Unavailable):
+        await minting.read(slot, lease)
+    minting.secrets.is_away = False
+    await another.remove(ACCOUNT, "key")
+    with pytest.raises(RequestRefused, match="no secret 'key' in your account"):
+        await minting.read(slot, lease)
+
+
+def another_process(minting: MintingApi) -> Secrets:
+    """Return the secrets as another process has them, which has neither set nor read any."""
+    used = minting.use_cases.accounts
+    return Secrets(minting.server.context, minting.secrets, used.minted_secrets)
 
 
 async def test_jobs_without_secrets_cost_no_read(api: ApiHarness) -> None:
