@@ -64,7 +64,7 @@ class Streams:
         self._blobs = blobs
         self._quota = quota
         self._first_readers: dict[str, _FirstReader] = {}
-        """The reader that waits for the first value, by the key of its stream; the last of several."""
+        """The reader that waits for the first value, by the key of its stream."""
 
     async def append(self, caller: Caller, request: AppendStreamRequest) -> StreamAppended:
         """Add values to the stream of the job that sends them; wait until there is room.
