@@ -32,6 +32,7 @@ BASE = f"base/python{PYTHON}"
 async def images(tmp_path: Path) -> AsyncIterator[VenvImages]:
     """Images whose packages come from a directory of this test."""
     make_wheel(tmp_path / "wheels")
+    make_wheel(tmp_path / "wheels", "foreign", tag="cp311-cp311-win_amd64")
     opened = open_images(tmp_path)
     yield opened
     await opened.close()
@@ -118,6 +119,11 @@ async def test_two_builds_of_an_image_are_one(images: VenvImages, tmp_path: Path
         (Recipe(test=["python", "-c", "1/0"]), "test: .*ZeroDivisionError: division by zero"),
         (Recipe(test=["no-such-program"]), "test: there is no program 'no-such-program'"),
         (Recipe(test=["sh", "-c", "exit 3"]), "test: exit status 3"),
+        (
+            Recipe(files={f"lib/python{PYTHON}/site-packages/msgspec.py": "1/0"}),
+            "start the worker: .*msgspec.py.*ZeroDivisionError: division by zero",
+        ),
+        (Recipe(pip=["foreign==1.0"]), "install packages: .*foreign.*no wheels.*platform"),
         (Recipe(commands=["true", "false; true"]), r"command 2 \(false; true\): exit status 1"),
     ],
 )
@@ -213,6 +219,23 @@ async def test_a_snapshot_of_a_setup_machine_is_an_image(images: VenvImages) -> 
             (images.folder.image(image) / each).exists()]  # fmt: skip
     assert left == []
     assert run(images, GADGET, "import gadget; print(gadget.answer)") == "42"
+
+
+async def test_a_machine_in_which_slots_could_not_start_is_not_saved(images: VenvImages) -> None:
+    """The failure has the last lines of what its Python prints; the machine stays as it is."""
+    machine = await machine_of(images)
+    module = machine / f"lib/python{PYTHON}/site-packages/cloudpickle.py"
+    module.write_text("raise RuntimeError('broken by hand')")
+
+    image = await images.snapshot(MACHINE)
+    found = await eventually(ready_in(images, image), "the snapshot has failed")
+
+    assert found is not None
+    assert found.state is ImageState.FAILED
+    assert found.problem.startswith("start the worker: ")
+    assert found.problem.endswith("RuntimeError: broken by hand")
+    module.unlink()
+    assert await images.snapshot(MACHINE) == digest(GADGET)
 
 
 async def test_a_machine_is_not_saved_while_a_command_runs(images: VenvImages) -> None:

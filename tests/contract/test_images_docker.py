@@ -162,6 +162,29 @@ async def test_what_a_setup_machine_has_become_is_an_image(images: DockerImages)
     assert (await images.find(first)).state is ImageState.READY
 
 
+async def test_a_setup_machine_in_which_slots_could_not_start_is_not_saved(
+    images: DockerImages,
+) -> None:
+    """The failure has the last lines of what Python prints; what was broken can be mended."""
+    base = Recipe(base=BASE)
+    await built(images, base)
+    await images.open(MACHINE, digest(base))
+    await settled(images, MACHINE)
+    name = f"{NETWORK}-setup-{MACHINE.removeprefix('sha256:')}"
+    find = "import msgspec; print(msgspec.__file__)"
+    module = daemon().docker("exec", name, "/usr/bin/python3", "-c", find).stdout.strip()
+    daemon().docker("exec", name, "mv", module, "/root/kept")
+
+    broken = await settled(images, await images.snapshot(MACHINE))
+    daemon().docker("exec", name, "mv", "/root/kept", module)
+    mended = await settled(images, await images.snapshot(MACHINE))
+
+    assert broken.state is ImageState.FAILED
+    assert broken.problem.startswith("start the worker: ")
+    assert "msgspec" in broken.problem
+    assert (mended.state, mended.problem) == (ImageState.READY, "")
+
+
 async def test_a_setup_machine_in_which_a_command_runs_is_not_saved(images: DockerImages) -> None:
     """The error names the command; an unknown machine cannot be reached."""
     base = Recipe(base=BASE)

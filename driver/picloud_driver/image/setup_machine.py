@@ -89,7 +89,7 @@ class MachineSnapshot(VenvSteps, frozen=True, kw_only=True):
         """Copy the directory.
 
         Raises:
-            BuildFailedError: When it is changed meanwhile.
+            BuildFailedError: When it is changed meanwhile, or slots cannot start in it.
         """
         venv, machine = scratch / "venv", self.folder.image(self.machine)
         await self.step(log, scratch, "copy the environment", [*_COPY, str(machine), str(venv)])
@@ -97,6 +97,7 @@ class MachineSnapshot(VenvSteps, frozen=True, kw_only=True):
             raise BuildFailedError(f"copy the environment: {_CHANGED}")
         for each in _made(venv):
             each.unlink()
+        await self.check(log, scratch, venv)
         await self.finish(log, scratch, venv)
 
 

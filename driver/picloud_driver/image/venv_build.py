@@ -92,15 +92,26 @@ class VenvSteps(msgspec.Struct, frozen=True, kw_only=True):
         )
         return await step.run(log)
 
+    async def check(self, log: BuildLog, scratch: Path, venv: Path) -> None:
+        """Check that slots can start in an environment.
+
+        Raises:
+            BuildFailedError: When they cannot; it has the last lines of what Python prints.
+        """
+        command = [str(venv / "bin" / "python"), *worker_packages.IMPORT]
+        await self.step(log, scratch, worker_packages.CHECK, command)
+
     async def finish(self, log: BuildLog, scratch: Path, venv: Path) -> None:
         """Make the image of a directory on the same disk, with a list of what is in it.
 
         Links to files of a cache are protected from now on.
         """
         freeze = [self.uv, "pip", "freeze", "--python", str(venv / "bin" / "python")]
-        listed = await self.step(log, scratch, "list packages", freeze)
+        listed, size = await asyncio.gather(
+            self.step(log, scratch, "list packages", freeze),
+            asyncio.to_thread(_protect_links, venv),
+        )
         packages = sorted(each for each in listed.decode().split("\n") if each)
-        size = await asyncio.to_thread(_protect_links, venv)
         details = Image(state=ImageState.READY, packages=packages, size=size)
         (venv / DETAILS).write_bytes(msgspec.json.encode(details))
         await asyncio.to_thread(_publish, venv, self.folder.image(self.image))
@@ -147,6 +158,9 @@ class VenvBuild(VenvSteps, frozen=True, kw_only=True):
         if self.recipe.test:
             await asyncio.to_thread(_protect_links, venv)
             await self.step(log, scratch, "test", self.recipe.test, path=venv / "bin")
+        # The packages of a recipe are constrained to versions with which the worker runs.
+        if self.recipe.commands or any(each.startswith("lib/") for each in self.recipe.files):
+            await self.check(log, scratch, venv)
         await self.finish(log, scratch, venv)
 
     async def _install(self, log: BuildLog, scratch: Path, venv: Path, install: list[str]) -> None:

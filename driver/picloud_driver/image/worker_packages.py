@@ -18,6 +18,13 @@ from picloud_model.pack import PYTHON
 _OWN: Final = ("cloud", "picloud_http", "picloud_model", "picloud_pickle", "picloud_worker")
 _PURE: Final = ("cloudpickle", "platformdirs", "tblib")
 _COMPILED: Final = ("msgspec",)
+CHECK: Final = "start the worker"
+"""The step of a build that finds out whether slots can start with its packages."""
+IMPORT: Final = (
+    *("-P", "-B", "-c"),
+    "import picloud_worker.__main__, picloud_worker.zygote.process, picloud_worker.child.loop",
+)
+"""Arguments with which the Python of an image imports what a slot does; nothing is compiled."""
 
 
 def link(folder: Path, python: str) -> None:

@@ -61,6 +61,7 @@ _TIDY: Final = (
 
 
 FREEZE: Final = (UV, "pip", "freeze", "--python", _PYTHON)
+WORKER: Final = ("/usr/bin/python3", *worker_packages.IMPORT)
 LIST_DEBIAN: Final = ("dpkg-query", "--show", "--showformat", "${Package}=${Version}\n")
 
 
@@ -206,6 +207,8 @@ class DockerBuild(msgspec.Struct, frozen=True, kw_only=True):
             await container.as_nobody(what, command, inside, folder=ENVIRONMENT)
         if self.recipe.test:
             await container.as_nobody("test", self.recipe.test, inside)
+        if self.recipe.apt:  # nothing else of a recipe changes files of the system
+            await container.as_nobody(worker_packages.CHECK, WORKER)
         listed = await container.as_nobody("list packages", FREEZE, variables)
         await container.as_root("remove temporary files", ["sh", "-c", _TIDY])
         inspect = ["container", "inspect", "--size", "--format", "{{.SizeRw}}", container.name]

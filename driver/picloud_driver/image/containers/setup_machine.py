@@ -23,6 +23,7 @@ from picloud_driver.image.containers.docker_build import (
     LIMITS,
     LIST_DEBIAN,
     ROOT_PATH,
+    WORKER,
     BuildContainer,
     debian_packages,
     lines,
@@ -110,6 +111,7 @@ class ContainerMachine(msgspec.Struct, frozen=True, kw_only=True):
             BuildFailedError: When a step fails.
         """
         container = self._container(log, scratch)
+        await container.as_root(worker_packages.CHECK, WORKER)
         settings = self.tools.settings()
         packages = lines(await container.as_root("list packages", FREEZE, settings))
         debian = await debian_packages(container)
