@@ -142,13 +142,17 @@ class Commits:
     async def _plan(self, group: list[_Waiting]) -> Draft:
         whole = Draft(self.view)
         for waiting in group:
-            draft = Draft(self.view, whole)
+            # A change that is alone needs no draft of its own: if it fails, there is no other.
+            draft = whole if len(group) == 1 else Draft(self.view, whole)
             try:
                 waiting.planned = await waiting.plan(draft)
             except Exception as error:  # noqa: BLE001 - it goes to the caller of this change
                 waiting.fail(error)
+                if draft is whole:
+                    whole = Draft(self.view)
             else:
-                whole.adopt(draft)
+                if draft is not whole:
+                    whole.adopt(draft)
         group[:] = [waiting for waiting in group if not waiting.failed]
         return whole
 

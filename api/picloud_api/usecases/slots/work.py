@@ -185,7 +185,8 @@ class SlotWork:
             # The slot counts as waiting before it looks for jobs, so that none arrives unnoticed
             # in between.
             with self._sessions.waiting(session):
-                leases = await self._commits.run(plan)
+                has_jobs = self._queue.jobs(session.pool, 1)
+                leases = await self._commits.run(plan) if has_jobs else []
                 remaining_s = deadline - self._clock()
                 if leases or remaining_s <= 0 or session.turn != turn:
                     return leases
