@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import tracemalloc
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -12,6 +14,7 @@ from picloud_driver.state import Delete, Put
 from picloud_driver.state.sqlite import SqliteState
 from picloud_model.errors import PiCloudError
 
+from tests.unit.api.finished_jobs import run_printing
 from tests.unit.api.recording_state import RecordingState
 
 if TYPE_CHECKING:
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from picloud_driver.state import StateEntry
+
+    from tests.unit.api.api_harness import ApiHarness
 
 KEY = layout.next_jid("a1")
 
@@ -195,3 +200,24 @@ async def test_two_processes_mark_the_format_at_once(tmp_path: Path) -> None:
     with pytest.raises(PiCloudError, match="has format 4"):
         await check_format(state, 3)
     await state.close()
+
+
+async def test_what_is_cached_of_a_call_weighs_what_it_takes(api: ApiHarness) -> None:
+    """The room of the cache is bytes of memory, not a third of them: a million finished calls do
+    not take more.
+    """
+    view = api.server.context.commits.view
+    await run_printing(api, 1)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, cells = view._room, len(view._cells)
+        for _ in range(200):
+            await run_printing(api, 1)
+        gc.collect()
+        taken = sum(each.size for each in tracemalloc.take_snapshot().statistics("filename"))
+    finally:
+        tracemalloc.stop()
+
+    assert len(view._cells) >= cells + 3 * 200
+    assert 0.5 * taken <= before - view._room <= 2 * taken
