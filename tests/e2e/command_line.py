@@ -23,7 +23,9 @@ class Exited:
         self.err = process.stderr.decode()
 
 
-def run(environment: Mapping[str, str], *arguments: str, given: bytes = b"") -> Exited:
+def run(
+    environment: Mapping[str, str], *arguments: str, given: bytes = b"", timeout_s: float = 90
+) -> Exited:
     """Run the command to its end, without a terminal.
 
     It keeps its compiled modules, as those of users do, and so starts faster.
@@ -35,7 +37,7 @@ def run(environment: Mapping[str, str], *arguments: str, given: bytes = b"") -> 
             env=kept,
             input=given,
             capture_output=True,
-            timeout=90,
+            timeout=timeout_s,
             check=False,
         )
     )
