@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 import typer
-from cloud import environment
 from cloud._client.current import client
 
 from picloud import output
@@ -46,6 +45,8 @@ def build(
       $ picloud admin desktop
       $ picloud admin desktop --apt libreoffice
     """  # noqa: D301 - \b keeps the lines apart
+    from cloud import environment  # noqa: PLC0415 - other commands of `admin` do not need it
+
     client().keys.accounts()  # refuses who is not an administrator
     packages = [each for each in _APT if not (plain and each == "firefox-esr")]
     recipe = {"apt": [*packages, *(apt or ())], "test": _TEST}

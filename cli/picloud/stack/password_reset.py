@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 from cloud._client.current import client
-from cloud._resources.password_reset import PasswordResetClient
 
 from picloud import output, units
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
@@ -28,6 +27,9 @@ def reset(
     Examples:
       $ picloud admin reset-password ada@example.org
     """  # noqa: D301 - \b keeps the lines apart
+    # Other commands of `admin` do not need it.
+    from cloud._resources.password_reset import PasswordResetClient  # noqa: PLC0415
+
     made = PasswordResetClient(client().transport).create(name)
     if json:
         output.as_json({"link": made.link, "expires": units.iso(made.expires_at)})
