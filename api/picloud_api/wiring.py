@@ -331,13 +331,12 @@ async def build(
     """Build a server over its ports."""
     context = await _context(ports, clock)
     live = LiveQueries(context)
-    keys = await signing_keys(ports.secrets)
     use_cases = UseCases(
         Foundation(
             context=context,
             leasing=LeasePlanner(context),
             live=live,
-            keys=keys,
+            keys=await signing_keys(ports.secrets),
             blobs=ports.blobs,
             buckets=ports.buckets,
             queues=ports.queues,
@@ -349,6 +348,7 @@ async def build(
             identity=ports.identity,
             health=health_check(ports),
             idle_s=settings.idle_s,
+            host=settings.host,
             quotas=settings.quotas,
             public_host=settings.public_host,
             content_site=settings.content_site,

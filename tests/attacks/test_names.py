@@ -171,7 +171,9 @@ def with_implied(job: dict[str, Any]) -> dict[str, Any]:
     (group,) = job["TaskGroups"]
     (task,) = group["Tasks"]
     more = {"Constraints": group["Constraints"] + IMPLIED, "Tasks": [task | {"Identity": DEFAULT}]}
-    return job | {"TaskGroups": [group | more]}
+    # A link is read back under another name than it was sent with.
+    links = [{"Label": link["Label"], "Url": link["URL"]} for link in job["UI"]["Links"]]
+    return job | {"TaskGroups": [group | more], "UI": job["UI"] | {"Links": links}}
 
 
 def test_nothing_of_a_user_gets_into_a_jobspec(

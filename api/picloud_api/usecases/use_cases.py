@@ -114,6 +114,8 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
     identity: IdentityPort
     health: HealthCheck
     idle_s: float
+    host: str
+    """Where this server listens, and its own gateway."""
     quotas: Quotas
     public_host: PublicHost
     content_site: ContentSite
@@ -208,7 +210,7 @@ class JobsRoom:
             submit=self.submit,
             kill=self.kill,
             tunnels=self.tunnel,
-            host=base.public_host.address,
+            host=base.host,
         )
         self.visits = Visits(
             accounts.accounts,

@@ -24,19 +24,24 @@ from picloud_model.wire import MAX_PORTS, SshOrder, TunnelOrder
 from picloud_model.wire.tunnel import CERTIFICATE_S, SSH_PORT, CertificateIssued, TunnelOpened
 
 from picloud_api.engine.jobs.live_query import held_at
-from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
+from picloud_api.engine.jobs.locate import locate, refuse_deleted
+from picloud_api.store import layout
 
 if TYPE_CHECKING:
     from picloud_driver.gateway import GatewayPort, PublicHost, SlotTicket, StreamTickets
     from picloud_driver.secret import SecretPort
+    from picloud_model.page import Page
     from picloud_model.wire import AttemptRef, Info, Options
     from picloud_model.wire.tunnel import CertificateRequest, PortAccess, TunnelRequest
 
     from picloud_api.engine.jobs.live_query import LiveQueries
+    from picloud_api.engine.jobs.locate import PageSlice
     from picloud_api.engine.process.context import Context
 
 SWEEP_S: Final = 5.0
 """Time between two looks for jobs that have ended, whose ports are then withdrawn."""
+REPORTED_S: Final = 1.0
+"""How long a job that a slot has leased may take until it is reported that it has begun."""
 _SEED_BYTES: Final = 32
 
 
@@ -45,6 +50,7 @@ class RunningJobs:
 
     def __init__(self, context: Context) -> None:
         self._view = context.commits.view
+        self._watchers = context.batch_watchers
 
     async def find(self, account: str, jid: int) -> tuple[AttemptRef, int]:
         """Return the attempt of a running job, and its slot.
@@ -55,18 +61,33 @@ class RunningJobs:
             RequestConflict: When it is not running.
         """
         (piece,) = await locate(self._view, account, [(jid, jid)])
-        async for _, page in read_pages(self._view, [piece]):
-            refuse_deleted(page, piece)
-            state = State(page.state[piece.start])
-            if state.final:
-                raise RequestConflict(f"Job {jid} has ended.", field="jid")
-            if state is not State.PROCESSING:
-                break
-            page_id = piece.page_id
-            attempt = held_at(page_id.batch, page_id.page, page, piece.start)
-            return attempt, page.slot[piece.start]
+        with (
+            self._watchers.watch({piece.page_id.batch}) as watch,
+            contextlib.suppress(TimeoutError),
+        ):
+            # A slot reports a moment later that a job has begun, which may listen by then.
+            async with asyncio.timeout(REPORTED_S):
+                while True:
+                    watch.changed()
+                    state, attempt, slot = await self._look(piece)
+                    if state.final:
+                        raise RequestConflict(f"Job {jid} has ended.", field="jid")
+                    if state is State.PROCESSING:
+                        return attempt, slot
+                    if state is not State.LEASED:
+                        break
+                    await watch.wait_for_change(REPORTED_S)
         message = f"Job {jid} has not started; wait until its status is processing."
         raise RequestConflict(message, field="jid")
+
+    async def _look(self, piece: PageSlice) -> tuple[State, AttemptRef, int]:
+        """Return the state of a job, its attempt, and the slot that has it."""
+        page_id, index = piece.page_id, piece.start
+        await self._view.refresh([layout.page(page_id)])
+        page: Page = await self._view.get(layout.page(page_id))
+        refuse_deleted(page, piece)
+        attempt = held_at(page_id.batch, page_id.page, page, index)
+        return State(page.state[index]), attempt, page.slot[index]
 
 
 class JobTunnels:

@@ -185,6 +185,20 @@ def test_other_texts_are_no_public_keys(key: str) -> None:
         wire.decode(msgspec.msgpack.encode({"jid": 1, "public_key": key}), CertificateRequest)
 
 
+async def test_a_job_is_reached_although_its_beginning_was_not_reported_yet(
+    api: ApiHarness,
+) -> None:
+    """It may listen before its slot has sent the heartbeat that says that it runs."""
+    slot = await api.slot()
+    await api.submit(1)
+    lease = (await api.work(slot)).leases[0]
+    job = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
+
+    answer, _ = await open_tunnel(api, slot, job, [8000])
+
+    assert answer.live[0].job == job
+
+
 async def test_a_job_that_does_not_run_cannot_be_reached(api: ApiHarness) -> None:
     """No gateway is started for it."""
     await api.submit(1)
