@@ -14,7 +14,11 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PARSED: Final = {"Meta": {}, "TaskGroups": [{"Name": "slots", "Count": 1}]}
+PARSED: Final = {
+    "Meta": {"account": "a0000000"},
+    "TaskGroups": [{"Name": "slots", "Count": 1}],
+    "UI": {"Description": "", "Links": []},
+}
 """What it makes of any jobspec."""
 
 

@@ -25,11 +25,16 @@ def modules() -> list[str]:
 
 
 def test_a_job_without_volumes_pays_nothing(api: FakeApi, worker: Worker) -> None:
-    """Nothing is imported for it, and nothing is requested but work."""
+    """Nothing is imported for it, and nothing is requested but work.
+
+    Each slot asks once whether the blobs of its server are files.
+    """
     batch = api.submit(modules, [()] * 3)
 
     assert [api.result(batch, index) for index in range(3)] == [[]] * 3
-    assert {path for path, _ in api.requests} <= {"/v1/slots", "/v1/work", "/v1/heartbeat"}
+    paths = [path for path, _ in api.requests]
+    assert {*paths} <= {"/v1/slots", "/v1/work", "/v1/heartbeat", "/v1/blobs/missing"}
+    assert paths.count("/v1/blobs/missing") <= 1
 
 
 def test_a_job_whose_volumes_cannot_be_had_says_so(api: FakeApi, worker: Worker) -> None:
