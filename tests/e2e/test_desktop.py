@@ -16,7 +16,7 @@ from tests.e2e.vnc_client import Shown, log_in
 from tests.polling import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cloud._client.client import Client
 
@@ -85,6 +85,14 @@ def test_a_desktop_from_its_start_to_the_next_one(
         with pytest.raises(CloudException, match=rf"does not run: job {jid} has ended \(done\)"):
             desktop.url("plots")
         desktop.delete("plots")
+
+
+@pytest.fixture(autouse=True)
+def killed_in_the_end(client: Client) -> Iterator[None]:
+    """What a failing test leaves would keep a slot from the tests of others."""
+    yield
+    with current_client(client):
+        client.kill([each["jid"] for each in desktop.list() if each["status"] == "processing"])
 
 
 def test_a_desktop_that_nobody_uses_ends(client: Client, browser: Browser) -> None:

@@ -27,7 +27,10 @@ ATTEMPT = wire.AttemptRef("0" * 32, 7, 2)
                 batch="b", first=1, envelope=HERE, function=CONTENT, function_name="f", bundle="",
                 options=wire.Options(), jobs=[wire.LeasedJob(0, 1, b"a")],
             ),
-            ["b", 1, ["3.11", "3.1"], ["d", 3, b"abc"], "f", "", {}, [[0, 1, b"a"]], None, False, None],
+            [
+                "b", 1, ["3.11", "3.1"], ["d", 3, b"abc"], "f", "", {}, [[0, 1, b"a"]],
+                None, False, None,
+            ],
         ),
         (wire.BlockedOn(ATTEMPT, [(1, 3)]), [["0" * 32, 7, 2], [[1, 3]], False]),
         (wire.LiveQuery(4, ATTEMPT, {"stdout": 9}), [4, ["0" * 32, 7, 2], {"stdout": 9}, None]),
