@@ -112,7 +112,7 @@ def test_a_bar_shows_how_far_a_map_is(stack: Stack, client: Client, tmp_path: Pa
 
 def test_a_bar_shows_how_far_a_file_is(stack: Stack, client: Client, tmp_path: Path) -> None:
     """Of a put and of a get; it disappears when all bytes are there."""
-    size = 70_000_000
+    size = 400_000_000
     with (tmp_path / "data").open("wb") as file:
         file.truncate(size)
     key = f"bar-{tmp_path.name}"
@@ -120,7 +120,7 @@ def test_a_bar_shows_how_far_a_file_is(stack: Stack, client: Client, tmp_path: P
     for arguments in (("put", "data", key), ("get", key, "copy")):
         printed = shown(stack, tmp_path, "bucket", *arguments)
 
-        assert "/70.0 MB" in printed, arguments
+        assert "/400.0 MB" in printed, arguments
         assert " MB/s" in printed, arguments
         assert printed.endswith("\r\x1b[2K"), arguments
     assert (tmp_path / "copy").stat().st_size == size
