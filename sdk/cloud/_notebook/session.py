@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     from picloud_model.wire.notebook import MachineKind, Notebook
 
     from cloud._arguments.options import CallOptions
+    from cloud._http.transport import ServerAddress
     from cloud._jobs.job import Job
 
 START: Final = {"notebook": "/lab", "desktop": "/desktop"}
 """Where a browser begins, by kind."""
 TITLES: Final = {"notebook": "JupyterLab", "desktop": "the desktop"}
-_forwards: dict[tuple[int, int], Any] = {}
-"""The local ports that `forwarded_url` has opened, by job and local port, while this process runs.
-"""
+_forwards: dict[tuple[ServerAddress, int, int], Any] = {}
+"""The local ports that `forwarded_url` has opened, while this process runs: by the server and key,
+as each account counts its jobs by itself, by job and by local port."""
 _PORTS: Final = range(20_000, 32_000)
 """Ports that Linux does not hand out to connections."""
 _CANDIDATES: Final = 8
@@ -182,7 +183,7 @@ def forwarded_url(
     """
     machine = ready(name, timeout, kind=kind)
     assert machine.port is not None
-    key = (machine.jid, local_port)
+    key = (client().address, machine.jid, local_port)
     if key not in _forwards:
         _forwards[key] = forward(machine.jid, machine.port, local_port)
     return url(machine, _forwards[key].port)
@@ -208,7 +209,7 @@ def stop(name: str, kind: MachineKind = "notebook") -> None:
     machine = notebooks(kind).get(checked)
     if not machine.ended:
         _shut_down(machine)
-    for key in [key for key in _forwards if key[0] == machine.jid]:
+    for key in [key for key in _forwards if key[:2] == (client().address, machine.jid)]:
         _forwards.pop(key).close()
 
 
