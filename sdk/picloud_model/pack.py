@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -86,6 +86,18 @@ class Pieces:
 def parts_of(data: bytes | Pieces) -> tuple[bytes, ...]:
     """Return the objects that hold some bytes."""
     return (data,) if isinstance(data, bytes) else data.parts
+
+
+def sha256_of(data: bytes | Pieces) -> str:
+    """Return the digest of bytes, which is the name of a blob.
+
+    >>> sha256_of(Pieces((b"ab", b"c"))) == sha256_of(b"abc")
+    True
+    """
+    made = sha256()
+    for part in parts_of(data):
+        made.update(part)
+    return made.hexdigest()
 
 
 def seal_pieces(pickled: Pieces, *, unsealed: bool = False) -> Pieces:

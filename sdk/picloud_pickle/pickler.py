@@ -140,6 +140,23 @@ def pickled(pickler: Pickler, value: object) -> tuple[bytes, Pickler]:
             raise error from error.__cause__
 
 
+class _Written(list[bytes]):
+    write = list.append
+
+
+def pickled_pieces(value: object) -> list[bytes]:
+    """Pickle a value of plain types without a copy of the long texts and bytes in it.
+
+    `pickle.dumps` copies them twice: into its buffer, and out of it.
+
+    >>> pickle.loads(b"".join(pickled_pieces(("a", 5))))
+    ('a', 5)
+    """
+    written = _Written()
+    pickle.Pickler(written, PROTOCOL).dump(value)
+    return written
+
+
 def _is_too_deep(error: BaseException) -> bool:
     return isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError)
 

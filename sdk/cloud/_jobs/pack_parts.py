@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 from picloud_model import pack
@@ -58,7 +58,7 @@ def pack_parts(parcels: Iterable[bytes | pack.Pieces]) -> Iterator[PackedPart]:
 def _packed(run: list[bytes | pack.Pieces]) -> bytes | pack.Pieces:
     if isinstance(run[0], pack.Pieces):  # it is alone
         return pack.write_long(run[0])
-    return pack.write([bytes(parcel) for parcel in run])
+    return pack.write(cast("list[bytes]", run))
 
 
 def _runs(parcels: Iterable[bytes | pack.Pieces]) -> Iterator[list[bytes | pack.Pieces]]:

@@ -6,6 +6,7 @@ import hmac
 import socket
 import threading
 from contextlib import contextmanager
+from functools import cache
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -179,6 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+@cache
 def _novnc() -> frozenset[str]:
     """Return the paths of the files of noVNC."""
     return frozenset(

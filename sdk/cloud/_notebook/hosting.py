@@ -36,10 +36,7 @@ _SHORT_TMP: Final = "/tmp"  # noqa: S108 - a directory of mode 0700 is made in i
 
 
 class HostedProgram(Protocol):
-    """What a machine runs for browsers.
-
-    It is entered as a context manager that is given the process whose end is that of the machine.
-    """
+    """What a machine runs for browsers; the machine ends with its process."""
 
     title: str
     """The name that messages have."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from picloud_model.wire.notebook import Notebook
 
 _PRIMER: Final = "Primer.ipynb"
-_CULL_S: Final = 20.0
+_CULL_S: Final = 20
 
 
 class JupyterLab:
@@ -106,7 +106,7 @@ def jupyter_settings(notebook: Notebook, folder: Path, port: int, idle_s: int) -
         },
         "IdentityProvider": {"token": notebook.token},
         "PasswordIdentityProvider": {"allow_password_change": False},
-        "MappingKernelManager": {"cull_idle_timeout": idle_s, "cull_interval": int(_CULL_S)},
+        "MappingKernelManager": {"cull_idle_timeout": idle_s, "cull_interval": _CULL_S},
         "TerminalManager": culling,
         # Over TCP every user of the machine could read what kernels print.
         "KernelManager": {"transport": "ipc"},

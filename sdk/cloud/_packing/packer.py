@@ -23,7 +23,7 @@ import picloud_pickle
 from picloud_model import pack
 from picloud_model.errors import RequestRefused
 from picloud_model.wire import bundles_of
-from picloud_pickle import PROTOCOL, pickled
+from picloud_pickle import PROTOCOL, pickled, pickled_pieces
 
 from cloud._packing.bundler import Bundle, Bundler
 from cloud._packing.errors import PackingError
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PLAIN: Final = frozenset((int, float, str, bytes, bool, type(None)))
+_SIZED: Final = frozenset((str, bytes))
 """Types whose values pickle the same way with or without cloudpickle."""
 PLAIN_PICKLE: Final = 2
 """The value of `_fast_serialization` that selects plain pickle."""
@@ -301,17 +302,14 @@ class Packer:
 
 
 def _plain_parcel(args: tuple[Any, ...]) -> bytes | pack.Pieces:
-    """Pack arguments that are plain; the pickler copies no long ones if it writes to a sink."""
-    size = sum(len(each) for each in args if isinstance(each, str | bytes))
+    """Pack arguments that are plain, of which there may be millions; long ones are not copied."""
+    size = 0
+    for each in args:
+        if type(each) in _SIZED:
+            size += len(each)
     if size <= _LARGE:
         return pack.seal(pickle.dumps((args, {}), PROTOCOL))
-    sink = _Parts()
-    pickle.Pickler(sink, PROTOCOL).dump((args, {}))
-    return pack.Pieces(sink)
-
-
-class _Parts(list[bytes]):
-    write = list.append
+    return pack.Pieces(pickled_pieces((args, {})))
 
 
 def _pickled_with_arrays(value: object) -> tuple[bytes, frozenset[str]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from picloud_model import wire
 from picloud_model.errors import BlobMissing
-from picloud_model.pack import Pieces, parts_of, seal_pieces
+from picloud_model.pack import Pieces, parts_of, seal_pieces, sha256_of
 from picloud_model.wire import Content
 
 from cloud._http.transport import send_hint
@@ -45,10 +45,7 @@ def content_of(data: Blob) -> Content:
     >>> content_of(b"abc").size
     3
     """
-    made = sha256()
-    for part in parts_of(data):
-        made.update(part)
-    return Content(made.hexdigest(), len(data))
+    return Content(sha256_of(data), len(data))
 
 
 class BlobClient:
@@ -96,13 +93,13 @@ class BlobClient:
         self, uploads: Sequence[wire.Upload], sources: Mapping[str, Blob]
     ) -> Sequence[wire.Upload]:
         """Write large blobs to files of the server, if it runs here; return what is to be sent."""
-        if all(len(sources[upload.digest]) <= SMALL_BYTES for upload in uploads):
+        large = [each.digest for each in uploads if len(sources[each.digest]) > SMALL_BYTES]
+        if not large:
             return uploads
         self._server()
         files = self._files
         if files is None:
             return uploads
-        large = [each.digest for each in uploads if len(sources[each.digest]) > SMALL_BYTES]
         # In parallel, as the kernel takes as long to find memory for a file as hashing takes.
         done = _in_parallel(lambda each: files.write(each, parts_of(sources[each])), large)
         written = [each for each, is_written in zip(large, done, strict=True) if is_written]

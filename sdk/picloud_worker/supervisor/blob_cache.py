@@ -74,13 +74,14 @@ class BlobCache:
         """
         paths = {}
         for digest in digests:
-            path = self._shared(digest) or self._directory / digest
-            paths[digest] = path
-            try:
-                if digest not in self._checked:
+            path = self._shared(digest)
+            if path is None:
+                path = self._directory / digest
+                try:
                     os.utime(path)
-            except FileNotFoundError:
-                self._fetch(digest, path, digests)
+                except FileNotFoundError:
+                    self._fetch(digest, path, digests)
+            paths[digest] = path
         return paths
 
     def _shared(self, digest: str) -> Path | None:
