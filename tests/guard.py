@@ -84,6 +84,11 @@ def clean(directory: Path) -> None:
         for process in living:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+    unmount(directory)
+
+
+def unmount(directory: Path) -> None:
+    """Unmount what is mounted below a directory."""
     for mount in reversed(mounts(directory)):
         subprocess.run(["umount", "--lazy", mount], check=False)
 

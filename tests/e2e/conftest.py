@@ -6,8 +6,10 @@ import contextlib
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 import pytest
+from cloud import bucket
 
 from tests.current_client import current_client
 from tests.e2e import command_line, processes
@@ -112,6 +114,15 @@ def client(stack: Stack) -> Iterator[Client]:
     """A client of the shared stack."""
     with contextlib.closing(stack.client()) as opened:
         yield opened
+
+
+@pytest.fixture
+def prefix(client: Client) -> Iterator[str]:
+    """A prefix of this test's objects."""
+    with current_client(client):
+        name = uuid4().hex
+        yield name
+        bucket.remove_prefix(name)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from picloud_api.usecases.accounts.slot_token import AUDIENCE
 from picloud_model.token import slot_key
 
 from tests.e2e import container_runtime, processes
-from tests.e2e.stack_hashicorp import HashiCorpStack, _close
+from tests.e2e.stack_hashicorp import HashiCorpStack, close
 from tests.servers import image
 from tests.servers.run_dockerd import Dockerd, dockerd
 
@@ -87,7 +87,7 @@ class DockerStack(HashiCorpStack):
             by_name[f"token of slot {slot.number}"] = token.encode()
             key = slot_key(by_name["job"], slot.pool.account, slot.number)
             by_name[f"key of slot {slot.number}"] = key
-        await _close(ports)
+        await close(ports)
         way = self.addresses()
         texts = {
             "an API key": self.key,

@@ -91,7 +91,7 @@ class HashiCorpStack(EmbeddedStack):
         accounts = Accounts(Commits(View(ports.state), "test"), pepper, lambda: 0.0)
         await accounts.create(account, "other")
         await accounts.store_key(account, key)
-        await _close(ports)
+        await close(ports)
         return key
 
     def slot_token(self) -> str:
@@ -102,7 +102,7 @@ class HashiCorpStack(EmbeddedStack):
         slots = await View(ports.state).scan(Slot.prefix)
         slot: Slot = next(it for it in slots.values() if it.pool.account == FIRST_ACCOUNT)
         secret = await ports.secrets.get("signing/token")
-        await _close(ports)
+        await close(ports)
         assert secret is not None
         return jwt.encode({"aud": AUDIENCE, "sub": str(slot.number)}, secret, algorithm="HS256")
 
@@ -145,6 +145,7 @@ class ThreeProcesses(HashiCorpStack):
     api_processes = 3
 
 
-async def _close(ports: Ports) -> None:
+async def close(ports: Ports) -> None:
+    """Close what an API of a test works with."""
     for port in (ports.scheduler, ports.queues, ports.blobs, ports.secrets, ports.state):
         await port.close()

@@ -4,29 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
-from uuid import uuid4
-
-import pytest
-from cloud import bucket
-
-from tests.current_client import current_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-    from cloud._client.client import Client
-
     from tests.e2e.command_line import Exited
-
-
-@pytest.fixture
-def prefix(client: Client) -> Iterator[str]:
-    """A prefix of this test's objects."""
-    with current_client(client):
-        name = uuid4().hex
-        yield name
-        bucket.remove_prefix(name)
 
 
 def test_the_commands(prefix: str, tmp_path: Path, picloud: Callable[..., Exited]) -> None:

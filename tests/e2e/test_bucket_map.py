@@ -10,26 +10,12 @@ import cloud
 import pytest
 from cloud import CloudException, bucket, files
 
-from tests.current_client import current_client
 from tests.polling import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from cloud._client.client import Client
-
     from tests.e2e.stacks import Stack
 
 LINES = [b"%d %s\n" % (number, b"x" * (number % 60)) for number in range(3000)]
-
-
-@pytest.fixture
-def prefix(client: Client) -> Iterator[str]:
-    """A prefix of this test's objects."""
-    with current_client(client):
-        name = uuid4().hex
-        yield name
-        bucket.remove_prefix(name)
 
 
 def test_lines_are_mapped_by_chunk(prefix: str) -> None:

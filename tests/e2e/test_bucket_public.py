@@ -6,7 +6,6 @@ import os
 import subprocess
 import urllib.request
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import cloud
 import pandas as pd
@@ -14,24 +13,11 @@ import pytest
 import urllib3
 from cloud import CloudException, bucket
 
-from tests.current_client import current_client
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cloud._client.client import Client
-
     from tests.e2e.command_line import Exited
-
-
-@pytest.fixture
-def prefix(client: Client) -> Iterator[str]:
-    """A prefix of this test's objects."""
-    with current_client(client):
-        name = uuid4().hex
-        yield name
-        bucket.remove_prefix(name)
 
 
 @pytest.fixture

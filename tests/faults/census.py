@@ -13,7 +13,7 @@ from picloud_driver.vault.client import vault_client
 
 from tests import guard
 from tests.e2e.nomad_requests import get
-from tests.e2e.stack_hashicorp import HashiCorpStack
+from tests.e2e.stack_hashicorp import HashiCorpStack, close
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ async def _records(stack: Stack) -> dict[str, int]:
     try:
         return {what: len(await ports.state.scan(prefix)) for what, prefix in OF_WORK.items()}
     finally:
-        for port in (ports.scheduler, ports.queues, ports.blobs, ports.secrets, ports.state):
-            await port.close()
+        await close(ports)
 
 
 def after_stop(stack: EmbeddedStack) -> dict[str, int]:

@@ -73,17 +73,17 @@ def kill_child(stack: Stack, chance: random.Random, _: Timeline) -> None:
 
 def terminate_slot(stack: Stack, chance: random.Random, _: Timeline) -> None:
     """A slot is asked to end, as when its machine is drained."""
-    _signal(_family(_slot(stack, chance)), signal.SIGTERM)
+    _signal(family(_slot(stack, chance)), signal.SIGTERM)
 
 
 def stop_slot(stack: Stack, chance: random.Random, _: Timeline) -> None:
     """A slot is stopped for a moment, and goes on."""
-    _stop(_family(_slot(stack, chance)), chance.uniform(0.1, SHORT_STOP_S))
+    _stop(family(_slot(stack, chance)), chance.uniform(0.1, SHORT_STOP_S))
 
 
 def stop_slot_for_long(stack: Stack, chance: random.Random, _: Timeline) -> None:
     """A slot is stopped until it counts as lost; what it reports afterwards must not count."""
-    _stop(_family(_slot(stack, chance)), LONG_STOP_S)
+    _stop(family(_slot(stack, chance)), LONG_STOP_S)
 
 
 def kill_server(stack: Stack, chance: random.Random, _: Timeline) -> None:
@@ -147,7 +147,8 @@ def _slot(stack: Stack, chance: random.Random) -> psutil.Process:
     return chance.choice(until(stack.slots, "there is a slot"))
 
 
-def _family(slot: psutil.Process) -> list[psutil.Process]:
+def family(slot: psutil.Process) -> list[psutil.Process]:
+    """Return a slot's supervisor and all of its descendants, these first."""
     with suppress(psutil.NoSuchProcess):
         return [*slot.children(recursive=True), slot]
     return []

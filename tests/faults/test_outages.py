@@ -17,14 +17,14 @@ from picloud_api.store import layout
 from picloud_api.wiring import build
 from picloud_model import pack, wire
 
+from tests.e2e.stack_hashicorp import close
 from tests.e2e.stacks import FIRST_ACCOUNT, kill
+from tests.faults.kinds import family
 from tests.faults.ledger import Ledger
 from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import psutil
 
     from tests.e2e.stacks import Stack
 
@@ -35,11 +35,6 @@ def slowly(value: str) -> str:
     """Return a value after some seconds."""
     time.sleep(3)
     return value
-
-
-def family(slot: psutil.Process) -> list[psutil.Process]:
-    """Return a slot's supervisor and all of its descendants."""
-    return [slot, *slot.children(recursive=True)]
 
 
 def test_a_slot_that_comes_back_too_late_is_not_believed(begin: Callable[..., Stack]) -> None:
@@ -57,7 +52,7 @@ def test_a_slot_that_comes_back_too_late_is_not_believed(begin: Callable[..., St
     ledger.until_executed(2)
     for process in late:
         process.send_signal(signal.SIGCONT)
-    until(lambda: not late[0].is_running(), "the late slot has ended")
+    until(lambda: not late[-1].is_running(), "the late slot has ended")
 
     totals = ledger.settle()
     assert totals.kept, totals
@@ -138,8 +133,7 @@ async def swept(stack: Stack, batch: str) -> tuple[int, int]:
     before = await count()
     await server.background.stage_sweeper.sweep()
     after = await count()
-    for port in (ports.scheduler, ports.blobs, ports.secrets, ports.state):
-        await port.close()
+    await close(ports)
     return before, after
 
 

@@ -15,10 +15,11 @@ import requests
 from picloud_driver.docker import firewall, machine
 from picloud_driver.docker.engine import Engine
 
+from tests import guard
 from tests.polling import until
 from tests.servers import image
 from tests.servers.process import HOST, binary, free_ports, scratch
-from tests.servers.run_dockerd import Dockerd, dockerd, unmount
+from tests.servers.run_dockerd import Dockerd, dockerd
 from tests.servers.run_registry import CONFIG
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def second_machine(home: UserHome, registry: Registry) -> Iterator[Dockerd]:
             for program in programs:
                 program.terminate()
                 program.wait()
-            unmount(folder)
+            guard.unmount(folder)
             Engine(daemon.host).clear(network, kept="none")
             firewall.remove(machine.interface(network))
 

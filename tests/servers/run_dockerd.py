@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests import guard
+
 START_S = 60.0
 STOP_S = 30.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -85,7 +87,7 @@ def dockerd(runtime: Path | None = None) -> Iterator[Dockerd]:
             _end(process)
             _restore(forwarding)
     finally:
-        unmount(folder)
+        guard.unmount(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -137,11 +139,3 @@ def _forwarding() -> str:
 def _restore(forwarding: str) -> None:
     command = ["iptables", "--wait", "-P", "FORWARD", forwarding]
     subprocess.run(command, env={"PATH": _PATH}, check=False)
-
-
-def unmount(folder: Path) -> None:
-    """Unmount what is mounted in a folder."""
-    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for mount in reversed(mounts):
-        if Path(mount).is_relative_to(folder):
-            subprocess.run(["umount", "--lazy", mount], check=False)

@@ -10,6 +10,7 @@ from typing import Any
 
 import urllib3
 
+from tests import guard
 from tests.servers.process import (
     HOST,
     ServerProcess,
@@ -127,10 +128,8 @@ def _unmounted(directory: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-        for mount in reversed(mounts):
-            if Path(mount).is_relative_to(directory):
-                subprocess.run(["umount", "--lazy", mount], check=True)
+        for mount in reversed(guard.mounts(directory)):
+            subprocess.run(["umount", "--lazy", mount], check=True)
 
 
 def _get(address: str, path: str) -> list[dict[str, Any]]:
