@@ -139,10 +139,10 @@ def unseal(parcel: bytes | memoryview, *, checked: bool = False) -> memoryview:
         RequestRefused: When the bytes are not those that were sealed.
     """
     view = memoryview(parcel)
-    body = view[DIGEST_BYTES:]
-    if checked or bytes(view[:DIGEST_BYTES]) == UNSEALED:
+    digest, body = bytes(view[:DIGEST_BYTES]), view[DIGEST_BYTES:]
+    if checked or digest == UNSEALED:
         return body
-    if blake2b(body, digest_size=DIGEST_BYTES).digest() != bytes(view[:DIGEST_BYTES]):
+    if blake2b(body, digest_size=DIGEST_BYTES).digest() != digest:
         message = f"A payload of {len(body)} bytes is damaged: its digest is wrong."
         raise RequestRefused(message)
     return body
